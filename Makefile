@@ -1,0 +1,41 @@
+# Two commands do everything: `make run` and `make test`.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: help setup run test lint lock clean
+.DEFAULT_GOAL := help
+
+help:  ## Show this list
+	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(READY)  ## Create the environment in .venv, with the Delta Lake jars
+
+run: $(READY)  ## Simulate events (or EVENTS=path to your own), build, check, train, score, report
+	@$(BIN)/sparkify run $(if $(EVENTS),--events "$(EVENTS)")
+
+test: $(READY) lint  ## Lint the code and run every test
+	@$(BIN)/python -m pytest
+
+lint: $(READY)
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
+	@$(BIN)/sqlfluff lint models tests/dbt
+
+lock: $(READY)  ## Resolve requirements.txt anew from pyproject.toml
+	@$(BIN)/uv pip compile --universal --python-version 3.11 --all-extras --upgrade -q \
+		pyproject.toml -o requirements.txt
+
+clean:  ## Delete the environment and everything that runs have written
+	rm -rf $(VENV) .sparkify
+
+$(READY): requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
+		{ echo "error: $(PYTHON) is not Python 3.11 to 3.13; name one that is: make PYTHON=python3.11" >&2; exit 3; }
+	@echo "Setting up .venv (once; about a minute)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip install --quiet --disable-pip-version-check uv
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements.txt
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
+	@$(BIN)/sparkify setup
+	@touch $@

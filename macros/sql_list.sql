@@ -1,0 +1,10 @@
+{#
+    A list of texts as SQL literals.
+
+        {{ sql_list(['Logged Out', 'Guest']) }}  ->  'Logged Out', 'Guest'
+#}
+{% macro sql_list(texts) -%}
+    {%- for text in texts -%}
+        '{{ text | replace("\\", "\\\\") | replace("'", "\\'") }}'{{ ', ' if not loop.last }}
+    {%- endfor -%}
+{%- endmacro %}

@@ -1,0 +1,9 @@
+"""What `ml` raises: each message names the cause, the column or count, and the remedy."""
+
+
+class NotTrainable(Exception):
+    """The table is well formed, but nothing can be learned from it."""
+
+
+class TableMismatch(ValueError):
+    """The table lacks a column, or a column has another type than is needed."""

@@ -1,0 +1,191 @@
+"""Metrics beside what no skill would score, with intervals that resample whole users."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from ml.calibration import expected_calibration_error
+from ml.stacking import BASE_RATE
+
+# How many weights a chunk of bootstrap draws may hold: 8 bytes each.
+CHUNK = 4_000_000
+
+
+@dataclass(frozen=True)
+class Gain:
+    """Mean log loss of `reference` minus that of `candidate` on the same rows: positive is better.
+
+    ci_low and ci_high bound 95 % of the draws; standard_error is their deviation. In nats a row.
+    """
+
+    candidate: str
+    reference: str
+    value: float
+    ci_low: float
+    ci_high: float
+    standard_error: float
+
+
+def performance(predictions: pd.DataFrame, *, draws: int, seed: int) -> pd.DataFrame:
+    """Every metric of every candidate, with a 95 % interval and its no-skill value.
+
+    `predictions` has a row per row predicted and candidate: user, candidate, y (0 or 1), p, flagged
+    (p reached the threshold), with the rows in the same order for each candidate, one of which
+    is `base_rate`. Returns candidate, metric, value, ci_low, ci_high, no_skill, row_count,
+    user_count, churner_count.
+
+    The no-skill value is what a constant reaches: the base rate of the training rows for
+    log_loss, brier and ece; the better of "all churn" and "nobody churns" for f1 and
+    f1_weighted, so that no metric flatters a model because churn is rare.
+    Source: Field & Welsh (2007), bootstrapping clustered data; users, not rows, are independent.
+    """
+    parts = {name: part for name, part in predictions.groupby("candidate", sort=False)}
+    base = parts[BASE_RATE]
+    users, user = np.unique(base["user"].to_numpy(), return_inverse=True)
+    ones = np.ones((1, len(base)))
+    no_skill = _no_skill(base["y"].to_numpy(float), base["p"].to_numpy(), ones)
+    sampled: dict[str, list[dict[str, np.ndarray]]] = {name: [] for name in parts}
+    for weights in _draws(user, len(users), draws=draws, seed=seed):
+        for name, part in parts.items():
+            sampled[name].append(_metrics(part, weights))
+    churners = base.loc[base["y"] > 0, "user"].nunique()
+    counts = {"row_count": len(base), "user_count": len(users), "churner_count": churners}
+    rows = []
+    for name, part in parts.items():
+        for metric, value in _metrics(part, ones).items():
+            values = np.concatenate([chunk[metric] for chunk in sampled[name]])
+            low, high = _interval(values)
+            rows.append(
+                {
+                    "candidate": name,
+                    "metric": metric,
+                    "value": float(value[0]),
+                    "ci_low": low,
+                    "ci_high": high,
+                    "no_skill": no_skill[metric],
+                    **counts,
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def log_loss_gain(
+    predictions: pd.DataFrame, *, candidate: str, reference: str, draws: int, seed: int
+) -> Gain:
+    """How much `candidate` betters `reference` on the same rows, by user-clustered bootstrap.
+
+    `predictions` as for `performance`. Pairing takes out what is hard about a row for both.
+    """
+    better = predictions[predictions["candidate"] == candidate]
+    worse = predictions[predictions["candidate"] == reference]
+    users, user = np.unique(better["user"].to_numpy(), return_inverse=True)
+    difference = _losses(worse) - _losses(better)
+    sampled = np.concatenate(
+        [w @ difference / w.sum(axis=1) for w in _draws(user, len(users), draws=draws, seed=seed)]
+    )
+    low, high = _interval(sampled)
+    return Gain(
+        candidate, reference, float(difference.mean()), low, high, float(np.nanstd(sampled))
+    )
+
+
+def best_threshold(y: np.ndarray, p: np.ndarray) -> float:
+    """The probability from which flagging a user as a churner gives the best F1."""
+    order = np.argsort(-p, kind="stable")
+    found = np.cumsum(y[order])
+    f1 = 2 * found / (np.arange(1, len(y) + 1) + y.sum())
+    last_of_ties = np.append(np.diff(p[order]) != 0, True)
+    return float(p[order][np.argmax(np.where(last_of_ties, f1, -1))])
+
+
+def _metrics(part: pd.DataFrame, weights: np.ndarray) -> dict[str, np.ndarray]:
+    """Each metric under each row of weights (draws, rows)."""
+    y, p = part["y"].to_numpy(float), part["p"].to_numpy(float)
+    total = weights.sum(axis=1)
+    # A draw without a churner has no ranking: its nan is left out of the interval.
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return {
+            "log_loss": weights @ _losses(part) / total,
+            "brier": weights @ (y - p) ** 2 / total,
+            **_ranking(y, p, weights),
+            **_decisions(y, part["flagged"].to_numpy(float), weights),
+            "ece": expected_calibration_error(y, p, weights),
+        }
+
+
+def _ranking(y: np.ndarray, p: np.ndarray, weights: np.ndarray) -> dict[str, np.ndarray]:
+    """roc_auc, pr_auc (average precision) and top_decile_lift; rows with equal p are one step."""
+    order = np.argsort(-p, kind="stable")
+    starts = np.flatnonzero(np.append(True, np.diff(p[order]) != 0))
+    weighted = weights[:, order]
+    rows = np.add.reduceat(weighted, starts, axis=1)
+    hits = np.add.reduceat(weighted * y[order], starts, axis=1)
+    rows_so_far, hits_so_far = rows.cumsum(axis=1), hits.cumsum(axis=1)
+    total, positives = rows_so_far[:, -1:], hits_so_far[:, -1:]
+    misses = rows - hits
+    beaten = (total - positives) - (rows_so_far - hits_so_far) + misses / 2
+    precision = np.where(rows_so_far > 0, hits_so_far / rows_so_far, 0)
+    decile = total / 10
+    taken = np.clip(decile - (rows_so_far - rows), 0, rows)
+    found = np.where(rows > 0, taken * hits / rows, 0).sum(axis=1)
+    positives, negatives = positives[:, 0], (total - positives)[:, 0]
+    return {
+        "roc_auc": (hits * beaten).sum(axis=1) / (positives * negatives),
+        "pr_auc": (precision * hits).sum(axis=1) / positives,
+        "top_decile_lift": found / decile[:, 0] / (positives / total[:, 0]),
+    }
+
+
+def _decisions(y: np.ndarray, flagged: np.ndarray, weights: np.ndarray) -> dict[str, np.ndarray]:
+    """f1 (of churn), f1_weighted (of both classes, by size), mcc and balanced_accuracy."""
+    tp, fp = weights @ (y * flagged), weights @ ((1 - y) * flagged)
+    fn, tn = weights @ (y * (1 - flagged)), weights @ ((1 - y) * (1 - flagged))
+    f1 = np.where(tp > 0, 2 * tp / (2 * tp + fp + fn), 0)
+    f1_staying = np.where(tn > 0, 2 * tn / (2 * tn + fp + fn), 0)
+    size = np.sqrt((tp + fp) * (tp + fn) * (tn + fp) * (tn + fn))
+    share = (tp + fn) / weights.sum(axis=1)
+    return {
+        "f1": f1,
+        "f1_weighted": share * f1 + (1 - share) * f1_staying,
+        "mcc": np.where(size > 0, (tp * tn - fp * fn) / size, 0),
+        "balanced_accuracy": (tp / (tp + fn) + tn / (tn + fp)) / 2,
+    }
+
+
+def _no_skill(y: np.ndarray, p: np.ndarray, ones: np.ndarray) -> dict[str, float]:
+    """What a constant scores: `p` is the base rate of each row's training rows."""
+    base = pd.DataFrame({"y": y, "p": p, "flagged": 0.0})
+    constant = {name: float(value[0]) for name, value in _metrics(base, ones).items()}
+    everyone = _metrics(base.assign(flagged=1.0), ones)
+    return {
+        **{name: constant[name] for name in ("log_loss", "brier", "ece")},
+        "roc_auc": 0.5,
+        "pr_auc": float(y.mean()),
+        "top_decile_lift": 1.0,
+        **{name: max(constant[name], float(everyone[name][0])) for name in ("f1", "f1_weighted")},
+        "mcc": 0.0,
+        "balanced_accuracy": 0.5,
+    }
+
+
+def _losses(part: pd.DataFrame) -> np.ndarray:
+    y, p = part["y"].to_numpy(float), part["p"].to_numpy(float)
+    return -np.log(np.where(y > 0, p, 1 - p))
+
+
+def _draws(user: np.ndarray, users: int, *, draws: int, seed: int) -> Iterator[np.ndarray]:
+    """Chunks of row weights (draws, rows): how often each row's user was drawn."""
+    generator = np.random.default_rng(seed)
+    size = max(1, CHUNK // len(user))
+    for start in range(0, draws, size):
+        count = min(size, draws - start)
+        drawn = generator.multinomial(users, np.full(users, 1 / users), size=count)
+        yield drawn[:, user].astype(float)
+
+
+def _interval(values: np.ndarray) -> tuple[float, float]:
+    """The middle 95 %; draws without a churner have no value and are left out."""
+    low, high = np.nanpercentile(values, [2.5, 97.5])
+    return float(low), float(high)

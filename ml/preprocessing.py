@@ -1,0 +1,235 @@
+"""From a table's schema to the vectors that learners read, as stock pipeline stages."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pyspark.ml import PipelineModel
+from pyspark.ml.feature import (
+    OneHotEncoder,
+    SQLTransformer,
+    StandardScaler,
+    StringIndexer,
+    VectorAssembler,
+)
+from pyspark.sql import Column as SparkColumn
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+from pyspark.sql.types import BooleanType, DataType, NumericType, StringType
+
+# Every column that a pipeline adds begins so, and no column that does is taken as a feature.
+PREFIX = "ml__"
+FEATURES = f"{PREFIX}features"
+SCALED = f"{PREFIX}scaled"
+
+# A nonnegative column whose largest value is this many times its median is read on a log scale.
+SKEW = 10
+MIN_CATEGORIES, MAX_CATEGORIES, USERS_PER_CATEGORY = 10, 100, 20
+
+
+@dataclass(frozen=True)
+class Feature:
+    """A column that a model reads: its name, Spark type, and numeric, boolean or category."""
+
+    name: str
+    type: str
+    kind: str
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The features of a table, and why each other column is not one: (name, reason)."""
+
+    features: tuple[Feature, ...]
+    dropped: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def names(self) -> list[str]:
+        return [feature.name for feature in self.features]
+
+
+def find_columns(table: DataFrame, *, ignore: Sequence[str]) -> Columns:
+    """Sort the columns of `table` by type; needs no Spark job.
+
+    Numbers, booleans and strings are features. Dates, timestamps and nested types are named in
+    `dropped`; so are those in `ignore`, silently.
+    """
+    features, dropped = [], []
+    for field in table.schema.fields:
+        kind = _kind(field.dataType)
+        if field.name in ignore:
+            continue
+        if field.name.lower().startswith(PREFIX):
+            dropped.append((field.name, f"names that begin with {PREFIX} are reserved"))
+        elif kind is None:
+            dropped.append((field.name, f"type {field.dataType.simpleString()} is not a feature"))
+        else:
+            features.append(Feature(field.name, field.dataType.simpleString(), kind))
+    return Columns(tuple(features), tuple(dropped))
+
+
+def screen(table: DataFrame, columns: Columns, *, users: int) -> Columns:
+    """Drop what cannot help: empty, constant and id-like columns, and too many categories.
+
+    Looks at features only, never at the label. A category needs `USERS_PER_CATEGORY` users on
+    average, within `MIN_CATEGORIES` and `MAX_CATEGORIES`. One Spark job.
+    """
+    if not columns.features:
+        return columns
+    limit = min(max(users // USERS_PER_CATEGORY, MIN_CATEGORIES), MAX_CATEGORIES)
+    aggregates: list[SparkColumn] = [F.count(F.lit(1)).alias("rows")]
+    for i, feature in enumerate(columns.features):
+        value = F.expr(_clean(feature)) if feature.kind != "category" else _col(feature.name)
+        aggregates += [
+            F.count(value).alias(f"count_{i}"),
+            F.min(value).alias(f"min_{i}"),
+            F.max(value).alias(f"max_{i}"),
+        ]
+        # A sketch for every column would cost more than the rest of the job.
+        if feature.kind == "category" or _named_id(feature.name):
+            aggregates.append(F.approx_count_distinct(value, 0.02).alias(f"distinct_{i}"))
+    found = table.agg(*aggregates).first().asDict()
+    kept, dropped = [], list(columns.dropped)
+    for i, feature in enumerate(columns.features):
+        keys = ("count", "min", "max", "distinct")
+        facts = {key: found.get(f"{key}_{i}") for key in keys}
+        reason = _useless(feature, facts, rows=found["rows"], users=users, limit=limit)
+        if reason:
+            dropped.append((feature.name, reason))
+        else:
+            kept.append(feature)
+    return Columns(tuple(kept), tuple(dropped))
+
+
+def fit_preparation(train: DataFrame, columns: Columns, *, scaled: bool) -> PipelineModel:
+    """Fit the stages that turn raw columns into the vector `ml__features`.
+
+    One SQLTransformer casts, replaces null, NaN and infinity by the median of `train`, marks
+    with a 0/1 column what was missing, and takes the log of skewed columns; strings are indexed
+    and one-hot encoded, with a place for values not seen in `train`. `scaled` adds
+    `ml__scaled`, the same vector with mean 0 and deviation 1, for learners that do not
+    standardize by themselves. Reads no label.
+    """
+    statement, numbers, texts = _cleaning(train, columns)
+    stages = [SQLTransformer(statement=statement)]
+    current = stages[0].transform(train)
+    if texts:
+        codes = [f"{text}_code" for text in texts]
+        vectors = [f"{text}_vector" for text in texts]
+        indexer = StringIndexer(inputCols=texts, outputCols=codes, handleInvalid="keep")
+        stages.append(indexer.fit(current))
+        current = stages[-1].transform(current)
+        stages.append(OneHotEncoder(inputCols=codes, outputCols=vectors).fit(current))
+        current = stages[-1].transform(current)
+        numbers = [*numbers, *vectors]
+    stages.append(VectorAssembler(inputCols=numbers, outputCol=FEATURES))
+    if scaled:
+        current = stages[-1].transform(current)
+        scaler = StandardScaler(inputCol=FEATURES, outputCol=SCALED, withMean=True)
+        stages.append(scaler.fit(current))
+    return PipelineModel(stages)
+
+
+def typical_row(table: DataFrame, columns: Columns) -> dict[str, object]:
+    """The typical user: the median of each number, the most frequent of each other column."""
+    aggregates = []
+    for feature in columns.features:
+        column = _col(feature.name)
+        if feature.kind == "numeric":
+            value = F.percentile_approx(F.expr(_clean(feature)), 0.5)
+        else:
+            value = F.mode(column, True)
+        aggregates.append(value.alias(feature.name))
+    return table.agg(*aggregates).first().asDict()
+
+
+def quote(name: str) -> str:
+    """The column name as SQL."""
+    return "`" + name.replace("`", "``") + "`"
+
+
+def _cleaning(train: DataFrame, columns: Columns) -> tuple[str, list[str], list[str]]:
+    """The SQL that cleans a row, and the names of the numbers and texts that it adds."""
+    numeric = [feature for feature in columns.features if feature.kind != "category"]
+    facts = _facts(train, numeric)
+    parts, numbers, texts = [], [], []
+    for feature, name in zip(columns.features, _safe_names(columns), strict=True):
+        if feature.kind == "category":
+            parts.append(f"coalesce(nullif({quote(feature.name)}, ''), '(none)') as {name}")
+            texts.append(name)
+            continue
+        missing, low, median, high = facts[feature.name]
+        value = f"coalesce({_clean(feature)}, {median!r}D)"
+        if feature.kind == "numeric" and low >= 0 and high > SKEW * median:
+            value = f"log1p(greatest({value}, 0D))"
+        parts.append(f"{value} as {name}")
+        numbers.append(name)
+        if missing:
+            parts.append(f"cast({_clean(feature)} is null as double) as {name}_missing")
+            numbers.append(f"{name}_missing")
+    return f"select *, {', '.join(parts)} from __THIS__", numbers, texts
+
+
+def _facts(train: DataFrame, numeric: list[Feature]) -> dict[str, tuple]:
+    """For each column: rows without a value, smallest, median and largest value."""
+    if not numeric:
+        return {}
+    aggregates = []
+    for i, feature in enumerate(numeric):
+        value = F.expr(_clean(feature))
+        aggregates += [
+            F.count_if(value.isNull()).alias(f"missing_{i}"),
+            F.coalesce(F.min(value), F.lit(0.0)).alias(f"low_{i}"),
+            F.coalesce(F.percentile_approx(value, 0.5), F.lit(0.0)).alias(f"median_{i}"),
+            F.coalesce(F.max(value), F.lit(0.0)).alias(f"high_{i}"),
+        ]
+    row = train.agg(*aggregates).first().asDict()
+    keys = ("missing", "low", "median", "high")
+    return {f.name: tuple(row[f"{key}_{i}"] for key in keys) for i, f in enumerate(numeric)}
+
+
+def _safe_names(columns: Columns) -> list[str]:
+    """Names that need no quoting: MLlib reads a dot in a column's name as a struct's field."""
+    names: list[str] = []
+    for i, feature in enumerate(columns.features):
+        name = PREFIX + re.sub(r"\W", "_", feature.name.lower())
+        names.append(f"{name}_{i}" if name in names else name)
+    return names
+
+
+def _clean(feature: Feature) -> str:
+    """SQL for the value as a double; NaN and infinity become null, as NaN sorts above infinity."""
+    value = f"cast({quote(feature.name)} as double)"
+    return f"if(abs({value}) < double('infinity'), {value}, null)"
+
+
+def _useless(feature: Feature, facts: dict, *, rows: int, users: int, limit: int) -> str | None:
+    """Why the column cannot help, or None."""
+    if facts["count"] == 0:
+        return "has no values"
+    if facts["min"] == facts["max"] and facts["count"] == rows:
+        return f"is constant ({facts['min']})"
+    if feature.kind == "category":
+        if facts["distinct"] > max(limit, 0.9 * min(users, facts["count"])):
+            return "looks like an id: nearly every user has a value of their own"
+        if facts["distinct"] > limit:
+            return f"has about {facts['distinct']} categories, more than {limit} for {users} users"
+    elif _named_id(feature.name) and facts["distinct"] > 0.9 * users:
+        return "looks like an id: nearly every user has a value of their own"
+    return None
+
+
+def _named_id(name: str) -> bool:
+    return re.search(r"(^id|_id|Id|ID)$", name) is not None
+
+
+def _kind(data_type: DataType) -> str | None:
+    if isinstance(data_type, NumericType):
+        return "numeric"
+    if isinstance(data_type, BooleanType):
+        return "boolean"
+    return "category" if isinstance(data_type, StringType) else None
+
+
+def _col(name: str) -> SparkColumn:
+    return F.col(quote(name))

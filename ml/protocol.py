@@ -1,0 +1,110 @@
+"""Who is learned from and who is predicted: rolling origins in time, folds of whole users."""
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pyspark.sql import DataFrame, Window
+from pyspark.sql import functions as F
+
+from ml.errors import NotTrainable
+
+LABEL = "ml__label"
+FOLD = "ml__fold"
+
+
+@dataclass(frozen=True)
+class Origins:
+    """The dates to predict from, and why each other candidate was left out."""
+
+    kept: tuple[dt.date, ...]
+    left_out: tuple[str, ...]
+
+
+def rolling_origins(
+    rows: DataFrame, *, time: str, horizon_days: int, count: int, min_churners: int
+) -> Origins:
+    """The last `count` dates of `rows` that have enough to learn from before them.
+
+    An origin's training rows are those of `training_rows`; an origin with fewer than
+    `min_churners` positive rows among them, or none of the other class, is left out and named.
+    `rows` has the column `ml__label` (0.0 or 1.0, never null).
+    Source: Tashman (2000), out-of-sample tests of forecasting accuracy; rolling origin.
+
+    Raises:
+        NotTrainable: no origin is left.
+    """
+    days = _by_day(rows, time)
+    kept, left_out = [], []
+    for origin in sorted(days)[-count:]:
+        closed = [d for d in days if d + dt.timedelta(days=horizon_days) <= origin]
+        churners = sum(days[d][1] for d in closed)
+        others = sum(days[d][0] - days[d][1] for d in closed)
+        if churners >= min_churners and others:
+            kept.append(origin)
+        else:
+            left_out.append(
+                f"{origin} is left out of the backtest: {churners} churner rows have a label "
+                f"window that closed before it, {min_churners} are needed."
+            )
+    if not kept:
+        raise NotTrainable(
+            f"No date can be predicted from what was known before it. {left_out[-1]} "
+            "Give a longer history, or lower min_origin_churners."
+        )
+    return Origins(tuple(kept), tuple(left_out))
+
+
+def training_rows(rows: DataFrame, *, time: str, horizon_days: int, origin: dt.date) -> DataFrame:
+    """The rows whose label was known at `origin`: as-of date + horizon <= origin."""
+    return rows.filter(F.date_add(F.to_date(F.col(time)), horizon_days) <= F.lit(origin))
+
+
+def test_rows(rows: DataFrame, *, time: str, origin: dt.date) -> DataFrame:
+    """The rows as of `origin`."""
+    return rows.filter(F.to_date(F.col(time)) == F.lit(origin))
+
+
+def user_folds(rows: DataFrame, *, user: str, folds: int, seed: int) -> DataFrame:
+    """`rows` with `ml__fold`, from 0 to folds - 1: a user's rows share a fold.
+
+    Users with a positive row and users without are dealt out separately, in the order of a hash
+    of user and seed, so that folds differ by one user of each kind at most and are the same on
+    every machine and partitioning. Needs `ml__label`.
+    """
+    users = rows.groupBy(user).agg(F.max(LABEL).alias("ml__ever"))
+    order = Window.partitionBy("ml__ever").orderBy(F.xxhash64(user, F.lit(seed)), user)
+    # The second stratum is dealt from the other end, so that fold sizes stay even.
+    place = F.row_number().over(order) - 1
+    place = F.when(F.col("ml__ever") > 0, folds - 1 - place % folds).otherwise(place % folds)
+    return rows.join(users.select(user, place.alias(FOLD)), on=user)
+
+
+def check_folds(churners: int, *, folds: int) -> None:
+    """Raise NotTrainable if some fold would hold no user that churned."""
+    if churners < 2 * folds:
+        raise NotTrainable(
+            f"{churners} users churned among the rows to learn from; {folds} folds need at least "
+            f"{2 * folds}. Give more history, or use fewer folds."
+        )
+
+
+def compact(rows: DataFrame, *, keys: Sequence[str], count: int) -> DataFrame:
+    """The same rows in few partitions, in an order that does not depend on how they were read.
+
+    MLlib samples rows by partition and position, so the order is part of what makes a run
+    repeatable; and on a small table most of a fit's time goes into empty partitions.
+    """
+    partitions = max(1, count // 50_000)
+    if partitions == 1:
+        return rows.coalesce(1).sortWithinPartitions(*keys)
+    return rows.repartition(partitions, keys[0]).sortWithinPartitions(*keys)
+
+
+def _by_day(rows: DataFrame, time: str) -> dict[dt.date, tuple[int, int]]:
+    """For each date: rows, and positive rows."""
+    day = F.to_date(F.col(time))
+    found = rows.groupBy(day.alias("day")).agg(
+        F.count(F.lit(1)).alias("rows"), F.sum(LABEL).alias("positives")
+    )
+    return {r["day"]: (r["rows"], int(r["positives"])) for r in found.collect() if r["day"]}

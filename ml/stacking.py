@@ -1,0 +1,268 @@
+"""From tuned learners to one probability: single, average or stack, as one PipelineModel."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from pyspark.ml import Model, PipelineModel
+from pyspark.ml.classification import LogisticRegression, LogisticRegressionModel
+from pyspark.ml.feature import SQLTransformer, VectorAssembler
+from pyspark.ml.linalg import DenseMatrix
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from ml import preprocessing, tuning
+from ml.preprocessing import FEATURES, PREFIX, SCALED, Columns
+from ml.protocol import FOLD, LABEL, compact, user_folds
+from ml.tuning import Learner, Point, Shape, Tuned
+
+BASE_RATE, AVERAGE, STACK = "base_rate", "average", "stack"
+LOG_ODDS, PROBABILITY = f"{PREFIX}log_odds", f"{PREFIX}probability"
+
+# A forest can say exactly 0. Below one in ten thousand its counts know nothing, and the
+# logarithm would let a single row outweigh all others.
+CLIP = 1e-4
+META_PENALTY = 0.01
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """All that was learned from one set of training rows.
+
+    out_of_fold has a row per training row: the keys, ml__label, ml__fold, and the log-odds of each
+    learner from the fold model that never saw the row's user. scores has every fold's log loss
+    of every grid point: learner, point, fold, log_loss, chosen.
+    """
+
+    preparation: PipelineModel
+    bases: dict[str, Tuned]
+    meta: LogisticRegressionModel
+    base_rate: float
+    out_of_fold: pd.DataFrame
+    scores: pd.DataFrame
+
+    @property
+    def points(self) -> dict[str, list[Point]]:
+        """The chosen point of each learner, as a grid of one."""
+        return {name: [tuned.points[tuned.best]] for name, tuned in self.bases.items()}
+
+    @property
+    def meta_weights(self) -> dict[str, float]:
+        """The stack's intercept and its weight on each learner's log-odds."""
+        weights = dict(zip(self.bases, map(float, self.meta.coefficients), strict=True))
+        return {"intercept": float(self.meta.intercept), **weights}
+
+
+def fit(
+    train: DataFrame,
+    columns: Columns,
+    *,
+    keys: Sequence[str],
+    learners: Sequence[Learner],
+    points: Mapping[str, list[Point]],
+    folds: int,
+    count: int,
+    seed: int,
+    parallelism: int,
+) -> Fitted:
+    """Prepare, tune and stack on the `count` rows of `train` (keys, ml__label, feature columns).
+
+    keys[0] is the user; the folds for tuning and stacking are the same, and by user.
+    Source: Wolpert (1992), stacked generalization; Breiman (1996), nonnegative weights.
+    """
+    preparation = _fit_preparation(train, columns, learners)
+    vectors = _vectors(learners)
+    prepared = preparation.transform(train).select(*keys, LABEL, *vectors)
+    prepared = user_folds(prepared, user=keys[0], folds=folds, seed=seed)
+    # A checkpoint, not a cache: each of a fit's many small jobs would carry the whole lineage.
+    prepared = compact(prepared, keys=keys, count=count).localCheckpoint()
+    shape = _shape(prepared, count)
+    bases = {
+        learner.name: tuning.tune(
+            prepared,
+            learner,
+            points=points[learner.name],
+            folds=folds,
+            shape=shape,
+            seed=seed,
+            parallelism=parallelism,
+        )
+        for learner in learners
+    }
+    margins = _out_of_fold(prepared, bases, keys=keys, vectors=vectors, folds=folds)
+    chosen = {f"{name}.{tuned.best}": name for name, tuned in bases.items()}
+    oof = margins[[*keys, LABEL, FOLD, *chosen]].rename(columns=chosen)
+    return Fitted(
+        preparation=preparation,
+        bases=bases,
+        meta=_fit_meta(train.sparkSession, oof, names=list(bases)),
+        base_rate=float(oof[LABEL].mean()),
+        out_of_fold=oof,
+        scores=_scores(margins, bases),
+    )
+
+
+def margins(rows: DataFrame, fitted: Fitted, *, keys: Sequence[str]) -> pd.DataFrame:
+    """Each learner's log-odds for `rows`: keys, ml__label, a column a learner. One Spark job."""
+    current = fitted.preparation.transform(rows)
+    for tuned in fitted.bases.values():
+        current = tuned.model.transform(current)
+    log_odds = [F.expr(_margin(name)).alias(name) for name in fitted.bases]
+    return current.select(*keys, LABEL, *log_odds).toPandas()
+
+
+def candidates(log_odds: pd.DataFrame, fitted: Fitted) -> dict[str, np.ndarray]:
+    """The probability that each candidate gives to each row of log-odds."""
+    names = list(fitted.bases)
+    values = log_odds[names].to_numpy()
+    weights = np.array(fitted.meta.coefficients)
+    return {
+        BASE_RATE: np.full(len(values), fitted.base_rate),
+        **{name: _sigmoid(values[:, i]) for i, name in enumerate(names)},
+        AVERAGE: _sigmoid(values.mean(axis=1)),
+        STACK: _sigmoid(fitted.meta.intercept + values @ weights),
+    }
+
+
+def fit_average(
+    train: DataFrame,
+    columns: Columns,
+    *,
+    keys: Sequence[str],
+    learners: Sequence[Learner],
+    points: Mapping[str, list[Point]],
+    count: int,
+    seed: int,
+) -> PipelineModel:
+    """The mean log-odds of `learners` (or of one), each fitted on `train` at its first point.
+
+    No folds, as there is nothing to stack: a quarter of the time of `fit`.
+    """
+    preparation = _fit_preparation(train, columns, learners)
+    prepared = preparation.transform(train).select(*keys, LABEL, *_vectors(learners))
+    prepared = compact(prepared, keys=keys, count=count).localCheckpoint()
+    shape, models = _shape(prepared, count), {}
+    for learner in learners:
+        estimator, grid = tuning.grid_of(learner, points[learner.name], shape=shape, seed=seed)
+        models[learner.name] = estimator.fit(prepared, grid[0])
+    return pipeline(preparation, models)
+
+
+def pipeline(
+    preparation: PipelineModel,
+    models: Mapping[str, Model],
+    *,
+    meta: LogisticRegressionModel | None = None,
+) -> PipelineModel:
+    """One PipelineModel of stock stages: it loads in any Spark, without this code.
+
+    It adds ml__log_odds and ml__probability (doubles) to a table with the feature columns: from
+    the stack with `meta`, from the mean log-odds of `models` without.
+    """
+    stages = [preparation, *models.values()]
+    if meta:
+        parts = ", ".join(f"{_margin(name)} as {PREFIX}margin_{name}" for name in models)
+        margins = SQLTransformer(statement=f"select *, {parts} from __THIS__")
+        stages += [margins, _assembler(list(models)), meta]
+        log_odds = _element(tuning.columns(STACK)["rawPredictionCol"], 1)
+    else:
+        log_odds = f"({' + '.join(map(_margin, models))}) / {len(models)}"
+    last = (
+        f"select *, 1 / (1 + exp(-{LOG_ODDS})) as {PROBABILITY} "
+        f"from (select *, {log_odds} as {LOG_ODDS} from __THIS__)"
+    )
+    return PipelineModel([*stages, SQLTransformer(statement=last)])
+
+
+def _fit_preparation(
+    train: DataFrame, columns: Columns, learners: Sequence[Learner]
+) -> PipelineModel:
+    scaled = any(learner.scaled for learner in learners)
+    return preprocessing.fit_preparation(train, columns, scaled=scaled)
+
+
+def _vectors(learners: Sequence[Learner]) -> list[str]:
+    return [FEATURES, SCALED] if any(learner.scaled for learner in learners) else [FEATURES]
+
+
+def _shape(prepared: DataFrame, count: int) -> Shape:
+    return Shape(count, len(prepared.select(FEATURES).first()[0]))
+
+
+def _out_of_fold(
+    prepared: DataFrame,
+    bases: Mapping[str, Tuned],
+    *,
+    keys: Sequence[str],
+    vectors: Sequence[str],
+    folds: int,
+) -> pd.DataFrame:
+    """Log-odds `<learner>.<point>` of each row by models that never saw its user. One Spark job."""
+    branches = []
+    for fold in range(folds):
+        branch = prepared.filter(F.col(FOLD) == fold)
+        keep = [*keys, LABEL, FOLD]
+        for name, tuned in bases.items():
+            for i, model in enumerate(tuned.fold_models[fold]):
+                output = f"{name}.{i}"
+                margin = F.expr(_margin(name)).alias(output)
+                branch = model.transform(branch).select(*keep, *vectors, margin)
+                keep.append(f"`{output}`")
+        branches.append(branch.drop(*vectors))
+    union = branches[0]
+    for branch in branches[1:]:
+        union = union.unionAll(branch)
+    return union.toPandas()
+
+
+def _scores(margins: pd.DataFrame, bases: Mapping[str, Tuned]) -> pd.DataFrame:
+    """The log loss of each learner, point and fold."""
+    scores = []
+    for name, tuned in bases.items():
+        for i, point in enumerate(tuned.points):
+            for fold, part in margins.groupby(FOLD):
+                sign = 1 - 2 * part[LABEL]
+                loss = np.logaddexp(0, sign * part[f"{name}.{i}"]).mean()
+                scores.append((name, str(point), int(fold), float(loss), i == tuned.best))
+    return pd.DataFrame(scores, columns=["learner", "point", "fold", "log_loss", "chosen"])
+
+
+def _fit_meta(
+    spark: SparkSession, oof: pd.DataFrame, *, names: Sequence[str]
+) -> LogisticRegressionModel:
+    """The L2 logistic regression on top, with weights that cannot be negative.
+
+    Margins of good learners are nearly collinear: without the bound they get huge weights of
+    opposite signs.
+    """
+    inputs = oof[[LABEL, *names]].rename(columns={name: f"{PREFIX}margin_{name}" for name in names})
+    table = _assembler(names).transform(spark.createDataFrame(inputs).coalesce(1))
+    return LogisticRegression(
+        featuresCol=f"{PREFIX}margins",
+        labelCol=LABEL,
+        regParam=META_PENALTY,
+        lowerBoundsOnCoefficients=DenseMatrix(1, len(names), [0.0] * len(names)),
+        **tuning.columns(STACK),
+    ).fit(table)
+
+
+def _assembler(names: Sequence[str]) -> VectorAssembler:
+    inputs = [f"{PREFIX}margin_{name}" for name in names]
+    return VectorAssembler(inputCols=inputs, outputCol=f"{PREFIX}margins")
+
+
+def _margin(name: str) -> str:
+    """SQL for a learner's clipped log-odds, on one scale for all of them."""
+    column = tuning.columns(name)["probabilityCol"]
+    yes, no = (f"greatest({_element(column, i)}, {CLIP}D)" for i in (1, 0))
+    return f"ln({yes} / {no})"
+
+
+def _element(column: str, index: int) -> str:
+    """SQL for an element of a dense vector: `vector_to_array` is not a SQL function."""
+    return f"cast(split(trim(both '[]' from cast({column} as string)), ',')[{index}] as double)"
+
+
+def _sigmoid(log_odds: np.ndarray) -> np.ndarray:
+    return 1 / (1 + np.exp(-log_odds))

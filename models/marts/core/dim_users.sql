@@ -1,0 +1,53 @@
+-- One row per user_id: what is known of the user at the end of the data.
+with user_days as (
+    select * from {{ ref('fct_user_days') }}
+),
+
+churns as (
+    select
+        user_id,
+        min(event_at) as churned_at
+    from {{ ref('stg_sparkify__events') }}
+    where page in ({{ sql_list(var('churn_pages')) }})
+    group by user_id
+),
+
+totals as (
+    select
+        user_id,
+        min(first_event_at) as first_seen_at,
+        max(last_event_at) as last_seen_at,
+        count(*) as active_day_count,
+        sum(event_count) as event_count,
+        sum(session_count) as session_count,
+        sum(song_count) as song_count,
+        cast(sum(listening_s) as decimal(22, 5)) as listening_s,
+        max_by(
+            struct(last_level, last_platform, last_state, gender, registered_at), activity_date
+        ) as last_known
+    from user_days
+    group by user_id
+),
+
+users as (
+    select
+        totals.user_id,
+        totals.last_known.registered_at,
+        totals.first_seen_at,
+        totals.last_seen_at,
+        totals.last_known.last_level as level,
+        totals.last_known.last_platform as platform,
+        totals.last_known.last_state as state,
+        totals.last_known.gender,
+        totals.active_day_count,
+        totals.event_count,
+        totals.session_count,
+        totals.song_count,
+        totals.listening_s,
+        churns.churned_at,
+        churns.churned_at is not null as is_churned
+    from totals
+    left join churns on totals.user_id = churns.user_id
+)
+
+select * from users

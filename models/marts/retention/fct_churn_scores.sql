@@ -1,0 +1,31 @@
+-- One row per (user_id, as_of_date): the latest score.
+with scores as (
+    select * from {{ source('ml', 'churn_scores') }}
+),
+
+ranked as (
+    select
+        *,
+        row_number() over (
+            partition by user_id, as_of_date order by scored_at desc, model_version desc
+        ) as recency
+    from scores
+),
+
+latest as (
+    select
+        user_id,
+        as_of_date,
+        probability,
+        reason_1,
+        reason_2,
+        reason_3,
+        model_name,
+        model_version,
+        feature_table_version,
+        scored_at
+    from ranked
+    where recency = 1
+)
+
+select * from latest

@@ -1,0 +1,179 @@
+"""The `sparkify` command: arguments, the order of the stages, and exit codes."""
+
+import sys
+from pathlib import Path
+
+import click
+
+from ml.errors import NotTrainable, TableMismatch
+from sparkify.errors import SparkifyError
+from sparkify.settings import Settings
+from sparkify.terminal import console, stage
+
+FOLDER = click.Path(path_type=Path)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+@click.option("--target", help="Output of profiles.yml: local (default), parquet or thrift.")
+@click.version_option(package_name="sparkify-churn")
+@click.pass_context
+def cli(context: click.Context, debug: bool, target: str | None) -> None:
+    """From raw events to a scored list of users who are about to cancel."""
+    context.obj = Settings.from_environment(target=target)
+
+
+@cli.command()
+@click.option("--events", help="File or folder of newline-delimited JSON; simulated without.")
+@click.option("--users", default=225, show_default=True, help="Users to simulate.")
+@click.option("--seed", default=42, show_default=True, help="Seed of the simulation.")
+@click.pass_obj
+def run(settings: Settings, events: str | None, users: int, seed: int) -> None:
+    """Everything: simulate or read, build, check, train, score, report."""
+    from sparkify.run import run_all
+
+    run_all(settings, events=events, users=users, seed=seed)
+
+
+@cli.command()
+@click.option("--users", default=225, show_default=True)
+@click.option("--seed", default=42, show_default=True)
+@click.option("--out", required=True, type=FOLDER, help="Folder to create.")
+@click.pass_obj
+def simulate(settings: Settings, users: int, seed: int, out: Path) -> None:
+    """Write a log of events, and the truth beside it."""
+    from sparkify.session import open_session
+    from sparkify.simulator import simulate as write
+
+    with stage("Starting Spark"):
+        spark = open_session(settings)
+    with stage(f"Simulating {users:,} users"):
+        written = write(spark, users=users, seed=seed, out=out)
+    console.print(
+        f"{written.rows:,} events of {written.users:,} users, {written.churners:,} of whom cancel, "
+        f"in {out}\nNext: sparkify build --events {out / 'events'}"
+    )
+
+
+@cli.command()
+@click.option("--events", required=True, help="File or folder of newline-delimited JSON.")
+@click.pass_obj
+def build(settings: Settings, events: str) -> None:
+    """Build and test every table, then hold them against the expectations."""
+    from sparkify.run import build_all, open_stage, show_data
+
+    spark = open_stage(settings, events=events)
+    checks = build_all(spark, settings, events)
+    show_data(spark, checks)
+
+
+@cli.command()
+@click.option("--parquet", type=FOLDER, help="A table of your own, instead of the snapshots.")
+@click.option("--id", "id_column", help="Its column that names the user.")
+@click.option("--label", help="Its column that says who churned: boolean or 0/1.")
+@click.option("--time", help="Its column with the date a row is as of, if it has one.")
+@click.option("--exclude", default="", help="Its columns never to learn from, with commas between.")
+@click.option("--horizon-days", default=14, show_default=True, help="Days its label looks ahead.")
+@click.option("--models", default="", help="Learners, with commas between; a fast set without.")
+@click.option("--origins", default=3, show_default=True, help="Past dates to predict.")
+@click.option("--seed", default=0, show_default=True)
+@click.option("--name", help="Name of the model in the registry.")
+@click.pass_obj
+def train(settings: Settings, **arguments) -> None:
+    """Backtest, tune, stack and register a model."""
+    from sparkify.run import train_command
+
+    train_command(settings, **arguments)
+
+
+@cli.command()
+@click.option("--parquet", type=FOLDER, help="A table of your own, instead of the active users.")
+@click.option("--id", "id_column", help="Its column that names the user.")
+@click.option("--out", type=FOLDER, help="CSV file to write its scores to.")
+@click.option("--name", help="Name of the model in the registry.")
+@click.pass_obj
+def score(settings: Settings, **arguments) -> None:
+    """Score users with the champion."""
+    from sparkify.run import score_command
+
+    score_command(settings, **arguments)
+
+
+@cli.command()
+@click.argument("query")
+@click.option(
+    "--format", "style", type=click.Choice(["table", "csv", "json"]), default="table"
+)
+@click.pass_obj
+def sql(settings: Settings, query: str, style: str) -> None:
+    """Print the result of a query on the tables, such as "select * from sparkify.dim_users"."""
+    from sparkify.query import run_query
+
+    run_query(settings, query, style=style)
+
+
+@cli.command()
+@click.pass_obj
+def report(settings: Settings) -> None:
+    """Execute the notebook on the present tables and export it as HTML."""
+    from sparkify.report import write_report
+    from sparkify.session import open_session
+
+    with stage("Starting Spark"):
+        spark = open_session(settings, shared=True)
+    with stage("Executing the notebook"):
+        page = write_report(spark, settings)
+    console.print(f"Report: {page}")
+
+
+@cli.command()
+@click.option("--thrift-port", default=10000, show_default=True, help="For dbt and JDBC.")
+@click.option("--connect-port", default=15002, show_default=True, help="For Spark Connect.")
+@click.pass_obj
+def serve(settings: Settings, thrift_port: int, connect_port: int) -> None:
+    """Serve the tables to several people at once, on loopback."""
+    from sparkify.server import serve as run_server
+
+    sys.exit(run_server(settings, thrift_port=thrift_port, connect_port=connect_port))
+
+
+@cli.command()
+@click.pass_obj
+def setup(settings: Settings) -> None:
+    """Fetch the Delta Lake jars into the environment."""
+    from sparkify.delta import install_jars
+
+    install_jars(settings.jars)
+
+
+def main() -> None:
+    """Run the command; an error is one line, with an exit code of its own."""
+    debug = "--debug" in sys.argv[1:]
+    try:
+        cli.main(standalone_mode=False)
+    except click.exceptions.Exit as done:
+        sys.exit(done.exit_code)
+    except click.ClickException as wrong:
+        wrong.show()
+        sys.exit(wrong.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        fail("interrupted; every table is as before or complete, run the same command again", 130)
+    except SparkifyError as error:
+        if debug:
+            raise
+        fail(str(error), error.exit_code)
+    except (NotTrainable, TableMismatch) as error:
+        if debug:
+            raise
+        fail(str(error), 5 if isinstance(error, NotTrainable) else 3)
+    except Exception as error:  # the last place that can spare a user a page of Java
+        if debug:
+            raise
+        first = str(error).strip().splitlines() or [""]
+        fail(f"{type(error).__name__}: {first[0]} (sparkify --debug shows where)", 1)
+
+
+def fail(message: str, code: int) -> None:
+    """Print one line to stderr and leave."""
+    click.echo(f"error: {' '.join(message.split())}", err=True)
+    sys.exit(code)

@@ -1,0 +1,78 @@
+"""The Delta Lake jars: resolved once, into a folder beside the environment."""
+
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+import pyspark
+
+from sparkify.errors import BadInput
+
+COORDINATE = "io.delta:delta-spark_4.1_2.13:4.4.0"
+WANTED = ("io.delta_*.jar", "io.unitycatalog_*.jar")
+# What Spark ships already, in its own versions; without these the download is 14 MB, not 87.
+EXCLUDED = (
+    "com.fasterxml.jackson.core:jackson-databind",
+    "com.fasterxml.jackson.datatype:jackson-datatype-jdk8",
+    "com.github.luben:zstd-jni",
+    "io.airlift:aircompressor",
+    "org.apache.hadoop:hadoop-client-api",
+    "org.apache.hadoop:hadoop-client-runtime",
+    "org.apache.logging.log4j:log4j-api",
+    "org.apache.logging.log4j:log4j-core",
+    "org.apache.logging.log4j:log4j-slf4j2-impl",
+    "org.apache.parquet:parquet-column",
+    "org.apache.parquet:parquet-common",
+    "org.apache.parquet:parquet-encoding",
+    "org.apache.parquet:parquet-format-structures",
+    "org.apache.parquet:parquet-hadoop",
+    "org.apache.parquet:parquet-jackson",
+    "org.locationtech.jts:jts-core",
+    "org.roaringbitmap:RoaringBitmap",
+    "org.xerial.snappy:snappy-java",
+)
+
+
+def has_jars(folder: Path) -> bool:
+    """Whether `install_jars` has completed into this folder."""
+    return any(folder.glob("io.delta_delta-spark_*.jar"))
+
+
+def install_jars(folder: Path) -> None:
+    """Resolve the jars with Spark's own Ivy and put them into `folder`, all or none.
+
+    They must lie on the driver's class path: `spark.jars.packages` breaks Delta in the Thrift
+    server and in Spark Connect, which load classes in another way.
+
+    Raises:
+        BadInput: the jars cannot be had; the message ends with Ivy's own last words.
+    """
+    if has_jars(folder):
+        return
+    with tempfile.TemporaryDirectory() as scratch:
+        script = Path(scratch, "nothing.py")
+        script.touch()
+        resolved = subprocess.run(
+            [
+                str(Path(pyspark.__file__).parent / "bin" / "spark-submit"),
+                *("--packages", COORDINATE, "--exclude-packages", ",".join(EXCLUDED)),
+                *("--conf", f"spark.jars.ivy={scratch}", str(script)),
+            ],
+            capture_output=True,
+            text=True,
+        )
+        jars = [jar for pattern in WANTED for jar in Path(scratch, "jars").glob(pattern)]
+        if resolved.returncode or not jars:
+            words = (resolved.stderr.strip() or "no output").splitlines()[-1].strip()
+            raise BadInput(
+                f"the Delta Lake jars could not be downloaded ({words}); mend the connection to "
+                "Maven Central and run `make setup` again, or do without: SPARKIFY_TARGET=parquet"
+            )
+        arriving = folder.with_name(f"{folder.name}.arriving")
+        shutil.rmtree(arriving, ignore_errors=True)
+        arriving.mkdir(parents=True)
+        for jar in jars:
+            shutil.copy(jar, arriving)
+        shutil.rmtree(folder, ignore_errors=True)
+        arriving.rename(folder)

@@ -1,0 +1,25 @@
+"""Errors that end a command with one line and an exit code of their own."""
+
+
+class SparkifyError(Exception):
+    """A failure a user can mend; the message names the cause and the remedy."""
+
+    exit_code = 1
+
+
+class WrongUse(SparkifyError):
+    """The arguments do not make sense together."""
+
+    exit_code = 2
+
+
+class BadInput(SparkifyError):
+    """What was given or is needed is missing or unreadable."""
+
+    exit_code = 3
+
+
+class CheckFailed(SparkifyError):
+    """The data does not pass its checks."""
+
+    exit_code = 4

@@ -1,0 +1,177 @@
+"""The stages of a run, each of which is a command of its own too."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pandas as pd
+from pyspark.errors import AnalysisException
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from sparkify import transform
+from sparkify.errors import BadInput, CheckFailed
+from sparkify.settings import Settings
+from sparkify.transform import Say
+
+SNAPSHOTS = "sparkify.fct_user_snapshots"
+FEATURES = "sparkify.fct_user_features"
+MODEL = "sparkify-churn"
+OWN_MODEL = "own-table"
+RETENTION = "path:models/marts/retention"
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows to train on or to score, and which columns of them mean what."""
+
+    rows: DataFrame
+    name: str
+    version: int | None
+    id: str
+    label: str | None = None
+    time: str | None = None
+    exclude: tuple[str, ...] = ()
+    horizon_days: int = 14
+
+
+def simulate(spark: SparkSession, *, users: int, seed: int, out: Path) -> str:
+    """Simulate a log unless `out` holds it already; return the folder of its events."""
+    from sparkify import simulator
+
+    if not (out / simulator.MARKER).exists():
+        out.parent.mkdir(parents=True, exist_ok=True)
+        simulator.simulate(spark, users=users, seed=seed, out=out)
+    return str(out / "events")
+
+
+def check(spark: SparkSession, tables: Iterable[str] = ()) -> int:
+    """Hold tables (all that have a suite, without any) against it; return how many checks held.
+
+    Raises:
+        CheckFailed: names every expectation that does not hold.
+    """
+    from expectations.run import check_tables
+    from expectations.suites import SUITES
+
+    checks = check_tables(spark, tuple(tables) or tuple(SUITES))
+    failed = [check for check in checks if not check.is_passed]
+    if failed:
+        words = "; ".join(f"{c.table}: {c.name} {c.detail}".rstrip() for c in failed)
+        raise CheckFailed(f"{len(failed)} of {len(checks)} expectations do not hold: {words}")
+    return len(checks)
+
+
+def feature_table(spark: SparkSession, settings: Settings, name: str) -> Table:
+    """One of the project's two feature tables.
+
+    Raises:
+        BadInput: it has not been built.
+    """
+    if not spark.catalog.tableExists(name):
+        raise BadInput(f"there is no table {name} yet; run `sparkify build --events PATH`")
+    rows = spark.table(name)
+    label = next((c for c in rows.columns if c.startswith("is_churned_next_")), None)
+    version = (
+        spark.sql(f"describe history {name} limit 1").first()["version"]
+        if settings.table_format == "delta"
+        else None
+    )
+    return Table(
+        rows=rows,
+        name=name,
+        version=version,
+        id="user_id",
+        label=label,
+        time="as_of_date",
+        exclude=("days_to_churn",),
+        horizon_days=int(label.removeprefix("is_churned_next_").removesuffix("d")) if label else 14,
+    )
+
+
+def parquet_table(spark: SparkSession, path: Path, **columns: object) -> Table:
+    """A table of the user's own.
+
+    Raises:
+        BadInput: nothing is there, or it is not Parquet.
+    """
+    if not path.exists():
+        raise BadInput(f"no table at {path}: there is no such file or folder")
+    try:
+        rows = spark.read.parquet(str(path.resolve()))
+    except AnalysisException as error:
+        reason = transform.first_line(str(error))
+        raise BadInput(f"{path} cannot be read as Parquet: {reason}") from error
+    return Table(rows=rows, name=str(path), version=None, **columns)
+
+
+def train(settings: Settings, table: Table, *, options, model: str, say: Say):
+    """Backtest, fit and register; return the result and the registered version."""
+    from ml.training import TableSpec
+    from ml.training import train as fit
+
+    spec = TableSpec(
+        id=table.id,
+        label=table.label,
+        time=table.time,
+        exclude=table.exclude,
+        horizon_days=table.horizon_days,
+        name=table.name,
+        version=table.version,
+    )
+    result = fit(table.rows, spec, options=options, progress=say)
+    say("Registering the model")
+    registered = registry(settings, model).log(result, spec, options)
+    return result, registered
+
+
+def score_table(settings: Settings, table: Table, *, model: str) -> pd.DataFrame:
+    """The scores of a table of the user's own by the champion of `model`, highest first.
+
+    Raises:
+        NotTrainable: there is no champion.
+        TableMismatch: a column that the model needs is missing or has another type.
+    """
+    from ml.errors import NotTrainable
+    from ml.scoring import score
+
+    champion, reason = registry(settings, model).champion()
+    if champion is None:
+        raise NotTrainable(reason)
+    scores = score(table.rows, champion, id=table.id, time=table.time).toPandas()
+    return scores.sort_values("probability", ascending=False, kind="stable")
+
+
+def write_csv(rows: pd.DataFrame, out: Path) -> None:
+    """Write a CSV file, whole or not at all."""
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        partial = out.with_name(f".{out.name}.partial")
+        rows.to_csv(partial, index=False)
+        partial.replace(out)
+    except OSError as error:
+        raise BadInput(f"cannot write {out}: {error.strerror}") from error
+
+
+def registry(settings: Settings, model: str):
+    """The model registry of this home."""
+    from ml.registry import Registry
+
+    (settings.home / "mlflow").mkdir(parents=True, exist_ok=True)
+    return Registry(settings.tracking_uri, str(settings.home / "mlflow" / "artifacts"), model)
+
+
+def append(spark: SparkSession, settings: Settings, rows: DataFrame, table: str) -> None:
+    """Append to a table that dbt declares as a source, by name of column."""
+    if not spark.catalog.tableExists(table):
+        raise BadInput(f"there is no table {table} yet; run `sparkify build --events PATH`")
+    columns = spark.table(table).schema
+    rows.select(*(F.col(c.name).cast(c.dataType).alias(c.name) for c in columns)).write.format(
+        settings.table_format
+    ).mode("append").saveAsTable(table)
+
+
+def now() -> datetime:
+    """The time that training and scoring are stamped with."""
+    return datetime.now(UTC)

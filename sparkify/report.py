@@ -1,0 +1,48 @@
+"""Execute the notebook on the tables of this home, and export it as a page."""
+
+import logging
+from pathlib import Path
+
+import nbformat
+from jupyter_client.manager import AsyncKernelManager
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError
+from nbconvert import HTMLExporter
+from pyspark.sql import SparkSession
+
+from sparkify.errors import SparkifyError
+from sparkify.session import child_environment
+from sparkify.settings import PROJECT, Settings
+from sparkify.transform import first_line
+
+NOTEBOOK = PROJECT / "Sparkify.ipynb"
+TIMEOUT_S = 600
+
+
+def write_report(spark: SparkSession, settings: Settings) -> Path:
+    """Run Sparkify.ipynb in a child process that shares the session; return the HTML file.
+
+    Raises:
+        SparkifyError: a cell failed; names the reason.
+    """
+    logging.getLogger("traitlets").setLevel(logging.ERROR)
+    notebook = nbformat.read(NOTEBOOK, as_version=4)
+    client = NotebookClient(
+        notebook,
+        # Unlike the default's TCP, nobody else on the machine can listen in.
+        km=AsyncKernelManager(transport="ipc"),
+        timeout=TIMEOUT_S,
+        resources={"metadata": {"path": str(PROJECT)}},
+    )
+    try:
+        client.execute(env=child_environment(spark))
+    except CellExecutionError as error:
+        reason = f"{error.ename}: {first_line(error.evalue)}"
+        raise SparkifyError(f"the notebook failed: {reason}") from error
+    folder = settings.home / "report"
+    folder.mkdir(parents=True, exist_ok=True)
+    nbformat.write(notebook, folder / NOTEBOOK.name)
+    exporter = HTMLExporter(exclude_input_prompt=True, exclude_output_prompt=True)
+    page = folder / "Sparkify.html"
+    page.write_text(exporter.from_notebook_node(notebook)[0], encoding="utf-8")
+    return page

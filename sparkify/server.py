@@ -1,0 +1,95 @@
+"""One Spark driver for dbt over Thrift, analysts over JDBC and `ml` over Spark Connect."""
+
+import os
+import signal
+import socket
+import subprocess
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pyspark
+
+from sparkify.errors import SparkifyError, WrongUse
+from sparkify.session import check_machine, spark_settings
+from sparkify.settings import Settings
+from sparkify.terminal import console, stage
+
+HOST = "127.0.0.1"
+
+
+def serve(settings: Settings, *, thrift_port: int, connect_port: int) -> int:
+    """Run the server in the foreground until it is interrupted; return its exit code.
+
+    Both ports are bound to loopback: whoever reaches one may do all that this user may.
+
+    Raises:
+        WrongUse: a port is taken.
+        SparkifyError: the server ends before it is ready.
+    """
+    local = replace(settings, target="local")
+    local.export()
+    check_machine(local)
+    for port in (thrift_port, connect_port):
+        if answers(port):
+            raise WrongUse(f"port {port} is taken; choose another with --thrift-port/--connect-port")
+    log = settings.home / "server.log"
+    settings.home.mkdir(parents=True, exist_ok=True)
+    command = spark_submit(local, thrift_port=thrift_port, connect_port=connect_port)
+    with log.open("ab") as output:
+        server = subprocess.Popen(command, stdout=output, stderr=output, start_new_session=True)
+    try:
+        with stage("Starting the server"):
+            wait_until_ready(server, thrift_port, connect_port, log)
+        console.print(
+            f"  dbt      dbt build --target thrift\n"
+            f"  JDBC     jdbc:hive2://{HOST}:{thrift_port}/sparkify\n"
+            f"  Connect  SPARK_REMOTE=sc://{HOST}:{connect_port} sparkify train\n"
+            f"  log      {log}\n"
+            "Ctrl-C ends it."
+        )
+        signal.signal(signal.SIGTERM, lambda *_: server.terminate())
+        return server.wait()
+    except KeyboardInterrupt:
+        return 0
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def spark_submit(settings: Settings, *, thrift_port: int, connect_port: int) -> list[str]:
+    """The command that starts the Thrift server with the Connect plugin in the same JVM."""
+    conf = spark_settings(settings) | {
+        "spark.plugins": "org.apache.spark.sql.connect.SparkConnectPlugin",
+        "spark.connect.grpc.binding.address": HOST,
+        "spark.connect.grpc.binding.port": str(connect_port),
+        "spark.hadoop.hive.server2.thrift.bind.host": HOST,
+        "spark.hadoop.hive.server2.thrift.port": str(thrift_port),
+        "spark.sql.catalogImplementation": "hive",
+    }
+    return [
+        str(Path(pyspark.__file__).parent / "bin" / "spark-submit"),
+        *("--class", "org.apache.spark.sql.hive.thriftserver.HiveThriftServer2"),
+        *(part for name, value in conf.items() for part in ("--conf", f"{name}={value}")),
+        "spark-internal",
+    ]
+
+
+def wait_until_ready(
+    server: subprocess.Popen, thrift_port: int, connect_port: int, log: Path
+) -> None:
+    """Return once both ports answer."""
+    limit_s = float(os.environ.get("SPARKIFY_SERVER_START_S", "180"))
+    deadline = time.monotonic() + limit_s
+    while not (answers(thrift_port) and answers(connect_port)):
+        if server.poll() is not None:
+            raise SparkifyError(f"the server ended at once; the reason is at the end of {log}")
+        if time.monotonic() > deadline:
+            raise SparkifyError(f"the server did not answer within {limit_s:.0f} s; see {log}")
+        time.sleep(0.5)
+
+
+def answers(port: int) -> bool:
+    """Whether something listens on a loopback port."""
+    with socket.socket() as client:
+        return client.connect_ex((HOST, port)) == 0

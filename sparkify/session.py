@@ -1,0 +1,147 @@
+"""The one Spark session of a run, with the settings of profiles/profiles.yml."""
+
+import fcntl
+import logging
+import os
+import re
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import yaml
+from pyspark.sql import SparkSession
+
+from sparkify.delta import has_jars
+from sparkify.errors import BadInput, WrongUse
+from sparkify.settings import PROJECT, Settings
+
+JAVA_VERSIONS = (17, 21)
+
+
+def open_session(settings: Settings, *, shared: bool = False) -> SparkSession:
+    """Open the session that dbt, Great Expectations and `ml` use.
+
+    With SPARK_REMOTE set, or on the `thrift` target, it is a Spark Connect client of a running
+    server. Otherwise it is this process's own; `shared` lets a child process (the notebook) use
+    it too, in the environment that `child_environment` returns.
+
+    Raises:
+        BadInput: no Java, the wrong Java, or no Delta jars.
+        WrongUse: another process holds the metastore.
+    """
+    settings.export()
+    remote = os.environ.get("SPARK_REMOTE")
+    if remote or settings.target == "thrift":
+        os.environ["SPARK_REMOTE"] = remote or "sc://127.0.0.1:15002"
+        return SparkSession.builder.remote(os.environ["SPARK_REMOTE"]).getOrCreate()
+    check_machine(settings)
+    conf = spark_settings(settings) | (share_on_loopback() if shared else {})
+    builder = SparkSession.builder.enableHiveSupport()
+    for name, value in conf.items():
+        builder = builder.config(name, value)
+    settings.home.mkdir(parents=True, exist_ok=True)
+    # pyspark prints every failed statement as a page of JSON, besides raising it.
+    logging.getLogger("SQLQueryContextLogger").setLevel(logging.CRITICAL)
+    with stderr_to(settings.home / "spark.log"):
+        return builder.getOrCreate()
+
+
+def spark_settings(settings: Settings) -> dict[str, str]:
+    """The Spark settings of a target, rendered as dbt renders them."""
+    from dbt.config.renderer import ProfileRenderer
+    from dbt_common.context import set_invocation_context
+
+    profiles = yaml.safe_load((PROJECT / "profiles" / "profiles.yml").read_text())
+    outputs = profiles["sparkify"]["outputs"]
+    if settings.target not in outputs:
+        raise WrongUse(f"no target {settings.target!r}; profiles.yml has {', '.join(outputs)}")
+    set_invocation_context(os.environ)
+    rendered = ProfileRenderer({}).render_data(outputs[settings.target])
+    return {name: str(value) for name, value in rendered["server_side_parameters"].items()}
+
+
+def check_machine(settings: Settings) -> None:
+    """Refuse, before a JVM is started, what would fail in it with a page of Java."""
+    version = java_version()
+    if version not in JAVA_VERSIONS:
+        found = "Java was not found" if version is None else f"Java {version} was found"
+        raise BadInput(
+            f"{found}, and Spark needs 17 or 21; install OpenJDK 17 and set JAVA_HOME to it"
+        )
+    if settings.table_format == "delta" and not has_jars(settings.jars):
+        raise BadInput(
+            f"no Delta Lake jars in {settings.jars}; run `make setup`, "
+            "or do without them: SPARKIFY_TARGET=parquet"
+        )
+    if is_locked(settings.metastore / "dbex.lck"):
+        raise WrongUse(
+            f"another process uses the metastore in {settings.metastore}, which admits one; wait "
+            "for it, or share it: `sparkify serve`, then SPARKIFY_TARGET=thrift"
+        )
+
+
+def java_version() -> int | None:
+    """The major version of the Java that Spark would start; None without one."""
+    home = os.environ.get("JAVA_HOME")
+    java = str(Path(home, "bin", "java")) if home else shutil.which("java")
+    if java is None or not Path(java).exists():
+        return None
+    words = subprocess.run([java, "-version"], capture_output=True, text=True).stderr
+    found = re.search(r'version "(?:1\.)?(\d+)', words)
+    return int(found.group(1)) if found else None
+
+
+def is_locked(lock: Path) -> bool:
+    """Whether a process holds Derby's lock file; a killed one leaves the file, not the lock."""
+    if not lock.exists():
+        return False
+    with lock.open("r+b") as file:
+        try:
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return True
+    return False
+
+
+def share_on_loopback() -> dict[str, str]:
+    """Settings that open a session to child processes: loopback only, behind a token."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    return {
+        "spark.plugins": "org.apache.spark.sql.connect.SparkConnectPlugin",
+        "spark.connect.grpc.binding.address": "127.0.0.1",
+        "spark.connect.grpc.binding.port": str(port),
+        "spark.connect.authenticate.token": secrets.token_urlsafe(),
+    }
+
+
+def child_environment(spark: SparkSession) -> dict[str, str]:
+    """The environment in which a child process opens the same session over Spark Connect."""
+    if "SPARK_REMOTE" in os.environ:
+        return dict(os.environ)
+    port = spark.conf.get("spark.connect.grpc.binding.port")
+    return os.environ | {
+        # To any other name, 127.0.0.1 too, the client sends a token over TLS only.
+        "SPARK_REMOTE": f"sc://localhost:{port}",
+        "SPARK_CONNECT_AUTHENTICATE_TOKEN": spark.conf.get("spark.connect.authenticate.token"),
+    }
+
+
+@contextmanager
+def stderr_to(log: Path) -> Iterator[None]:
+    """Send what a child process writes to stderr into a file: the JVM's greetings and warnings."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with log.open("ab") as file:
+        os.dup2(file.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)

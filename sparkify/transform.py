@@ -1,0 +1,98 @@
+"""dbt, called in this process, so that it shares the Spark session."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from dbt.artifacts.schemas.results import NodeStatus
+from dbt.cli.main import dbtRunner, dbtRunnerResult
+
+from sparkify.errors import BadInput, CheckFailed, SparkifyError
+from sparkify.settings import Settings
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class BuildResult:
+    """What a `dbt build` did: tables built and tests passed."""
+
+    model_count: int
+    test_count: int
+
+
+def register_events(settings: Settings, events: str) -> None:
+    """Point the source `raw.events` at a file or folder.
+
+    Raises:
+        BadInput: nothing is there, or it holds no file.
+    """
+    if "://" not in events:
+        events = str(check_path(Path(events)))
+    run_dbt(settings, "run-operation", "register_events", "--args", json.dumps({"path": events}))
+
+
+def check_path(path: Path) -> Path:
+    """The absolute path of a file or of a folder with at least one file.
+
+    Files whose names begin with `.` or `_` do not count: Spark passes over them.
+    """
+    if not path.exists():
+        raise BadInput(f"no events at {path}: there is no such file or folder")
+    if path.is_dir() and not any(
+        file.is_file() and not file.name.startswith((".", "_")) for file in path.rglob("*")
+    ):
+        raise BadInput(f"no events at {path}: the folder holds no files")
+    return path.resolve()
+
+
+def build(settings: Settings, *selection: str, say: Say) -> BuildResult:
+    """Build and test the models that the dbt arguments `selection` name; all without any.
+
+    Raises:
+        CheckFailed: a test failed; what does not depend on it is built.
+        SparkifyError: a model failed.
+    """
+    result = run_dbt(
+        settings, "build", "--exclude-resource-type", "unit_test", *selection, say=say
+    )
+    kinds = [node.node.resource_type for node in result.result.results]
+    return BuildResult(model_count=kinds.count("model"), test_count=kinds.count("test"))
+
+
+def run_dbt(settings: Settings, *arguments: str, say: Say | None = None) -> dbtRunnerResult:
+    """Run a dbt command quietly; one line a finished model goes to `say`."""
+    settings.export()
+
+    def tell(event) -> None:
+        if say and event.info.name == "LogModelResult":
+            say(f"{event.data.node_info.node_name}  {event.data.execution_time:.1f} s")
+
+    runner = dbtRunner(callbacks=[tell])
+    result = runner.invoke(["--quiet", "--log-level", "none", *arguments, "--target", settings.target])
+    if not result.success:
+        raise_failure(result)
+    return result
+
+
+def raise_failure(result: dbtRunnerResult) -> None:
+    """Turn what dbt reports into one line: the failed nodes and their messages."""
+    if result.exception is not None:
+        raise BadInput(first_line(str(result.exception))) from result.exception
+    bad = [
+        node
+        for node in getattr(result.result, "results", [])
+        if node.status in (NodeStatus.Error, NodeStatus.Fail, NodeStatus.RuntimeErr)
+    ]
+    words = "; ".join(f"{node.node.name}: {first_line(node.message or '')}" for node in bad)
+    if any(node.status == NodeStatus.Fail for node in bad):
+        raise CheckFailed(f"{len(bad)} data tests failed: {words}")
+    raise SparkifyError(f"dbt could not finish: {words}")
+
+
+def first_line(message: str) -> str:
+    """The first line that says something: dbt and Spark put headings above and traces below."""
+    lines = [line.strip() for line in message.splitlines() if line.strip()]
+    said = [line for line in lines if not line.endswith(("Error", "Error:"))] or lines or ["unknown"]
+    return said[0] if not said[0].startswith(("Runtime Error", "Compilation Error")) else said[-1]
