@@ -21,31 +21,49 @@ class Origins:
     left_out: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class _Day:
+    """The rows as of a date: how many, how many positive, and whose."""
+
+    rows: int
+    positives: int
+    churners: frozenset
+
+
 def rolling_origins(
-    rows: DataFrame, *, time: str, horizon_days: int, count: int, min_churners: int
+    rows: DataFrame,
+    *,
+    user: str,
+    time: str,
+    horizon_days: int,
+    count: int,
+    min_churners: int,
+    min_users: int,
 ) -> Origins:
     """The last `count` dates of `rows` that have enough to learn from before them.
 
-    An origin's training rows are those of `training_rows`; an origin with fewer than
-    `min_churners` positive rows among them, or none of the other class, is left out and named.
-    `rows` has the column `ml__label` (0.0 or 1.0, never null).
+    An origin's training rows are those of `training_rows`; it is left out, and named, if fewer
+    than `min_churners` of them are positive, or these are of fewer than `min_users` users, or
+    there are no others. `rows` has the column `ml__label` (0.0 or 1.0, never null).
     Source: Tashman (2000), out-of-sample tests of forecasting accuracy; rolling origin.
 
     Raises:
         NotTrainable: no origin is left.
     """
-    days = _by_day(rows, time)
+    days = _by_day(rows, user=user, time=time)
     kept, left_out = [], []
     for origin in sorted(days)[-count:]:
-        closed = [d for d in days if d + dt.timedelta(days=horizon_days) <= origin]
-        churners = sum(days[d][1] for d in closed)
-        others = sum(days[d][0] - days[d][1] for d in closed)
-        if churners >= min_churners and others:
+        closed = [days[d] for d in days if d + dt.timedelta(days=horizon_days) <= origin]
+        churners = sum(day.positives for day in closed)
+        users = len(frozenset().union(*(day.churners for day in closed)))
+        others = sum(day.rows - day.positives for day in closed)
+        if churners >= min_churners and users >= min_users and others:
             kept.append(origin)
         else:
             left_out.append(
-                f"{origin} is left out of the backtest: {churners} churner rows have a label "
-                f"window that closed before it, {min_churners} are needed."
+                f"{origin} is left out of the backtest: {churners} churner rows of {users} users "
+                f"have a label window that closed before it; {min_churners} of {min_users} users "
+                "are needed."
             )
     if not kept:
         raise NotTrainable(
@@ -101,10 +119,13 @@ def compact(rows: DataFrame, *, keys: Sequence[str], count: int) -> DataFrame:
     return rows.repartition(partitions, keys[0]).sortWithinPartitions(*keys)
 
 
-def _by_day(rows: DataFrame, time: str) -> dict[dt.date, tuple[int, int]]:
-    """For each date: rows, and positive rows."""
-    day = F.to_date(F.col(time))
-    found = rows.groupBy(day.alias("day")).agg(
-        F.count(F.lit(1)).alias("rows"), F.sum(LABEL).alias("positives")
+def _by_day(rows: DataFrame, *, user: str, time: str) -> dict[dt.date, _Day]:
+    churner = F.when(F.col(LABEL) > 0, F.col(user))
+    found = rows.groupBy(F.to_date(F.col(time)).alias("day")).agg(
+        F.count(F.lit(1)).alias("rows"),
+        F.sum(LABEL).cast("int").alias("positives"),
+        F.collect_set(churner).alias("churners"),
     )
-    return {r["day"]: (r["rows"], int(r["positives"])) for r in found.collect() if r["day"]}
+    return {
+        r["day"]: _Day(r["rows"], r["positives"], frozenset(r["churners"])) for r in found.collect()
+    }

@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import pandas as pd
+from pyspark import inheritable_thread_target
 from pyspark.ml import PipelineModel
 from pyspark.sql import DataFrame
 
@@ -140,10 +141,12 @@ def _rolling(data: DataFrame, plan: _Plan) -> _Run:
     spec, options = plan.spec, plan.options
     origins = protocol.rolling_origins(
         data,
+        user=spec.id,
         time=spec.time,
         horizon_days=spec.horizon_days,
         count=options.origins,
         min_churners=options.min_origin_churners,
+        min_users=2 * options.folds,
     )
     splits = [
         (
@@ -161,6 +164,8 @@ def _rolling(data: DataFrame, plan: _Plan) -> _Run:
     first = _fit(train_rows, plan, grids, parallelism=options.parallelism)
     plan.progress(f"Predicting {len(splits)} past dates, each from what was known then")
 
+    # Only so does a thread know the session of a Spark Connect client.
+    @inheritable_thread_target(data.sparkSession)
     def backtest(split: tuple[str, DataFrame, DataFrame]) -> tuple[Fitted, pd.DataFrame]:
         name, train_rows, test = split
         fitted = first if name == splits[0][0] else _fit(train_rows, plan, first.points)
@@ -182,6 +187,9 @@ def _by_user(data: DataFrame, plan: _Plan) -> _Run:
     grids = {learner.name: learner.points() for learner in plan.learners}
     plan.progress(f"Tuning {len(grids)} learners in {options.folds} folds of users")
 
+    in_thread = inheritable_thread_target(data.sparkSession)
+
+    @in_thread
     def crossed(fold: int) -> tuple[pd.DataFrame, pd.DataFrame]:
         train_rows = outer.filter(outer[FOLD] != fold).drop(FOLD)
         fitted = _fit(train_rows, plan, grids)
@@ -191,7 +199,7 @@ def _by_user(data: DataFrame, plan: _Plan) -> _Run:
 
     try:
         with ThreadPoolExecutor(options.parallelism) as pool:
-            last = pool.submit(_fit, data, plan, grids)
+            last = pool.submit(in_thread(_fit), data, plan, grids)
             folds = list(pool.map(crossed, range(options.folds)))
     finally:
         outer.unpersist()

@@ -207,9 +207,9 @@ def _factorization_machine(shape: Shape, seed: int) -> Estimator:
 LEARNERS: dict[str, Learner] = {
     learner.name: learner
     for learner in (
-        Learner("logistic_regression", _logistic_regression, {"regParam": (0.01, 0.1, 0.3)}),
+        Learner("logistic_regression", _logistic_regression, {"regParam": (0.01, 0.1, 0.3, 1.0)}),
         Learner("random_forest", _random_forest, {"maxDepth": (4, 6)}),
-        Learner("gradient_boosted_trees", _gradient_boosted_trees, {"stepSize": (0.1, 0.3)}),
+        Learner("gradient_boosted_trees", _gradient_boosted_trees, {"stepSize": (0.05, 0.15)}),
         Learner("linear_svm", _linear_svm, {"regParam": (0.03, 0.3)}),
         Learner("naive_bayes", _naive_bayes, {}),
         Learner("multilayer_perceptron", _multilayer_perceptron, {"maxIter": (5, 15)}, scaled=True),

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from ml.errors import NotTrainable, TableMismatch
-from sparkify.errors import SparkifyError
+from sparkify.errors import METASTORE_IN_USE, SparkifyError, WrongUse
 from sparkify.settings import Settings
 from sparkify.terminal import console, stage
 
@@ -101,9 +101,7 @@ def score(settings: Settings, **arguments) -> None:
 
 @cli.command()
 @click.argument("query")
-@click.option(
-    "--format", "style", type=click.Choice(["table", "csv", "json"]), default="table"
-)
+@click.option("--format", "style", type=click.Choice(["table", "csv", "json"]), default="table")
 @click.pass_obj
 def sql(settings: Settings, query: str, style: str) -> None:
     """Print the result of a query on the tables, such as "select * from sparkify.dim_users"."""
@@ -169,6 +167,8 @@ def main() -> None:
     except Exception as error:  # the last place that can spare a user a page of Java
         if debug:
             raise
+        if "Another instance of Derby" in str(error):
+            fail(METASTORE_IN_USE.format(Settings.from_environment().metastore), WrongUse.exit_code)
         first = str(error).strip().splitlines() or [""]
         fail(f"{type(error).__name__}: {first[0]} (sparkify --debug shows where)", 1)
 

@@ -23,3 +23,9 @@ class CheckFailed(SparkifyError):
     """The data does not pass its checks."""
 
     exit_code = 4
+
+
+METASTORE_IN_USE = (
+    "another process uses the metastore in {}, which admits one; wait for it, or share it: "
+    "`sparkify serve`, then SPARKIFY_TARGET=thrift"
+)

@@ -296,7 +296,7 @@ def show_most_at_risk(spark: SparkSession, count: int = 10) -> None:
             (
                 row["user_id"],
                 f"{row['probability']:.1%}",
-                ", ".join(reason for reason in row[2:] if reason),
+                "\n".join(reason for reason in row[2:] if reason),
             )
             for row in rows
         ],

@@ -32,12 +32,18 @@ def serve(settings: Settings, *, thrift_port: int, connect_port: int) -> int:
     check_machine(local)
     for port in (thrift_port, connect_port):
         if answers(port):
-            raise WrongUse(f"port {port} is taken; choose another with --thrift-port/--connect-port")
+            raise WrongUse(
+                f"port {port} is taken; choose another with --thrift-port/--connect-port"
+            )
     log = settings.home / "server.log"
     settings.home.mkdir(parents=True, exist_ok=True)
     command = spark_submit(local, thrift_port=thrift_port, connect_port=connect_port)
+    # A driver must not be told to be a client as well.
+    environment = {name: value for name, value in os.environ.items() if name != "SPARK_REMOTE"}
     with log.open("ab") as output:
-        server = subprocess.Popen(command, stdout=output, stderr=output, start_new_session=True)
+        server = subprocess.Popen(
+            command, env=environment, stdout=output, stderr=output, start_new_session=True
+        )
     try:
         with stage("Starting the server"):
             wait_until_ready(server, thrift_port, connect_port, log)

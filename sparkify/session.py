@@ -17,7 +17,7 @@ import yaml
 from pyspark.sql import SparkSession
 
 from sparkify.delta import has_jars
-from sparkify.errors import BadInput, WrongUse
+from sparkify.errors import METASTORE_IN_USE, BadInput, WrongUse
 from sparkify.settings import PROJECT, Settings
 
 JAVA_VERSIONS = (17, 21)
@@ -26,7 +26,7 @@ JAVA_VERSIONS = (17, 21)
 def open_session(settings: Settings, *, shared: bool = False) -> SparkSession:
     """Open the session that dbt, Great Expectations and `ml` use.
 
-    With SPARK_REMOTE set, or on the `thrift` target, it is a Spark Connect client of a running
+    It is the active session if there is one. With SPARK_REMOTE set, or on the `thrift` target, it is a Spark Connect client of a running
     server. Otherwise it is this process's own; `shared` lets a child process (the notebook) use
     it too, in the environment that `child_environment` returns.
 
@@ -34,6 +34,9 @@ def open_session(settings: Settings, *, shared: bool = False) -> SparkSession:
         BadInput: no Java, the wrong Java, or no Delta jars.
         WrongUse: another process holds the metastore.
     """
+    active = SparkSession.getActiveSession()
+    if active is not None:
+        return active
     settings.export()
     remote = os.environ.get("SPARK_REMOTE")
     if remote or settings.target == "thrift":
@@ -79,10 +82,7 @@ def check_machine(settings: Settings) -> None:
             "or do without them: SPARKIFY_TARGET=parquet"
         )
     if is_locked(settings.metastore / "dbex.lck"):
-        raise WrongUse(
-            f"another process uses the metastore in {settings.metastore}, which admits one; wait "
-            "for it, or share it: `sparkify serve`, then SPARKIFY_TARGET=thrift"
-        )
+        raise WrongUse(METASTORE_IN_USE.format(settings.metastore))
 
 
 def java_version() -> int | None:

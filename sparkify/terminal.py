@@ -1,5 +1,6 @@
 """What a person sees while a run works and when it ends."""
 
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -7,7 +8,8 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.table import Table
 
-console = Console(highlight=False)
+# A log has no width of its own; 80 columns would break the tables.
+console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
 
 
 @contextmanager
@@ -27,6 +29,7 @@ def table(title: str, columns: dict[str, str], rows: list[tuple]) -> None:
     grid = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
     for heading, justify in columns.items():
         grid.add_column(heading, justify=justify, header_style="dim", overflow="fold")
+    grid.columns[0].no_wrap = True
     for row in rows:
         grid.add_row(*(str(cell) for cell in row))
     console.print()

@@ -1,6 +1,7 @@
 """dbt, called in this process, so that it shares the Spark session."""
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,9 @@ from sparkify.errors import BadInput, CheckFailed, SparkifyError
 from sparkify.settings import Settings
 
 Say = Callable[[str], None]
+HEADING = re.compile(
+    r"[A-Z]\w+ Error( in .*)?$|An error occurred while calling|Encountered an error"
+)
 
 
 @dataclass(frozen=True)
@@ -54,9 +58,7 @@ def build(settings: Settings, *selection: str, say: Say) -> BuildResult:
         CheckFailed: a test failed; what does not depend on it is built.
         SparkifyError: a model failed.
     """
-    result = run_dbt(
-        settings, "build", "--exclude-resource-type", "unit_test", *selection, say=say
-    )
+    result = run_dbt(settings, "build", "--exclude-resource-type", "unit_test", *selection, say=say)
     kinds = [node.node.resource_type for node in result.result.results]
     return BuildResult(model_count=kinds.count("model"), test_count=kinds.count("test"))
 
@@ -70,7 +72,18 @@ def run_dbt(settings: Settings, *arguments: str, say: Say | None = None) -> dbtR
             say(f"{event.data.node_info.node_name}  {event.data.execution_time:.1f} s")
 
     runner = dbtRunner(callbacks=[tell])
-    result = runner.invoke(["--quiet", "--log-level", "none", *arguments, "--target", settings.target])
+    result = runner.invoke(
+        [
+            "--quiet",
+            "--log-level",
+            "none",
+            "--log-level-file",
+            "info",
+            *arguments,
+            "--target",
+            settings.target,
+        ]
+    )
     if not result.success:
         raise_failure(result)
     return result
@@ -85,14 +98,19 @@ def raise_failure(result: dbtRunnerResult) -> None:
         for node in getattr(result.result, "results", [])
         if node.status in (NodeStatus.Error, NodeStatus.Fail, NodeStatus.RuntimeErr)
     ]
-    words = "; ".join(f"{node.node.name}: {first_line(node.message or '')}" for node in bad)
+    words = "; ".join(f"{name_of(node)}: {first_line(node.message or '')}" for node in bad)
     if any(node.status == NodeStatus.Fail for node in bad):
         raise CheckFailed(f"{len(bad)} data tests failed: {words}")
     raise SparkifyError(f"dbt could not finish: {words}")
 
 
+def name_of(result) -> str:
+    """What a result is of; that of an operation has a unique id only."""
+    return result.node.name if hasattr(result, "node") else result.unique_id.split(".")[-1]
+
+
 def first_line(message: str) -> str:
-    """The first line that says something: dbt and Spark put headings above and traces below."""
-    lines = [line.strip() for line in message.splitlines() if line.strip()]
-    said = [line for line in lines if not line.endswith(("Error", "Error:"))] or lines or ["unknown"]
-    return said[0] if not said[0].startswith(("Runtime Error", "Compilation Error")) else said[-1]
+    """The first line that says something: dbt and Py4J put headings above, Spark traces below."""
+    lines = [line.strip(" :") for line in message.splitlines()]
+    said = [line for line in lines if line and not HEADING.match(line)]
+    return said[0] if said else "no reason was given"

@@ -22,6 +22,12 @@ from sparkify.simulator.writing import write_events, write_truth
 USERS_PER_PART = 1024
 HORIZON_DAYS = 14
 MARKER = "simulation.json"
+SNAPSHOT = {
+    "user_id": "str",
+    "as_of_date": "object",
+    "probability": "float64",
+    "is_churned_next_14d": "boolean",
+}
 
 
 @dataclass(frozen=True)
@@ -39,6 +45,7 @@ class _Period:
     seed: int
     start: date
     days: int
+    users_per_part: int
 
     @property
     def start_s(self) -> int:
@@ -56,8 +63,8 @@ def simulate(
 ) -> SimulationSummary:
     """Write `out/events`, `out/truth/daily_hazard` and `out/truth/snapshots`; return the counts.
 
-    The same seed and number of users give the same rows at any parallelism. An earlier simulation in
-    `out` is replaced when the new one is whole; until then it stays as it is.
+    The same seed and number of users give the same rows at any parallelism. An earlier simulation
+    in `out` is replaced when the new one is whole; until then it stays as it is.
 
     Raises:
         WrongUse: users, seed or days out of range.
@@ -65,15 +72,16 @@ def simulate(
     """
     _check(users=users, seed=seed, days=days)
     out = _usable(out)
-    period = _Period(users=users, seed=seed, start=start, days=days)
+    period = _Period(users, seed, start, days, USERS_PER_PART)
     partial_out = out.with_name(f".{out.name}.partial")
     shutil.rmtree(partial_out, ignore_errors=True)
     partial_out.mkdir()
     try:
         parts = -(-users // USERS_PER_PART)
+        write = partial(_write_parts, period=period, out=partial_out)
         written = (
             spark.range(0, parts, 1, parts)
-            .mapInArrow(partial(_write_parts, period=period, out=partial_out), "rows long, churners long")
+            .mapInArrow(write, "rows long, churners long")
             .agg(F.sum("rows"), F.sum("churners"))
             .first()
         )
@@ -127,14 +135,15 @@ def _write_part(part: int, *, period: _Period, out: Path) -> dict[str, int]:
     lives: list[Life] = []
     rows: list[Rows] = []
     end_s = period.start_s + period.days * DAY_S
-    for index in range(part * USERS_PER_PART, min((part + 1) * USERS_PER_PART, period.users)):
-        rng = np.random.default_rng([period.seed, index])
+    first = part * period.users_per_part
+    for index in range(first, min(first + period.users_per_part, period.users)):
+        rng = np.random.default_rng([index, period.seed])
         life = live(rng, index=index, start_s=period.start_s, days=period.days)
         lives.append(life)
         rows.append(
             rows_of(rng, life, users=period.users, index=index, start_s=period.start_s, end_s=end_s)
         )
-    write_events(lives, rows, out=out, part=part, start=period.start)
+    write_events(lives, rows, out=out / "events", part=part, start=period.start, days=period.days)
     write_truth(_hazards(lives, period), folder=out / "truth" / "daily_hazard", part=part)
     write_truth(_snapshots(lives, period), folder=out / "truth" / "snapshots", part=part)
     return {
@@ -161,23 +170,20 @@ def _hazards(lives: list[Life], period: _Period) -> pd.DataFrame:
 
 def _snapshots(lives: list[Life], period: _Period) -> pd.DataFrame:
     """One row a user and Monday: those registered, and not yet gone, at its midnight."""
-    tables = []
-    for day in range(7 + (-period.start.weekday()) % 7, period.days, 7):
-        present = [o for o in lives if o.first_day < day < o.first_day + len(o.wander) - 1 or (o.cancelled_s is None and o.first_day < day)]
+    tables = [pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in SNAPSHOT.items()})]
+    for day in range(7 - period.start.weekday() % 7, period.days, 7):
+        if day < 7:
+            continue
+        present = [o for o in lives if o.first_day <= day and not o.has_left_before(day)]
         if not present:
             continue
-        ends = [np.inf if o.cancelled_s is None else (o.cancelled_s - period.start_s) // DAY_S for o in present]
-        churned = np.array(ends) < day + HORIZON_DAYS
-        observed = day + HORIZON_DAYS <= period.days
-        tables.append(
-            pd.DataFrame(
-                {
-                    "user_id": [o.profile.user_id for o in present],
-                    "as_of_date": period.start + timedelta(day),
-                    "probability": churn_probability(present, day=day, horizon=HORIZON_DAYS),
-                    "is_churned_next_14d": pd.array(churned if observed else [None] * len(churned), dtype="boolean"),
-                }
-            )
-        )
-    columns = {"user_id": "str", "as_of_date": "object", "probability": "float", "is_churned_next_14d": "boolean"}
-    return pd.concat(tables) if tables else pd.DataFrame(columns=columns).astype(columns)
+        is_observed = day + HORIZON_DAYS <= period.days
+        leaves = [o.has_left_before(day + HORIZON_DAYS) if is_observed else None for o in present]
+        table = {
+            "user_id": [life.profile.user_id for life in present],
+            "as_of_date": period.start + timedelta(day),
+            "probability": churn_probability(present, day=day, horizon=HORIZON_DAYS),
+            "is_churned_next_14d": leaves,
+        }
+        tables.append(pd.DataFrame(table).astype(SNAPSHOT))
+    return pd.concat(tables)

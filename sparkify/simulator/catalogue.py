@@ -7,53 +7,65 @@ from functools import cache
 
 import numpy as np
 
-ARTISTS = 24_000
-SONGS = 150_000
+ARTISTS = 20_500
+SONGS = 118_000
 # Real track lengths are whole MP3 frames of 1,152 samples at 44.1 kHz.
 FRAME_S = 1152 / 44_100
 
-_ADJECTIVES = (
-    "Silver Broken Golden Quiet Electric Hollow Velvet Crimson Lonely Wild Paper Frozen Distant "
-    "Midnight Burning Gentle Restless Northern Fading Neon Little Ancient Secret Drowning Copper "
-    "Wandering Marble Bitter Honest Scarlet Violet Sleepy Rusty Lucky Hidden Glass Plastic Royal "
-    "Savage Tender Foreign Modern Sacred Holy Empty Seven Dusty Cosmic Infinite Stolen"
-).split()
-_NOUNS = (
-    "River Harbor Lantern Engine Sparrow Mountain Mirror Garden Winter Machine Orchard Satellite "
-    "Wolf Bridge Ocean Letter Candle Highway Shadow Station Compass Tiger Anchor Whisper Cinema "
-    "Meadow Thunder Carousel Island Raven Window Horizon Pilot Ember Canyon Sister Soldier Clock "
-    "Feather Kingdom Ghost Diamond Cathedral Parade Circus Arrow Desert Moon Factory Echo"
-).split()
-_VERBS = (
-    "Leaving Chasing Losing Finding Remembering Following Dreaming Holding Breaking Calling Burning "
-    "Forgetting Watching Counting Crossing"
-).split()
-_ACCENTED = "Zoë Björn Señor Håkan Müller Renée Núñez Ångström Chloé Jörg Mañana Façade Café".split()
-_VERSIONS = ("(Album Version)", "(Live)", "(LP Version)", "(Remastered)", "(Radio Edit)", "(Acoustic)")
-
-FIRST_NAMES = {
-    "F": (
-        "Emma Olivia Sophia Isabella Ava Mia Emily Abigail Madison Chloe Ella Avery Addison Aubrey "
-        "Lily Natalie Sofia Zoey Hannah Grace Layla Brooklyn Samantha Leah Audrey Anna Allison "
-        "Savannah Gabriella Camila Aria Claire Lucy Kaylee Riley Nora Skylar Paisley Bella Maya "
-        "Kennedy Genesis Naomi Alice Sadie Hailey Eva Ruby Autumn Piper Stella Violet Molly Jade"
-    ).split(),
-    "M": (
-        "Jacob Mason William Jayden Noah Michael Ethan Alexander Aiden Daniel Anthony Matthew Elijah "
-        "Joshua Liam Andrew James David Benjamin Logan Joseph Jackson Lucas Samuel Gabriel Dylan "
-        "Owen Caleb Nathan Ryan Luke Isaac Henry Wyatt Evan Hunter Jordan Carter Julian Aaron Eli "
-        "Landon Brayden Connor Adrian Charles Tyler Austin Jose Kevin Levi Cole Oliver Max Colin"
-    ).split(),
+_WORDS = {
+    "adjective": """
+        Silver Broken Golden Quiet Electric Hollow Velvet Crimson Lonely Wild Paper Frozen Distant
+        Midnight Burning Gentle Restless Northern Fading Neon Little Ancient Secret Drowning Copper
+        Wandering Marble Bitter Honest Scarlet Violet Sleepy Rusty Lucky Hidden Glass Plastic Royal
+        Savage Tender Foreign Modern Sacred Holy Empty Seven Dusty Cosmic Infinite Stolen
+    """,
+    "noun": """
+        River Harbor Lantern Engine Sparrow Mountain Mirror Garden Winter Machine Orchard Satellite
+        Wolf Bridge Ocean Letter Candle Highway Shadow Station Compass Tiger Anchor Whisper Cinema
+        Meadow Thunder Carousel Island Raven Window Horizon Pilot Ember Canyon Sister Soldier Clock
+        Feather Kingdom Ghost Diamond Cathedral Parade Circus Arrow Desert Moon Factory Echo
+    """,
+    "verb": """
+        Leaving Chasing Losing Finding Remembering Following Dreaming Holding Breaking Calling
+        Burning Forgetting Watching Counting Crossing
+    """,
+    "accented": """
+        Zoë Björn Señor Håkan Müller Renée Núñez Ångström Chloé Jörg Mañana Façade Café
+    """,
+    "F": """
+        Emma Olivia Sophia Isabella Ava Mia Emily Abigail Madison Chloe Ella Avery Addison Aubrey
+        Lily Natalie Sofia Zoey Hannah Grace Layla Brooklyn Samantha Leah Audrey Anna Allison
+        Savannah Gabriella Camila Aria Claire Lucy Kaylee Riley Nora Skylar Paisley Bella Maya
+        Kennedy Genesis Naomi Alice Sadie Hailey Eva Ruby Autumn Piper Stella Violet Molly Jade
+    """,
+    "M": """
+        Jacob Mason William Jayden Noah Michael Ethan Alexander Aiden Daniel Anthony Matthew Elijah
+        Joshua Liam Andrew James David Benjamin Logan Joseph Jackson Lucas Samuel Gabriel Dylan Owen
+        Caleb Nathan Ryan Luke Isaac Henry Wyatt Evan Hunter Jordan Carter Julian Aaron Eli Landon
+        Brayden Connor Adrian Charles Tyler Austin Jose Kevin Levi Cole Oliver Max Colin
+    """,
+    "family": """
+        Smith Johnson Williams Brown Jones Garcia Miller Davis Rodriguez Martinez Hernandez Lopez
+        Gonzalez Wilson Anderson Thomas Taylor Moore Jackson Martin Lee Perez Thompson White Harris
+        Sanchez Clark Ramirez Lewis Robinson Walker Young Allen King Wright Scott Torres Nguyen Hill
+        Flores Green Adams Nelson Baker Hall Rivera Campbell Mitchell Carter Roberts Gomez Phillips
+        Evans Turner Diaz Parker Cruz Edwards Collins Reyes Stewart Morris Morales Murphy Cook
+        Rogers Gutierrez Ortiz Morgan Cooper Peterson Bailey Reed Kelly Howard Ramos Kim Cox Ward
+        Richardson Watson Brooks Chavez Wood James Bennett Gray Mendoza Ruiz Hughes Price Alvarez
+        Castillo Sanders
+    """,
 }
-LAST_NAMES = (
-    "Smith Johnson Williams Brown Jones Garcia Miller Davis Rodriguez Martinez Hernandez Lopez "
-    "Gonzalez Wilson Anderson Thomas Taylor Moore Jackson Martin Lee Perez Thompson White Harris "
-    "Sanchez Clark Ramirez Lewis Robinson Walker Young Allen King Wright Scott Torres Nguyen Hill "
-    "Flores Green Adams Nelson Baker Hall Rivera Campbell Mitchell Carter Roberts Gomez Phillips "
-    "Evans Turner Diaz Parker Cruz Edwards Collins Reyes Stewart Morris Morales Murphy Cook Rogers "
-    "Gutierrez Ortiz Morgan Cooper Peterson Bailey Reed Kelly Howard Ramos Kim Cox Ward Richardson "
-    "Watson Brooks Chavez Wood James Bennett Gray Mendoza Ruiz Hughes Price Alvarez Castillo Sanders"
-).split()
+_LISTS = {name: words.split() for name, words in _WORDS.items()}
+FIRST_NAMES = {gender: _LISTS[gender] for gender in "FM"}
+LAST_NAMES = _LISTS["family"]
+_VERSIONS = (
+    "(Album Version)",
+    "(Live)",
+    "(LP Version)",
+    "(Remastered)",
+    "(Radio Edit)",
+    "(Acoustic)",
+)
 # Metropolitan areas, the largest first: the n-th is drawn with weight 1 / (n + 5).
 LOCATIONS = tuple(
     """New York-Newark-Jersey City, NY-NJ-PA|Los Angeles-Long Beach-Anaheim, CA|
@@ -145,11 +157,11 @@ class Songs:
 def songs() -> Songs:
     """Build the catalogue; the same in every process, whatever the seed of the simulation."""
     rng = np.random.default_rng(20181001)
-    artist_weight = 1 / (np.arange(ARTISTS) + 12.0) ** 0.93
-    per_artist = 1 + rng.multinomial(SONGS - ARTISTS, _share(artist_weight**0.55))
+    artist_weight = 1 / (np.arange(ARTISTS) + 12.0) ** 0.97
+    per_artist = 1 + rng.multinomial(SONGS - ARTISTS, _share(artist_weight**0.5))
     artist = np.repeat(np.arange(ARTISTS), per_artist)
     rank = np.arange(SONGS) - np.repeat(np.cumsum(per_artist) - per_artist, per_artist)
-    within = 1 / (rank + 1.0) ** 0.8
+    within = 1 / (rank + 1.0) ** 1.15
     weight = artist_weight[artist] * within / np.bincount(artist, within)[artist]
     length = np.clip(np.exp(rng.normal(np.log(234), 0.27, SONGS)), 25, 1400)
     odd = rng.random(SONGS) < 0.03
@@ -173,16 +185,17 @@ def _share(weight: np.ndarray) -> np.ndarray:
     return weight / weight.sum()
 
 
-def _words(rng: np.random.Generator, words: list[str] | tuple[str, ...], count: int) -> list[str]:
+def _words(rng: np.random.Generator, words: list[str], count: int) -> list[str]:
     return [words[i] for i in rng.integers(len(words), size=count).tolist()]
 
 
 def _artists(rng: np.random.Generator) -> list[str]:
     """Distinct names; one in thirty-odd went through Latin-1 twice on its way into the log."""
     first = FIRST_NAMES["F"] + FIRST_NAMES["M"]
+    adjectives, nouns = _LISTS["adjective"], _LISTS["noun"]
     columns = [
         _words(rng, words, ARTISTS)
-        for words in (_ADJECTIVES, _NOUNS, _NOUNS, first, LAST_NAMES, _ACCENTED)
+        for words in (adjectives, nouns, nouns, first, LAST_NAMES, _LISTS["accented"])
     ]
     names: dict[str, None] = {}
     kinds = rng.choice(6, size=ARTISTS, p=[0.03, 0.3, 0.27, 0.16, 0.12, 0.12]).tolist()
@@ -204,7 +217,7 @@ def _artists(rng: np.random.Generator) -> list[str]:
 
 
 def _titles(rng: np.random.Generator) -> list[str]:
-    columns = [_words(rng, words, SONGS) for words in (_ADJECTIVES, _NOUNS, _NOUNS, _VERBS)]
+    columns = [_words(rng, _LISTS[name], SONGS) for name in ("adjective", "noun", "noun", "verb")]
     kinds = rng.integers(4, size=SONGS).tolist()
     versions = [""] * (4 * len(_VERSIONS)) + [f" {version}" for version in _VERSIONS]
     endings = _words(rng, versions, SONGS)

@@ -1,13 +1,13 @@
-"""A user's sessions as rows of the log: which page, when, in which session."""
+"""A life as rows of the log: which page, when, in which session."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from sparkify.simulator.behaviour import CANCEL_PAUSE_S, FREE, PAGE_NAMES, Life
+from sparkify.simulator.behaviour import CANCEL_S, DAY_S, FREE, PAGE_NAMES, Life, Session
 from sparkify.simulator.catalogue import songs
 
-# Every kind of row: (page, auth, method, status).
+# Every kind of row: page, auth, method, status.
 KINDS = (
     ("NextSong", "Logged In", "PUT", 200),
     ("Thumbs Up", "Logged In", "PUT", 307),
@@ -38,23 +38,26 @@ KINDS = (
     ("Register", "Guest", "GET", 200),
     ("Submit Registration", "Guest", "PUT", 307),
 )
-_CODE = {(page, auth): code for code, (page, auth, _, _) in enumerate(KINDS)}
 ANONYMOUS = np.array([auth in ("Logged Out", "Guest") for _, auth, _, _ in KINDS])
-SONG, HOME, SAVE, LOGIN = (
-    _CODE[page, auth]
-    for page, auth in (
-        ("NextSong", "Logged In"),
-        ("Home", "Logged In"),
-        ("Save Settings", "Logged In"),
-        ("Login", "Logged Out"),
-    )
+_CODES = {(page, auth): code for code, (page, auth, _, _) in enumerate(KINDS)}
+_PAGE_CODES = [_CODES[page, "Logged In"] for page in PAGE_NAMES]
+_REDIRECTS = np.array([KINDS[code][3] == 307 for code in _PAGE_CODES])
+_SONG, _HOME, _SAVE, _CANCEL = (
+    _CODES[page, "Logged In"] for page in ("NextSong", "Home", "Save Settings", "Cancel")
 )
-PAGE_CODES = np.array([_CODE[page, "Logged In"] for page in PAGE_NAMES])
-LOGGED_OUT = [_CODE[page, "Logged Out"] for page in ("Home", "About", "Help", "Error")]
-GUEST_HOME, GUEST_ABOUT, REGISTER, REGISTERED = (
-    _CODE[page, "Guest"] for page in ("Home", "About", "Register", "Submit Registration")
+_CONFIRMED = _CODES["Cancellation Confirmation", "Cancelled"]
+_OUT_HOME, _OUT_ABOUT, _OUT_HELP, _OUT_ERROR, _LOGIN = (
+    _CODES[page, "Logged Out"] for page in ("Home", "About", "Help", "Error", "Login")
 )
-SESSIONS_PER_USER = 10.3  # session ids given out in the whole period
+_GUEST_HOME, _GUEST_ABOUT, _REGISTER, _REGISTERED = (
+    _CODES[page, "Guest"] for page in ("Home", "About", "Register", "Submit Registration")
+)
+
+# Session ids given out in a whole period, per user.
+SESSION_IDS = 10.3
+
+# A page and how many seconds it comes after the one before.
+Step = tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -65,160 +68,154 @@ class Rows:
     session_id: np.ndarray  # int64
     kind: np.ndarray  # int8, index into KINDS
     level: np.ndarray  # int8
-    item: np.ndarray  # int32
-    song: np.ndarray  # int32, -1 where no song plays
+    item: np.ndarray  # int32, counts within the session
+    song: np.ndarray  # int32, -1 where none plays
 
 
 def rows_of(
     rng: np.random.Generator, life: Life, *, users: int, index: int, start_s: int, end_s: int
 ) -> Rows:
     """Lay out a life as rows with start_s <= ts < end_s, the cancellation last."""
-    pieces = [_session_rows(rng, session, life) for session in life.sessions]
-    session_ids = _session_ids(
-        np.array([s.start_s for s in life.sessions], np.int64),
-        users=users,
-        index=index,
-        start_s=start_s,
-        end_s=end_s,
-    )
-    last_s = end_s if life.cancelled_s is None else life.cancelled_s - CANCEL_PAUSE_S
-    columns: list[tuple[np.ndarray, ...]] = []
-    for i, (ts, kind, level, song) in enumerate(pieces):
-        until = life.sessions[i + 1].start_s if i + 1 < len(pieces) else last_s
-        item = np.arange(len(ts), dtype=np.int32)
-        kept = (ts >= start_s) & (ts < min(until, last_s))
-        columns.append(
-            (
-                ts[kept],
-                np.full(int(kept.sum()), session_ids[i]),
-                kind[kept],
-                level[kept],
-                item[kept],
-                song[kept],
-            )
-        )
+    begins = np.array([session.start_s for session in life.sessions], np.int64)
+    ids = _session_ids(begins, users=users, index=index, start_s=start_s, end_s=end_s)
+    last_s = end_s if life.cancelled_s is None else life.cancelled_s - CANCEL_S
+    untils = np.minimum(np.append(begins, last_s)[1:], last_s)
+    pieces = []
+    for session, session_id, until in zip(life.sessions, ids, untils, strict=True):
+        rows = _session_rows(rng, session, int(session_id), is_first=life.is_first(session))
+        kept = (rows.ts_s >= start_s) & (rows.ts_s < until)
+        pieces.append({name: column[kept] for name, column in vars(rows).items()})
     if life.cancelled_s is not None:
-        columns.append(_cancellation(rng, life, columns[-1], session_ids[-1]))
-    if not columns:
-        return Rows(*(np.empty(0, t) for t in ("i8", "i8", "i1", "i1", "i4", "i4")))
-    return Rows(*(np.concatenate(parts) for parts in zip(*columns, strict=True)))
+        level = life.sessions[-1].levels[0]
+        pieces.append(_cancellation(rng, pieces[-1], life.cancelled_s, int(ids[-1]), level))
+    if not pieces:
+        return _no_rows()
+    return Rows(**{name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]})
 
 
-def _session_rows(rng: np.random.Generator, session, life: Life) -> tuple[np.ndarray, ...]:
-    """Rows of one session: an opening, then songs, each with the pages that follow it.
+def _session_rows(
+    rng: np.random.Generator, session: Session, session_id: int, *, is_first: bool
+) -> Rows:
+    """An opening, then songs, each with the pages that follow it.
 
-    In real logs a song starts when the one before has ended to the second, whatever was clicked
-    meanwhile; redirects (status 307) come one second after the page that caused them.
+    In real logs a song starts when the one before has ended, to the second, whatever was clicked
+    meanwhile; a redirect (status 307) comes one second after the page that caused it.
     """
-    catalogue = songs()
     count = len(session.follows)
-    song = np.searchsorted(catalogue.cumulative, rng.random(count)).astype(np.int32)
-    slot_of, kinds, offsets = [], [], []
-    opening = _opening(rng, session, life)
-    opening_s = 0
-    for kind, wait in opening:
-        opening_s += wait
-        slot_of.append(0)
-        kinds.append(kind)
-        offsets.append(opening_s)
-    lengths = np.floor(catalogue.length_s[song]).astype(np.int64) + session.breaks_s
-    slot_s = np.concatenate([[opening_s + 1 + int(rng.exponential(60))] if opening else [0], lengths])
-    where, which = np.nonzero(session.follows)
-    waits = 1 + rng.exponential(22, len(where)).astype(np.int64)
-    redirects = PAGE_STATUS[which] == 307
-    waits[redirects] = 1
-    before = -1
-    at = 0
-    for place, page, wait in zip(where.tolist(), which.tolist(), waits.tolist(), strict=True):
-        at = wait if place != before else at + wait
-        before = place
-        chain = _chain(rng, page, session, place)
-        for kind, pause in chain:
-            at += pause
-            slot_of.append(place + 1)
-            kinds.append(kind)
-            offsets.append(at)
-        if at >= slot_s[place + 1]:
-            slot_s[place + 1] = at + 1
+    song = np.searchsorted(songs().cumulative, rng.random(count)).astype(np.int32)
+    opening = _opening(rng, is_free=session.levels[0] == FREE, is_first=is_first)
+    if not opening and not count:
+        opening = [(_HOME, 0)]
+    steps = [(0, kind, after) for kind, after in _timed(opening)]
+    slot_s = np.empty(count + 1, np.int64)
+    slot_s[0] = steps[-1][2] + 1 + rng.exponential(60) if steps else 0
+    slot_s[1:] = np.floor(songs().length_s[song]) + session.breaks_s
+    places, pages = np.nonzero(session.follows)
+    waits = np.where(_REDIRECTS[pages], 1, 1 + rng.exponential(22, len(pages)).astype(np.int64))
+    place_before, after = -1, 0
+    for place, page, wait in zip(places.tolist(), pages.tolist(), waits.tolist(), strict=True):
+        start = wait if place != place_before else after + wait
+        chain = _chain(rng, page, submits=place == session.submit_after)
+        timed = _timed(chain, start)
+        steps += [(place + 1, kind, at) for kind, at in timed]
+        place_before, after = place, timed[-1][1]
+        slot_s[place + 1] = max(slot_s[place + 1], after + 1)
+    slot, kinds, offsets = np.array(steps, np.int64).reshape(-1, 3).T
     starts = session.start_s + np.concatenate([[0], np.cumsum(slot_s[:-1])])
-    slot = np.array(slot_of, np.int64)
-    ts = np.concatenate([starts[1:], starts[slot] + np.array(offsets, np.int64)])
-    kind = np.concatenate([np.full(count, SONG, np.int8), np.array(kinds, np.int8)])
-    level = np.concatenate([session.level[1:], session.level[slot]])
-    songs_of = np.concatenate([song, np.full(len(slot), -1, np.int32)])
+    ts = np.concatenate([starts[1:], starts[slot] + offsets])
     order = np.argsort(ts, kind="stable")
-    return ts[order], kind[order], level[order], songs_of[order]
+    return Rows(
+        ts_s=ts[order],
+        session_id=np.full(len(ts), session_id),
+        kind=np.concatenate([np.full(count, _SONG), kinds]).astype(np.int8)[order],
+        level=np.concatenate([session.levels[1:], session.levels[slot]])[order],
+        item=np.arange(len(ts), dtype=np.int32),
+        song=np.concatenate([song, np.full(len(slot), -1, np.int32)])[order],
+    )
 
 
-PAGE_STATUS = np.array([KINDS[code][3] for code in PAGE_CODES])
-SETTINGS, LOGOUT, FRIEND = (
-    PAGE_NAMES.index(page) for page in ("Settings", "Logout", "Add Friend")
-)
-UPGRADE, DOWNGRADE = PAGE_NAMES.index("Upgrade"), PAGE_NAMES.index("Downgrade")
+def _timed(chain: list[Step], start: int = 0) -> list[Step]:
+    """Turn waits into seconds since the start of the slot."""
+    timed, at = [], start
+    for kind, wait in chain:
+        at += wait
+        timed.append((kind, at))
+    return timed
 
 
-def _chain(rng: np.random.Generator, page: int, session, place: int) -> list[tuple[int, int]]:
-    """The page and what it leads to, as (kind, seconds after the one before)."""
-    chain = [(int(PAGE_CODES[page]), 0)]
-    if page == FRIEND:
-        chain += [(chain[0][0], 1)] * int(rng.geometric(0.76) - 1)
-    elif page == SETTINGS and rng.random() < 0.2:
-        chain += [(SAVE, 1), (HOME, 1 + int(rng.exponential(20)))]
-    elif page in (UPGRADE, DOWNGRADE) and session.submits == place:
-        submit = "Submit Upgrade" if page == UPGRADE else "Submit Downgrade"
-        chain += [(_CODE[submit, "Logged In"], 1), (HOME, 1 + int(rng.exponential(20)))]
-    elif page == LOGOUT and rng.random() < 0.93:
+def _chain(rng: np.random.Generator, page: int, *, submits: bool) -> list[Step]:
+    """A page and what it leads to."""
+    name = PAGE_NAMES[page]
+    chain = [(_PAGE_CODES[page], 0)]
+    if name == "Add Friend":
+        chain += [(_PAGE_CODES[page], 1)] * int(rng.geometric(0.76) - 1)
+    elif name == "Settings" and rng.random() < 0.2:
+        chain += [(_SAVE, 1), (_HOME, _wait(rng, 20))]
+    elif name in ("Upgrade", "Downgrade") and submits:
+        chain += [(_CODES[f"Submit {name}", "Logged In"], 1), (_HOME, _wait(rng, 20))]
+    elif name == "Logout" and rng.random() < 0.93:
         chain += _login(rng)
     return chain
 
 
-def _login(rng: np.random.Generator) -> list[tuple[int, int]]:
+def _login(rng: np.random.Generator) -> list[Step]:
     """From the logged-out home page, perhaps by way of others, back in."""
-    chain = [(LOGGED_OUT[0], 1 + int(rng.exponential(40)))]
+    chain = [(_OUT_HOME, _wait(rng, 40))]
     while rng.random() < 0.33:
-        code = LOGGED_OUT[int(np.searchsorted([0.62, 0.85, 0.99], rng.random()))]
-        chain.append((code, 1 + int(rng.exponential(30))))
-    return [*chain, (LOGIN, 1), (HOME, 1 + int(rng.exponential(30)))]
+        choice = np.searchsorted([0.62, 0.85, 0.99], rng.random())
+        chain.append(((_OUT_HOME, _OUT_ABOUT, _OUT_HELP, _OUT_ERROR)[choice], _wait(rng, 30)))
+    return [*chain, (_LOGIN, 1), (_HOME, _wait(rng, 30))]
 
 
-def _opening(rng: np.random.Generator, session, life: Life) -> list[tuple[int, int]]:
-    if life.profile.is_new and session.start_s == life.profile.registered_s:
-        # The registration stamp is that of the submitted form.
-        return [(GUEST_HOME, 0), (REGISTER, 0), (REGISTERED, 0), (HOME, 1)]
+def _opening(rng: np.random.Generator, *, is_free: bool, is_first: bool) -> list[Step]:
+    """What comes before the first song."""
+    if is_first:  # the registration stamp is that of the submitted form
+        return [(_GUEST_HOME, 0), (_REGISTER, 0), (_REGISTERED, 0), (_HOME, 1)]
     draw = rng.random()
     if draw < 0.07:
-        return [(kind, wait if i else 0) for i, (kind, wait) in enumerate(_login(rng))]
+        return _login(rng)
     if draw < 0.5:
-        return [(HOME, 0)]
-    if draw < 0.51 and session.level[0] == FREE:
-        return [(GUEST_HOME, 0), (GUEST_ABOUT, 20), (REGISTER, 30), (LOGIN, 30), (HOME, 5)]
+        return [(_HOME, 0)]
+    if draw < 0.51 and is_free:
+        return [(_GUEST_HOME, 0), (_GUEST_ABOUT, 20), (_REGISTER, 30), (_LOGIN, 30), (_HOME, 5)]
     return []
 
 
+def _wait(rng: np.random.Generator, mean_s: float) -> int:
+    return 1 + int(rng.exponential(mean_s))
+
+
 def _cancellation(
-    rng: np.random.Generator, life: Life, last: tuple[np.ndarray, ...], session_id: int
-) -> tuple[np.ndarray, ...]:
-    item = int(last[4][-1]) + 1 if len(last[4]) else 0
-    level = last[3][-1] if len(last[3]) else FREE
-    confirm_s = life.cancelled_s
-    ts = np.array([confirm_s - 1 - int(rng.random() * (CANCEL_PAUSE_S - 5)), confirm_s], np.int64)
-    kinds = [_CODE["Cancel", "Logged In"], _CODE["Cancellation Confirmation", "Cancelled"]]
-    return (
-        ts,
-        np.full(2, session_id),
-        np.array(kinds, np.int8),
-        np.full(2, level, np.int8),
-        np.array([item, item + 1], np.int32),
-        np.full(2, -1, np.int32),
-    )
+    rng: np.random.Generator,
+    last: dict[str, np.ndarray],
+    confirmed_s: int,
+    session_id: int,
+    level: int,
+) -> dict[str, np.ndarray]:
+    before = len(last["item"])
+    item = int(last["item"][-1]) + 1 if before else 0
+    asked_s = confirmed_s - 1 - int(rng.random() * (CANCEL_S - 5))
+    return {
+        "ts_s": np.array([asked_s, confirmed_s], np.int64),
+        "session_id": np.full(2, session_id),
+        "kind": np.array([_CANCEL, _CONFIRMED], np.int8),
+        "level": np.full(2, last["level"][-1] if before else level, np.int8),
+        "item": np.array([item, item + 1], np.int32),
+        "song": np.full(2, -1, np.int32),
+    }
+
+
+def _no_rows() -> Rows:
+    none = np.empty(0, np.int64)
+    return Rows(none, none, none.astype(np.int8), none.astype(np.int8), none, none)
 
 
 def _session_ids(
-    starts_s: np.ndarray, *, users: int, index: int, start_s: int, end_s: int
+    begins: np.ndarray, *, users: int, index: int, start_s: int, end_s: int
 ) -> np.ndarray:
-    """Ids grow with time, are a user's own only together with the user, and never repeat for them."""
-    passed = np.clip((starts_s - start_s) / (end_s - start_s), 0, 1)
-    ids = np.floor(users * (1 + (SESSIONS_PER_USER - 1) * passed)).astype(np.int64)
-    ids[starts_s < start_s + 86_400] = index + 1
+    """Ids grow with time and never repeat for a user, but other users have them too."""
+    passed = np.clip((begins - start_s) / (end_s - start_s), 0, 1)
+    ids = np.floor(users * (1 + (SESSION_IDS - 1) * passed)).astype(np.int64)
+    ids[begins < start_s + DAY_S] = index + 1
     order = np.arange(len(ids))
     return np.maximum.accumulate(ids - order) + order

@@ -1,6 +1,7 @@
 """Files: newline-delimited JSON by day, the truth beside it."""
 
 from datetime import date, timedelta
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -13,55 +14,56 @@ from sparkify.simulator.behaviour import DAY_S, Life, Profile
 from sparkify.simulator.catalogue import as_json, songs
 from sparkify.simulator.events import ANONYMOUS, KINDS, Rows
 
-LEVELS = ("free", "paid")
+LEVELS = ("free", "paid")  # by the code of a level
 
 
-def write_events(lives: list[Life], rows: list[Rows], *, out: Path, part: int, start: date) -> None:
+def write_events(
+    lives: list[Life], rows: list[Rows], *, out: Path, part: int, start: date, days: int
+) -> None:
     """Write one file a day, sorted by ts, the fields in the order of the real files."""
     columns = {
-        name: np.concatenate([getattr(r, name) for r in rows])
-        for name in ("ts_s", "session_id", "kind", "level", "item", "song")
+        name: np.concatenate([getattr(user_rows, name) for user_rows in rows])
+        for name in Rows.__dataclass_fields__
     }
-    columns["user"] = np.repeat(np.arange(len(rows)), [len(r.ts_s) for r in rows])
+    columns["user"] = np.repeat(np.arange(len(rows)), [len(user_rows.ts_s) for user_rows in rows])
     order = np.argsort(columns["ts_s"], kind="stable")
     columns = {name: values[order] for name, values in columns.items()}
-    day = columns["ts_s"] // DAY_S
-    heads = pa.array([f',"userId":"{life.profile.user_id}","sessionId":' for life in lives] + [EMPTY_ID])
+    # The last entry is nobody: rows of visitors who are not logged in.
+    ids = [life.profile.user_id for life in lives] + [""]
+    heads = pa.array([f',"userId":"{user_id}","sessionId":' for user_id in ids])
     tails = pa.array([_person(life.profile) for life in lives] + [""])
-    for begin, end in _runs(day):
-        lines = _lines({name: values[begin:end] for name, values in columns.items()}, heads, tails)
-        folder = out / "events" / f"date={date.fromtimestamp(0) + timedelta(int(day[begin]))}"
+    midnights = ((start - date(1970, 1, 1)).days + np.arange(days + 1)) * DAY_S
+    bounds = np.searchsorted(columns["ts_s"], midnights)
+    for day, (begin, end) in enumerate(pairwise(bounds.tolist())):
+        if begin == end:
+            continue
+        folder = out / f"date={start + timedelta(day)}"
         folder.mkdir(parents=True, exist_ok=True)
-        with (folder / f"part-{part:05d}.json").open("wb") as file:
-            file.write(lines)
-
-
-EMPTY_ID = ',"userId":"","sessionId":'
+        of_day = {name: values[begin:end] for name, values in columns.items()}
+        (folder / f"part-{part:05d}.json").write_bytes(_lines(of_day, heads, tails))
 
 
 def _lines(columns: dict[str, np.ndarray], heads: pa.Array, tails: pa.Array) -> memoryview:
-    """Join prepared fragments, so that no row is encoded twice."""
-    nobody = ANONYMOUS[columns["kind"]]
-    person = pa.array(np.where(nobody, len(heads) - 1, columns["user"]))
+    """Join prepared fragments: no person, page or song is encoded more than once."""
+    person = pa.array(np.where(ANONYMOUS[columns["kind"]], len(heads) - 1, columns["user"]))
     pages = pa.array([_page(kind, level) for kind in KINDS for level in LEVELS])
+    page = pa.array(columns["kind"].astype(int) * len(LEVELS) + columns["level"])
     song = columns["song"]
-    endings = np.where(song >= 0, songs().json_tails[song], "}")
     lines = pc.binary_join_element_wise(
         '{"ts":',
         _text(columns["ts_s"]),
         "000",
         heads.take(person),
         _text(columns["session_id"]),
-        pages.take(pa.array(columns["kind"].astype(int) * 2 + columns["level"])),
+        pages.take(page),
         _text(columns["item"]),
         tails.take(person),
-        pa.array(endings, pa.string()),
+        pa.array(np.where(song >= 0, songs().json_tails[song], "}"), pa.string()),
         "\n",
         "",
     )
-    first, last = lines.offset, lines.offset + len(lines)
-    offsets = np.frombuffer(lines.buffers()[1], np.int32)
-    return memoryview(lines.buffers()[2])[offsets[first] : offsets[last]]
+    # The buffer of a text column is its values end to end: the file, as it stands.
+    return memoryview(lines.buffers()[2])
 
 
 def _text(values: np.ndarray) -> pa.Array:
@@ -84,12 +86,8 @@ def _person(profile: Profile) -> str:
     )
 
 
-def _runs(values: np.ndarray) -> list[tuple[int, int]]:
-    edges = np.flatnonzero(np.diff(values)) + 1
-    bounds = [0, *edges.tolist(), len(values)]
-    return list(zip(bounds[:-1], bounds[1:], strict=True)) if len(values) else []
-
-
 def write_truth(table: pd.DataFrame, *, folder: Path, part: int) -> None:
+    """Write one Parquet file of a truth table."""
     folder.mkdir(parents=True, exist_ok=True)
-    pq.write_table(pa.Table.from_pandas(table, preserve_index=False), folder / f"part-{part:05d}.parquet")
+    rows = pa.Table.from_pandas(table, preserve_index=False)
+    pq.write_table(rows, folder / f"part-{part:05d}.parquet")

@@ -61,7 +61,15 @@ def test_the_base_rate_scores_what_no_skill_scores():
     rows = table(noisy()).loc[BASE_RATE]
     share = noisy().query("candidate == 'base_rate'")["y"].mean()
 
-    for metric in ("log_loss", "brier", "ece", "roc_auc", "f1_weighted", "mcc", "balanced_accuracy"):
+    for metric in (
+        "log_loss",
+        "brier",
+        "ece",
+        "roc_auc",
+        "f1_weighted",
+        "mcc",
+        "balanced_accuracy",
+    ):
         assert rows.loc[metric, "value"] == pytest.approx(rows.loc[metric, "no_skill"]), metric
     assert rows.loc["pr_auc", "no_skill"] == pytest.approx(share)
     assert rows.loc["top_decile_lift", "no_skill"] == 1

@@ -4,7 +4,16 @@ import pytest
 from pyspark.sql import functions as F
 
 from ml.errors import NotTrainable
-from ml.protocol import FOLD, LABEL, check_folds, compact, rolling_origins, test_rows, training_rows, user_folds
+from ml.protocol import (
+    FOLD,
+    LABEL,
+    check_folds,
+    compact,
+    rolling_origins,
+    test_rows,
+    training_rows,
+    user_folds,
+)
 
 # pytest would take it for a test.
 test_rows.__test__ = False
@@ -55,22 +64,26 @@ def test_no_training_row_has_a_label_window_that_reaches_past_the_origin(weekly)
         assert {row["as_of_date"] for row in predicted.collect()} == {origin}
 
 
-def test_origins_without_enough_churners_before_them_are_left_out_by_name(weekly):
-    # The label windows of the last three Mondays are closed at no Monday, those of the fifth at
-    # the seventh: 10 churner rows.
-    origins = rolling_origins(
-        weekly, time="as_of_date", horizon_days=14, count=3, min_churners=10
-    )
+def origins(rows, **options):
+    wanted = {"count": 3, "min_churners": 10, "min_users": 10} | options
+    return rolling_origins(rows, user="user_id", time="as_of_date", horizon_days=14, **wanted)
 
-    assert origins.kept == (MONDAYS[6],)
-    assert len(origins.left_out) == 2
-    assert "2018-11-12 is left out" in origins.left_out[1]
-    assert "0 churner rows" in origins.left_out[1]
+
+def test_origins_without_enough_churners_before_them_are_left_out_by_name(weekly):
+    # The first label windows with churners, of the fifth Monday, close at the seventh.
+    found = origins(weekly)
+
+    assert found.kept == (MONDAYS[6],)
+    assert len(found.left_out) == 2
+    assert "2018-11-12 is left out" in found.left_out[1]
+    assert "0 churner rows of 0 users" in found.left_out[1]
 
 
 def test_a_history_with_no_date_to_predict_from_is_not_trainable(weekly):
-    with pytest.raises(NotTrainable, match="10 churner rows .* 11 are needed"):
-        rolling_origins(weekly, time="as_of_date", horizon_days=14, count=3, min_churners=11)
+    with pytest.raises(NotTrainable, match="10 churner rows .* 11 of 10 users are needed"):
+        origins(weekly, min_churners=11)
+    with pytest.raises(NotTrainable, match="10 churner rows of 10 users .* 11 users are needed"):
+        origins(weekly, min_users=11)
 
 
 def test_too_few_churners_for_the_folds_are_not_trainable():

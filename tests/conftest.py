@@ -1,0 +1,55 @@
+"""One Spark session and one home for the whole suite."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from pyspark.sql import SparkSession
+
+from sparkify import transform
+from sparkify.run import run_all
+from sparkify.session import open_session
+from sparkify.settings import Settings
+
+
+@pytest.fixture(scope="session")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """A home of the suite's own, so that no run of the user's is touched."""
+    os.environ["SPARKIFY_HOME"] = str(tmp_path_factory.mktemp("home"))
+    os.environ.pop("SPARKIFY_TARGET", None)
+    found = Settings.from_environment()
+    found.export()
+    return found
+
+
+@pytest.fixture(scope="session")
+def spark(settings: Settings) -> SparkSession:
+    return open_session(settings, shared=True)
+
+
+@pytest.fixture(scope="session")
+def finished_run(spark: SparkSession, settings: Settings) -> Settings:
+    """What `make run` leaves behind: 225 simulated users, built, checked, scored, reported."""
+    run_all(settings, events=None, users=225, seed=42)
+    return settings
+
+
+@pytest.fixture(scope="session")
+def build(spark: SparkSession, settings: Settings) -> Callable[..., None]:
+    """A function that builds models (all without a selection) from a file or folder of events."""
+
+    def build_from(events: Path, *selection: str) -> None:
+        transform.register_events(settings, str(events))
+        transform.build(settings, *selection, say=lambda step: None)
+
+    return build_from
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder of real pieces of the log."""
+    folder = os.environ.get("SPARKIFY_REAL_DATA")
+    if not folder:
+        pytest.skip("SPARKIFY_REAL_DATA is not set: no real data to test on")
+    return Path(folder)

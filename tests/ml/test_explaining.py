@@ -1,0 +1,176 @@
+from itertools import permutations
+
+import numpy as np
+import pytest
+from pyspark.sql import functions as F
+
+from ml.errors import TableMismatch
+from ml.explaining import MAX_FAMILIES, contributions, families
+from ml.preprocessing import find_columns, typical_row
+from ml.protocol import LABEL
+from ml.scoring import DeployedModel, score
+from ml.stacking import LOG_ODDS, PROBABILITY, fit_average
+from ml.tuning import LEARNERS
+
+
+@pytest.fixture(scope="module")
+def rows(spark):
+    generator = np.random.default_rng(2)
+    data = []
+    for user in range(80):
+        thumbs, songs = int(generator.poisson(3)), float(generator.poisson(20))
+        paid, platform = bool(generator.random() < 0.5), str(generator.choice(["mac", "ios"]))
+        odds = thumbs * (1 + paid) - songs / 4
+        label = float(generator.random() < 1 / (1 + np.exp(-odds)))
+        data.append((user, label, thumbs, None if user % 7 == 0 else songs, paid, platform))
+    schema = (
+        f"user_id int, {LABEL} double, thumbs_down_count_7d int, song_count_7d double, "
+        "is_paid boolean, platform string"
+    )
+    return spark.createDataFrame(data, schema).coalesce(1).cache()
+
+
+@pytest.fixture(scope="module")
+def model(rows):
+    """A forest, so that families interact."""
+    columns = find_columns(rows, ignore=("user_id", LABEL))
+    return DeployedModel(
+        pipeline=fit_average(
+            rows,
+            columns,
+            keys=["user_id"],
+            learners=[LEARNERS["random_forest"]],
+            points={"random_forest": [{"maxDepth": 4, "numTrees": 10}]},
+            count=80,
+            seed=1,
+        ),
+        features=columns.features,
+        typical=typical_row(rows, columns),
+        families=families(columns.names),
+        name="test",
+        version=1,
+    )
+
+
+@pytest.fixture(scope="module")
+def explained(rows, model):
+    found = contributions(rows.filter("user_id < 6"), model, keys=["user_id"])
+    return found.toPandas().set_index("user_id").sort_index()
+
+
+def brute_force(spark, row, model):
+    """Shapley values by every order in which families can be given the user's values."""
+
+    def value(known):
+        mixed = dict(model.typical)
+        for family in known:
+            mixed |= {name: row[name] for name in model.families[family]}
+        mixed["thumbs_down_count_7d"] = int(mixed["thumbs_down_count_7d"])
+        schema = ", ".join(f"{feature.name} {feature.type}" for feature in model.features)
+        table = spark.createDataFrame([[mixed[f.name] for f in model.features]], schema)
+        return model.pipeline.transform(table).first()[LOG_ODDS]
+
+    cache, total = {}, dict.fromkeys(model.families, 0.0)
+    orders = list(permutations(model.families))
+    for order in orders:
+        for i, family in enumerate(order):
+            before, after = frozenset(order[:i]), frozenset(order[: i + 1])
+            for known in (before, after):
+                if known not in cache:
+                    cache[known] = value(known)
+            total[family] += (cache[after] - cache[before]) / len(orders)
+    return total
+
+
+def test_contributions_add_up_to_the_score(rows, model, explained):
+    scored = model.pipeline.transform(rows.filter("user_id < 6")).toPandas().set_index("user_id")
+    added = explained["base"] + explained["contributions"].map(lambda each: sum(each.values()))
+
+    assert added.to_numpy() == pytest.approx(scored[LOG_ODDS].sort_index().to_numpy(), abs=1e-6)
+
+
+def test_contributions_equal_brute_force_over_all_orders(spark, rows, model, explained):
+    row = rows.filter("user_id = 1").first()
+
+    assert explained.loc[1, "contributions"] == pytest.approx(
+        brute_force(spark, row, model), abs=1e-9
+    )
+
+
+def test_the_typical_user_has_nothing_to_explain(rows, model):
+    typical = {name: F.lit(value) for name, value in model.typical.items()}
+    user = rows.filter("user_id = 1").withColumns(typical)
+    row = contributions(user, model, keys=["user_id"]).first()
+
+    assert row["log_odds"] == pytest.approx(row["base"])
+    assert list(row["contributions"].values()) == pytest.approx([0] * len(model.families))
+
+
+def test_reasons_are_the_families_that_raise_the_risk_most_in_order(rows, model, explained):
+    scored = score(rows.filter("user_id < 6"), model, id="user_id", time=None)
+    found = scored.toPandas().set_index("user_id").sort_index()
+
+    assert list(found.columns) == ["probability", "reason_1", "reason_2", "reason_3"]
+    for user, row in found.iterrows():
+        values = explained.loc[user, "contributions"]
+        raising = sorted((f for f in values if values[f] > 1e-9), key=lambda f: -values[f])
+        named = [str(row[f"reason_{i}"]).split(":")[0] for i in (1, 2, 3)]
+        assert named == (raising + ["None"] * 3)[:3]
+
+
+def test_a_reason_names_the_users_value_beside_the_typical_one(rows, model):
+    scored = score(rows, model, id="user_id", time=None).filter(
+        F.col("reason_1").startswith("likes and dislikes")
+    )
+    row = scored.join(rows, "user_id").first()
+
+    assert row["reason_1"] == (
+        f"likes and dislikes: thumbs down count 7d is {row['thumbs_down_count_7d']}, typically 3"
+    )
+
+
+def test_scores_are_those_of_the_pipeline_and_one_a_row(rows, model):
+    scored = score(rows, model, id="user_id", time=None).toPandas().set_index("user_id")
+    direct = model.pipeline.transform(rows).toPandas().set_index("user_id")[PROBABILITY]
+
+    assert len(scored) == 80
+    assert scored["probability"].sort_index().to_numpy() == pytest.approx(
+        direct.sort_index().to_numpy(), abs=1e-12
+    )
+
+
+def test_a_table_that_does_not_fit_the_model_is_refused_by_column(rows, model):
+    wrong = rows.drop("platform").withColumn("is_paid", F.lit("yes"))
+
+    with pytest.raises(TableMismatch) as refused:
+        score(wrong, model, id="user_id", time="as_of_date")
+    assert "`platform` is missing, expected string" in str(refused.value)
+    assert "`is_paid` is string, expected boolean" in str(refused.value)
+    assert "`as_of_date` is missing" in str(refused.value)
+
+
+def test_a_number_of_another_width_is_no_mismatch(rows, model):
+    wider = rows.withColumn("thumbs_down_count_7d", F.col("thumbs_down_count_7d").cast("double"))
+    scores = [
+        score(table.filter("user_id < 3"), model, id="user_id", time=None).collect()
+        for table in (rows, wider)
+    ]
+
+    assert [[r["user_id"], r["probability"]] for r in sorted(scores[0])] == [
+        [r["user_id"], r["probability"]] for r in sorted(scores[1])
+    ]
+
+
+def test_users_that_repeat_are_refused(rows, model):
+    with pytest.raises(TableMismatch, match="80 rows repeat the `user_id`"):
+        score(rows.unionAll(rows), model, id="user_id", time=None)
+
+
+def test_each_feature_is_in_one_of_at_most_eight_families():
+    known = ["thumbs_up_count_7d", "advert_per_hour_28d", "days_since_last_error", "is_paid"]
+    unknown = [f"group{i}_{j}" for i in range(20) for j in range(3)]
+    for names in (known, unknown, known + unknown):
+        found = families(names)
+        assert len(found) <= MAX_FAMILIES
+        assert sorted(name for members in found.values() for name in members) == sorted(names)
+    assert families(known)["likes and dislikes"] == ("thumbs_up_count_7d",)

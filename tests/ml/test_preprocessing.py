@@ -1,0 +1,111 @@
+import math
+
+import pytest
+
+from ml.preprocessing import FEATURES, SCALED, find_columns, fit_preparation, screen, typical_row
+
+SCHEMA = """
+    user_id string, seen_at timestamp, songs bigint, `thumbs.per song` double, is_paid boolean,
+    level string, empty double, always int, state string, session_id bigint, tags array<string>
+"""
+
+
+@pytest.fixture(scope="module")
+def rows(spark):
+    data = [
+        (
+            f"u{i}",
+            None,
+            i % 5,
+            [0.5, None, math.nan, math.inf][i % 4],
+            i % 3 == 0,
+            ["free", "paid"][i % 2],
+            None,
+            7,
+            f"S{i % 30}",
+            1000 + i,
+            [],
+        )
+        for i in range(60)
+    ]
+    return spark.createDataFrame(data, SCHEMA).coalesce(1).cache()
+
+
+@pytest.fixture(scope="module")
+def columns(rows):
+    return screen(rows, find_columns(rows, ignore=("user_id",)), users=60)
+
+
+def test_columns_are_sorted_by_type_and_others_are_named(rows):
+    found = find_columns(rows, ignore=("user_id", "always"))
+    kinds = {feature.name: feature.kind for feature in found.features}
+
+    assert kinds["songs"] == kinds["thumbs.per song"] == "numeric"
+    assert kinds["is_paid"] == "boolean"
+    assert kinds["level"] == "category"
+    assert {name for name, _ in found.dropped} == {"seen_at", "tags"}
+    assert "user_id" not in kinds
+    assert "always" not in kinds
+
+
+def test_empty_constant_id_like_and_too_varied_columns_are_dropped_with_a_reason(columns):
+    reasons = dict(columns.dropped)
+
+    assert columns.names == ["songs", "thumbs.per song", "is_paid", "level"]
+    assert reasons["empty"] == "has no values"
+    assert reasons["always"] == "is constant (7.0)"
+    assert "looks like an id" in reasons["session_id"]
+    assert "30 categories, more than 10 for 60 users" in reasons["state"]
+
+
+def test_missing_values_become_the_median_and_are_marked(rows, columns):
+    prepared = fit_preparation(rows, columns, scaled=False).transform(rows)
+    vectors = [row[FEATURES].toArray() for row in prepared.orderBy("session_id").take(4)]
+
+    # songs, thumbs per song, whether that was missing, is_paid, level (two known values).
+    assert [len(vector) for vector in vectors] == [6] * 4
+    assert [list(vector[1:3]) for vector in vectors] == [[0.5, 0], [0.5, 1], [0.5, 1], [0.5, 1]]
+    assert [vector[3] for vector in vectors] == [1, 0, 0, 1]
+    assert all(math.isfinite(value) for vector in vectors for value in vector)
+
+
+def test_values_and_nulls_never_seen_in_training_are_no_error(spark, rows, columns):
+    prepared = fit_preparation(rows, columns, scaled=True)
+    new = spark.createDataFrame(
+        [("v", None, None, None, None, "gold", None, 7, None, 1, None)], SCHEMA
+    )
+    row = prepared.transform(new).first()
+
+    assert list(row[FEATURES].toArray()[-2:]) == [0, 0]
+    assert all(map(math.isfinite, row[SCALED].toArray()))
+
+
+def test_skewed_counts_are_read_on_a_log_scale_and_others_as_they_are(spark):
+    table = spark.createDataFrame([(i, 2.0**i) for i in range(12)], "even int, skewed double")
+    columns = find_columns(table, ignore=())
+    prepared = fit_preparation(table, columns, scaled=False).transform(table)
+
+    for row in prepared.collect():
+        assert list(row[FEATURES].toArray()) == pytest.approx(
+            [row["even"], math.log1p(row["skewed"])]
+        )
+
+
+def test_scaled_features_have_mean_0_and_deviation_1(rows, columns):
+    prepared = fit_preparation(rows, columns, scaled=True).transform(rows)
+    values = [row[SCALED].toArray() for row in prepared.select(SCALED).collect()]
+
+    for column in zip(*values, strict=True):
+        mean = sum(column) / len(column)
+        assert mean == pytest.approx(0, abs=1e-9)
+        variance = sum((x - mean) ** 2 for x in column) / (len(column) - 1)
+        assert variance == pytest.approx(1) or variance == pytest.approx(0)
+
+
+def test_the_typical_user_has_medians_and_the_most_frequent_values(rows, columns):
+    assert typical_row(rows, columns) == {
+        "songs": 2.0,
+        "thumbs.per song": 0.5,
+        "is_paid": False,
+        "level": "free",
+    }

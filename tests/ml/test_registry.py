@@ -1,0 +1,203 @@
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from ml import evaluation
+from ml.preprocessing import find_columns, typical_row
+from ml.protocol import LABEL
+from ml.registry import Registry, decide
+from ml.scoring import score
+from ml.stacking import BASE_RATE, fit_average
+from ml.training import TableSpec, TrainingResult, TrainOptions
+from ml.tuning import LEARNERS
+
+SPEC = TableSpec(id="user_id", label="churned", name="snapshots", version=7)
+OPTIONS = TrainOptions(models=("logistic_regression",), draws=200, seed=1)
+SAMPLING = {"draws": 200, "seed": 1}
+
+
+@pytest.fixture(scope="module")
+def rows(spark):
+    data = [(i, float(i % 3 == 0), i % 7 + 2 * (i % 3 == 0), i % 2 == 0) for i in range(60)]
+    schema = f"user_id int, {LABEL} double, thumbs_down int, is_paid boolean"
+    return spark.createDataFrame(data, schema).coalesce(1).cache()
+
+
+def backtest(skill, *, users=200, seed=0):
+    """Predictions that lie between the base rate (skill 0) and the truth (skill 1)."""
+    generator = np.random.default_rng(seed)
+    y = (generator.random(users) < 0.2).astype(int)
+    parts = [
+        pd.DataFrame(
+            {
+                "user": np.arange(users),
+                "time": None,
+                "origin": "fold 0",
+                "candidate": name,
+                "y": y,
+                "p": 0.2 + share * (y - 0.2),
+                "flagged": False,
+            }
+        )
+        for name, share in ((BASE_RATE, 0), ("logistic_regression", skill))
+    ]
+    return pd.concat(parts, ignore_index=True)
+
+
+@pytest.fixture(scope="module")
+def make_result(rows):
+    """A function that makes the result of a training whose model has the given skill."""
+    columns = find_columns(rows, ignore=("user_id", LABEL))
+    learner = LEARNERS["logistic_regression"]
+    points = {learner.name: [{"regParam": 0.1}]}
+    pipeline = fit_average(
+        rows, columns, keys=["user_id"], learners=[learner], points=points, count=60, seed=1
+    )
+
+    def make(skill, **options):
+        predictions = backtest(skill, **options)
+        gain = evaluation.log_loss_gain(
+            predictions, candidate=learner.name, reference=BASE_RATE, **SAMPLING
+        )
+        return TrainingResult(
+            pipeline=pipeline,
+            candidate=learner.name,
+            features=columns.features,
+            backtest=predictions,
+            metrics=evaluation.performance(predictions, **SAMPLING),
+            stack_gain=gain,
+            skill=gain,
+            meta_weights={"intercept": 0.0, learner.name: 1.0},
+            points={learner.name: {"regParam": 0.1}},
+            tuning=pd.DataFrame({"learner": [learner.name], "log_loss": [0.5]}),
+            out_of_fold=pd.DataFrame({"user": [1]}),
+            folds=3,
+            threshold=0.3,
+            typical=typical_row(rows, columns),
+            families={"all": tuple(columns.names)},
+            warnings=("Few churners.",),
+        )
+
+    return make
+
+
+@pytest.fixture()
+def registry(tmp_path):
+    return Registry(f"sqlite:///{tmp_path}/mlflow.db", str(tmp_path / "artifacts"), "test-churn")
+
+
+def deployed(result):
+    return result.backtest[result.backtest["candidate"] == result.candidate].astype(
+        {"user": str, "time": str}
+    )
+
+
+def decision(result, champion):
+    return decide(result, champion=champion, champion_name="version 1", **SAMPLING)
+
+
+def test_the_first_model_that_beats_the_base_rate_is_champion(make_result):
+    alias, why = decision(make_result(0.3), None)
+
+    assert alias == "champion"
+    assert "beats the base rate" in why
+
+
+def test_a_model_that_does_not_beat_the_base_rate_is_never_champion(make_result):
+    alias, why = decision(make_result(-0.2), None)
+
+    assert alias == "challenger"
+    assert "does not beat the base rate" in why
+
+
+def test_only_a_clearly_better_model_on_the_same_rows_replaces_the_champion(make_result):
+    old = deployed(make_result(0.3))
+
+    assert decision(make_result(0.6), old)[0] == "champion"
+    assert decision(make_result(0.1), old)[0] == "challenger"
+    same, why = decision(make_result(0.3), old)
+    assert same == "challenger"
+    assert "not clearly better than version 1" in why
+
+
+def test_a_model_tested_on_other_rows_stays_challenger(make_result):
+    old = deployed(make_result(0.3))
+    for other in (make_result(0.6, users=201), make_result(0.6, seed=9)):
+        alias, why = decision(other, old)
+        assert alias == "challenger"
+        assert "not tested on the same rows" in why
+
+
+def test_a_store_without_a_champion_says_why(registry, make_result):
+    assert registry.champion() == (None, "No model test-churn has been trained yet.")
+
+    registry.log(make_result(-0.2), SPEC, OPTIONS)
+    model, why = registry.champion()
+    assert model is None
+    assert "Version 1: It does not beat the base rate" in why
+
+
+def test_versions_keep_their_aliases_decisions_and_gains(registry, make_result):
+    first, second, third = (
+        registry.log(make_result(skill), SPEC, OPTIONS) for skill in (0.3, 0.1, 0.6)
+    )
+    listed = registry.versions()
+
+    assert [version.version for version in listed] == [3, 2, 1]
+    assert [version.alias for version in listed] == ["champion", None, None]
+    assert [first.alias, second.alias, third.alias] == ["champion", "challenger", "champion"]
+    assert listed[0] == third
+    assert listed[0].skill == make_result(0.6).skill
+    assert (listed[0].table, listed[0].table_version) == ("snapshots", 7)
+    assert first.fingerprint == third.fingerprint
+
+
+def test_a_loaded_champion_scores_as_the_model_that_was_logged(registry, make_result, rows):
+    result = make_result(0.3)
+    registry.log(result, SPEC, OPTIONS)
+    model, _ = registry.champion()
+    scores = [
+        score(rows, each, id="user_id", time=None).orderBy("user_id").collect()
+        for each in (result, model)
+    ]
+
+    assert scores[0] == scores[1]
+    assert (model.name, model.version) == ("test-churn", 1)
+    assert model.features == result.features
+    assert model.metadata["threshold"] == 0.3
+
+
+def test_the_run_holds_parameters_and_metrics_with_intervals(registry, make_result):
+    from mlflow import MlflowClient
+
+    result = make_result(0.3)
+    version = registry.log(result, SPEC, OPTIONS)
+    run = MlflowClient(registry.tracking_uri).get_run(version.run_id)
+    auc = result.metrics.set_index(["candidate", "metric"]).loc[("logistic_regression", "roc_auc")]
+
+    assert run.info.status == "FINISHED"
+    assert run.data.params["seed"] == "1"
+    assert run.data.params["table.version"] == "7"
+    assert run.data.params["fingerprint"] == version.fingerprint
+    assert run.data.metrics["logistic_regression.roc_auc"] == auc["value"]
+    assert run.data.metrics["logistic_regression.roc_auc.low"] == auc["ci_low"]
+    folder = Path(registry.artifact_root) / version.run_id / "artifacts" / "model"
+    assert json.loads((folder / "card.json").read_text())["warnings"] == ["Few churners."]
+
+
+def test_another_setting_or_table_version_has_another_fingerprint(registry, make_result):
+    result = make_result(0.3)
+    versions = [
+        registry.log(result, spec, options)
+        for spec, options in (
+            (SPEC, OPTIONS),
+            (replace(SPEC, version=8), OPTIONS),
+            (SPEC, replace(OPTIONS, seed=2)),
+        )
+    ]
+
+    assert len({version.fingerprint for version in versions}) == 3

@@ -1,0 +1,154 @@
+import numpy as np
+import pytest
+from pyspark.ml import PipelineModel
+from sklearn.metrics import log_loss
+
+from ml.preprocessing import find_columns
+from ml.protocol import FOLD, LABEL
+from ml.stacking import (
+    AVERAGE,
+    LOG_ODDS,
+    PROBABILITY,
+    STACK,
+    candidates,
+    fit,
+    fit_average,
+    margins,
+    pipeline,
+)
+from ml.tuning import LEARNERS
+
+KEYS = ("user_id", "week")
+
+
+@pytest.fixture(scope="module")
+def rows(spark):
+    """60 users in 3 weeks; who gives more thumbs down churns more often."""
+    generator = np.random.default_rng(5)
+    data = []
+    for user in range(60):
+        sadness = generator.normal()
+        for week in range(3):
+            label = float(generator.random() < 1 / (1 + np.exp(1 - 1.5 * sadness)))
+            thumbs = None if user % 9 == 0 else float(generator.poisson(np.exp(1 + sadness)))
+            songs = int(generator.poisson(np.exp(2 - 0.5 * sadness)))
+            platform = ["mac", "ios"][user % 2]
+            data.append((f"u{user}", week, label, thumbs, songs, user % 3 == 0, platform))
+    schema = (
+        f"user_id string, week int, {LABEL} double, thumbs_down double, songs int, "
+        "is_paid boolean, platform string"
+    )
+    return spark.createDataFrame(data, schema).coalesce(1).cache()
+
+
+@pytest.fixture(scope="module")
+def columns(rows):
+    return find_columns(rows, ignore=(*KEYS, LABEL))
+
+
+@pytest.fixture(scope="module")
+def fitted(rows, columns):
+    """All seven learners; two points for the logistic regression, one for each other."""
+    points = {name: learner.points()[:1] for name, learner in LEARNERS.items()}
+    points["logistic_regression"] = [{"regParam": 10.0}, {"regParam": 0.01}]
+    return fit(
+        rows,
+        columns,
+        keys=KEYS,
+        learners=list(LEARNERS.values()),
+        points=points,
+        folds=2,
+        count=180,
+        seed=1,
+        parallelism=2,
+    )
+
+
+def log_odds(model, rows):
+    """The model's log-odds and probability for each row, by key."""
+    scored = model.transform(rows).select(*KEYS, LOG_ODDS, PROBABILITY).toPandas()
+    return scored.set_index(list(KEYS)).sort_index()
+
+
+def test_a_base_never_predicts_a_row_of_a_user_that_it_saw(rows, fitted):
+    oof = fitted.out_of_fold
+    fold_of = dict(zip(oof["user_id"], oof[FOLD], strict=True))
+    assert len(oof) == 180
+    assert oof.groupby("user_id")[FOLD].nunique().max() == 1
+    base = fitted.bases["logistic_regression"]
+    prepared = fitted.preparation.transform(rows)
+    estimator = LEARNERS["logistic_regression"].make(None, 1).setRegParam(0.01)
+    for fold in (0, 1):
+        others = [user for user, its in fold_of.items() if its != fold]
+        alone = estimator.fit(prepared.filter(prepared["user_id"].isin(others)))
+        kept = base.fold_models[fold][base.best]
+        assert kept.coefficients.toArray() == pytest.approx(alone.coefficients.toArray(), abs=1e-6)
+        own = oof[oof[FOLD] == fold].set_index(list(KEYS))["logistic_regression"]
+        scored = kept.transform(prepared.filter(~prepared["user_id"].isin(others)))
+        name = kept.getProbabilityCol()
+        for row in scored.collect():
+            p = row[name][1]
+            assert own[(row["user_id"], row["week"])] == pytest.approx(np.log(p / (1 - p)))
+
+
+def test_every_folds_score_is_kept_and_the_best_point_is_chosen(fitted):
+    scores = fitted.scores[fitted.scores["learner"] == "logistic_regression"]
+    mean = scores.groupby(["point", "chosen"])["log_loss"].mean().reset_index("chosen")
+
+    assert len(scores) == 2 * 2
+    assert mean["chosen"].idxmax() == mean["log_loss"].idxmin() == "{'regParam': 0.01}"
+    assert fitted.points["logistic_regression"] == [{"regParam": 0.01}]
+    oof = fitted.out_of_fold
+    first = oof[oof[FOLD] == 0]
+    expected = log_loss(first[LABEL], 1 / (1 + np.exp(-first["logistic_regression"])))
+    kept = scores[scores["chosen"] & (scores["fold"] == 0)]["log_loss"].item()
+    assert kept == pytest.approx(expected)
+
+
+def test_the_stack_has_no_negative_weight_and_one_for_each_learner(fitted):
+    weights = fitted.meta_weights
+
+    assert list(weights) == ["intercept", *LEARNERS]
+    assert all(weight >= 0 for name, weight in weights.items() if name != "intercept")
+    assert any(weight > 0 for name, weight in weights.items() if name != "intercept")
+
+
+def test_the_stack_pipeline_reloads_and_equals_a_manual_computation(rows, fitted, tmp_path):
+    models = {name: tuned.model for name, tuned in fitted.bases.items()}
+    made = pipeline(fitted.preparation, models, meta=fitted.meta)
+    made.write().save(str(tmp_path / "stack"))
+    loaded = PipelineModel.load(str(tmp_path / "stack"))
+
+    assert all(type(stage).__module__.startswith("pyspark.ml") for stage in loaded.stages)
+    table = margins(rows, fitted, keys=KEYS)
+    table[STACK] = candidates(table, fitted)[STACK]
+    manual = table.set_index(list(KEYS)).sort_index()[STACK]
+    for model in (made, loaded):
+        found = log_odds(model, rows)
+        assert found[PROBABILITY].to_numpy() == pytest.approx(manual.to_numpy(), abs=1e-9)
+        sigmoid = 1 / (1 + np.exp(-found[LOG_ODDS].to_numpy()))
+        assert sigmoid == pytest.approx(found[PROBABILITY].to_numpy(), abs=1e-12)
+
+
+def test_single_and_average_pipelines_equal_a_manual_computation(rows, fitted):
+    table = margins(rows, fitted, keys=KEYS)
+    by_hand = candidates(table, fitted)
+    for name in ("random_forest", AVERAGE):
+        chosen = list(fitted.bases) if name == AVERAGE else [name]
+        made = pipeline(fitted.preparation, {each: fitted.bases[each].model for each in chosen})
+        table["manual"] = by_hand[name]
+        manual = table.set_index(list(KEYS)).sort_index()["manual"]
+        found = log_odds(made, rows)[PROBABILITY]
+        assert found.to_numpy() == pytest.approx(manual.to_numpy(), abs=1e-9)
+
+
+def test_fitting_without_folds_gives_the_same_base_models(rows, columns, fitted):
+    learner = LEARNERS["logistic_regression"]
+    alone = fit_average(
+        rows, columns, keys=KEYS, learners=[learner], points=fitted.points, count=180, seed=1
+    )
+    stacked = pipeline(fitted.preparation, {learner.name: fitted.bases[learner.name].model})
+
+    assert log_odds(alone, rows)[LOG_ODDS].to_numpy() == pytest.approx(
+        log_odds(stacked, rows)[LOG_ODDS].to_numpy(), abs=1e-6
+    )

@@ -1,0 +1,216 @@
+import datetime as dt
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from pyspark.sql import functions as F
+
+from ml.errors import NotTrainable, TableMismatch
+from ml.stacking import AVERAGE, BASE_RATE, PROBABILITY, STACK
+from ml.training import TableSpec, TrainOptions, train
+from ml.tuning import LEARNERS
+
+MONDAYS = [dt.date(2018, 10, 8) + dt.timedelta(weeks=week) for week in range(6)]
+SPEC = TableSpec(
+    id="user_id", label="is_churned", time="as_of_date", exclude=("days_to_churn",), name="test"
+)
+OPTIONS = TrainOptions(
+    models=("logistic_regression", "naive_bayes"), folds=2, origins=2, draws=100, seed=1
+)
+
+
+@pytest.fixture(scope="module")
+def rows(spark):
+    """100 users on 6 Mondays; the label of the last is not observed; the unhappy churn."""
+    generator = np.random.default_rng(4)
+    data = []
+    for user in range(100):
+        sadness = generator.normal()
+        for day in MONDAYS:
+            churned = bool(generator.random() < 1 / (1 + np.exp(2 - 2 * sadness)))
+            thumbs = int(generator.poisson(np.exp(1 + sadness)))
+            label = None if day == MONDAYS[-1] else churned
+            data.append((f"u{user}", day, thumbs, user % 2 == 0, 3 if churned else None, label))
+    schema = (
+        "user_id string, as_of_date date, thumbs_down_count_7d int, is_paid boolean, "
+        "days_to_churn int, is_churned boolean"
+    )
+    return spark.createDataFrame(data, schema).coalesce(1).cache()
+
+
+@pytest.fixture(scope="module")
+def result(rows):
+    return train(rows, SPEC, options=OPTIONS, progress=lambda _: None)
+
+
+def quiet_train(rows, spec=SPEC, options=OPTIONS):
+    return train(rows, spec, options=options, progress=lambda _: None)
+
+
+def test_every_candidate_predicts_every_row_of_every_origin_once(result):
+    backtest = result.backtest
+    names = {BASE_RATE, *OPTIONS.models, AVERAGE, STACK}
+
+    assert set(backtest["candidate"]) == names
+    assert set(backtest["time"]) == set(MONDAYS[3:5])
+    assert (backtest["time"].astype(str) == backtest["origin"]).all()
+    assert not backtest.duplicated(["user", "time", "candidate"]).any()
+    assert len(backtest) == 2 * 100 * len(names)
+
+
+def test_metrics_have_the_columns_of_the_performance_table(result):
+    assert list(result.metrics.columns) == [
+        "candidate",
+        "metric",
+        "value",
+        "ci_low",
+        "ci_high",
+        "no_skill",
+        "row_count",
+        "user_count",
+        "churner_count",
+    ]
+    assert len(result.metrics) == 5 * 10
+    assert set(result.metrics["user_count"]) == {100}
+
+
+def test_real_signal_beats_the_base_rate_and_gains_agree_with_the_metrics(result):
+    loss = result.metrics.query("metric == 'log_loss'").set_index("candidate")["value"]
+
+    assert result.skill.ci_low > 0
+    assert result.skill.value == pytest.approx(loss[BASE_RATE] - loss[result.candidate])
+    best = loss[list(OPTIONS.models)].idxmin()
+    assert result.stack_gain.reference == best
+    assert result.stack_gain.value == pytest.approx(loss[best] - loss[STACK])
+
+
+def test_the_excluded_column_and_the_keys_are_no_features(result):
+    assert [feature.name for feature in result.features] == ["thumbs_down_count_7d", "is_paid"]
+    assert set(result.typical) == {"thumbs_down_count_7d", "is_paid"}
+
+
+def test_the_deployed_pipeline_scores_rows_without_a_label(rows, result):
+    now = rows.filter(F.col("as_of_date") == F.lit(MONDAYS[-1])).drop("is_churned")
+    scored = result.pipeline.transform(now).select(PROBABILITY).toPandas()[PROBABILITY]
+
+    assert len(scored) == 100
+    assert scored.between(0, 1, inclusive="neither").all()
+
+
+def test_hyperparameters_are_tuned_once_at_the_first_origin(result):
+    assert set(result.tuning["split"]) == {str(MONDAYS[3])}
+    points = sum(len(LEARNERS[name].points()) for name in OPTIONS.models)
+    assert len(result.tuning) == points * OPTIONS.folds
+
+
+def test_a_wide_interval_is_said_to_be_wide(result):
+    churners = result.metrics["churner_count"].iloc[0]
+
+    assert any(f"only {churners} users churned" in warning for warning in result.warnings)
+
+
+def test_the_same_seed_gives_the_same_numbers_whatever_the_partitions(rows, result):
+    again = quiet_train(rows.repartition(3))
+
+    assert again.candidate == result.candidate
+    assert again.backtest["p"].tolist() == pytest.approx(result.backtest["p"].tolist(), abs=1e-12)
+    assert again.metrics["ci_low"].tolist() == pytest.approx(result.metrics["ci_low"].tolist())
+
+
+@pytest.fixture(scope="module")
+def users(rows):
+    """One row a user, the label as 0/1."""
+    first = rows.filter(F.col("as_of_date") == F.lit(MONDAYS[0])).drop("as_of_date")
+    return first.withColumn("is_churned", F.col("is_churned").cast("int"))
+
+
+def by_user(users):
+    options = replace(OPTIONS, models=("naive_bayes",))
+    return quiet_train(users, replace(SPEC, time=None), options)
+
+
+@pytest.fixture(scope="module")
+def crossed(users):
+    return by_user(users)
+
+
+def test_without_a_time_every_user_is_predicted_once_in_stratified_folds(crossed):
+    stack = crossed.backtest.query("candidate == 'stack'")
+
+    assert sorted(stack["user"]) == sorted(f"u{i}" for i in range(100))
+    assert sorted(stack.groupby("origin").size()) == [50, 50]
+    assert stack.groupby("origin")["y"].sum().diff().abs().max() <= 1
+    assert set(crossed.tuning["split"]) == {"fold 0", "fold 1", "all rows"}
+
+
+def test_neither_bases_nor_stack_learn_from_the_users_they_are_evaluated_on(users, crossed):
+    """False features of half the users of a fold leave the predictions of the other half alone."""
+    before = crossed.backtest.set_index(["candidate", "user"])["p"]
+    fold = crossed.backtest.query("candidate == 'stack' and origin == 'fold 0'")["user"].tolist()
+    false, true = fold[:25], fold[25:]
+    feature = F.col("thumbs_down_count_7d")
+    falsified = users.withColumn(
+        "thumbs_down_count_7d",
+        F.when(F.col("user_id").isin(false), 40 - feature).otherwise(feature),
+    )
+    after = by_user(falsified).backtest.set_index(["candidate", "user"])["p"]
+    others = [user for user in crossed.backtest["user"].unique() if user not in fold]
+
+    for candidate in ("naive_bayes", STACK):
+        kept = after[candidate][true].tolist()
+        assert kept == pytest.approx(before[candidate][true].tolist(), abs=1e-12)
+        assert after[candidate][false].tolist() != before[candidate][false].tolist()
+        # The other fold's models did learn from them.
+        assert after[candidate][others].tolist() != before[candidate][others].tolist()
+
+
+@pytest.mark.parametrize(
+    ("condition", "message"),
+    [
+        ("is_churned is null", "No row has an observed label yet"),
+        ("not is_churned", "None of the .* labelled rows is a churner's.*20 users who churned"),
+        ("is_churned", "All .* labelled rows are churners'"),
+        ("user_id in ('u1', 'u2', 'u3') or not is_churned", "users churned, 20 are needed"),
+    ],
+)
+def test_what_cannot_be_learned_from_is_refused_with_the_count(rows, condition, message):
+    with pytest.raises(NotTrainable, match=message):
+        quiet_train(rows.filter(condition))
+
+
+def test_a_table_without_features_is_not_trainable(rows):
+    with pytest.raises(NotTrainable, match="No column is left"):
+        quiet_train(rows.select("user_id", "as_of_date", "is_churned", "days_to_churn"))
+    constant = rows.select(
+        "user_id", "as_of_date", "is_churned", "days_to_churn", F.lit(1).alias("one")
+    )
+    with pytest.raises(NotTrainable, match="`one` is constant"):
+        quiet_train(constant)
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        (replace(SPEC, id="user"), r"no column `user` \(given as id\); it has `user_id`"),
+        (replace(SPEC, exclude=("nothing",)), r"no column `nothing` \(given as exclude\)"),
+        (replace(SPEC, label="user_id", id="is_churned"), "Label `user_id` is string"),
+        (replace(SPEC, label="thumbs_down_count_7d"), "holds .*; it must be boolean or 0/1"),
+        (replace(SPEC, time="is_paid"), "Time `is_paid` is boolean; cast it to date"),
+        (replace(SPEC, time="user_id"), "must be different columns"),
+        (replace(SPEC, time=None), None),
+    ],
+)
+def test_a_table_that_does_not_fit_its_description_is_refused(rows, spec, message):
+    if message:
+        with pytest.raises(TableMismatch, match=message):
+            quiet_train(rows, spec)
+
+
+def test_rows_that_repeat_a_user_and_date_are_refused(rows):
+    with pytest.raises(TableMismatch, match="rows repeat the `user_id` and `as_of_date`"):
+        quiet_train(rows.unionAll(rows))
+
+
+def test_an_unknown_learner_is_refused_with_the_known_ones(rows):
+    with pytest.raises(ValueError, match="oracle.*logistic_regression"):
+        quiet_train(rows, options=replace(OPTIONS, models=("oracle",)))

@@ -1,0 +1,88 @@
+"""What `make run` leaves behind, from end to end."""
+
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from expectations.run import check_tables
+from sparkify import pipeline, transform
+from sparkify.cli import cli
+from sparkify.errors import CheckFailed
+
+pytestmark = pytest.mark.usefixtures("finished_run")
+
+
+def test_every_active_user_has_a_score_and_an_order(spark):
+    scores = spark.table("sparkify.fct_churn_scores")
+    features = spark.table("sparkify.fct_user_features")
+    assert scores.join(features, ["user_id", "as_of_date"]).count() == features.count()
+    assert 0 < scores.selectExpr("avg(probability)").first()[0] < 0.5
+    assert scores.where("reason_1 is not null").count() > 0
+
+
+def test_every_candidate_is_measured_beside_its_baseline(spark):
+    performance = spark.table("sparkify.fct_model_performance")
+    candidates = {row.candidate for row in performance.select("candidate").distinct().collect()}
+    assert {"base_rate", "logistic_regression", "stack"} <= candidates
+    assert (
+        performance.where("no_skill is null or not value between ci_low and ci_high").count() == 0
+    )
+
+
+def test_the_report_shows_the_scores(finished_run):
+    page = (finished_run.home / "report" / "Sparkify.html").read_text()
+    assert "Who is about to cancel" in page
+    assert page.count("image/png") + page.count("data:image/png") >= 6
+
+
+def test_dbt_tests_and_unit_tests_pass(settings):
+    result = transform.run_dbt(settings, "test")
+    kinds = [node.node.resource_type for node in result.result.results]
+    assert kinds.count("unit_test") >= 9
+    assert kinds.count("test") >= 13
+
+
+def test_bare_dbt_commands_work(settings):
+    transform.run_dbt(settings, "run", "--select", "dim_users")
+    transform.run_dbt(settings, "docs", "generate")
+    catalog = json.loads((settings.home / "dbt" / "catalog.json").read_text())
+    assert "model.sparkify.fct_user_features" in catalog["nodes"]
+
+
+def test_sql_prints_the_same_rows_in_three_formats():
+    query = "select count(*) as users from sparkify.dim_users"
+    shown = {
+        style: CliRunner().invoke(cli, ["sql", query, "--format", style]).output
+        for style in ("table", "csv", "json")
+    }
+    count = json.loads(shown["json"])["users"]
+    assert shown["csv"] == f"users\n{count}\n"
+    assert str(count) in shown["table"]
+
+
+def test_a_query_that_cannot_run_says_why_in_one_line():
+    result = CliRunner().invoke(cli, ["sql", "select nothing from nowhere"])
+    assert result.exception.exit_code == 2
+    assert "nowhere" in str(result.exception)
+
+
+def test_the_gate_names_the_expectation_that_fails(spark, settings):
+    bad = spark.table("sparkify.fct_user_features").limit(1).toPandas()
+    bad["user_id"], bad["paid_event_share_28d"], bad["song_count_7d"] = "bad", 1.5, 10**6
+    rows = spark.createDataFrame(bad, spark.table("sparkify.fct_user_features").schema)
+    pipeline.append(spark, settings, rows, "sparkify.fct_user_features")
+    try:
+        with pytest.raises(CheckFailed) as failure:
+            pipeline.check(spark, ["fct_user_features"])
+    finally:
+        spark.sql("delete from sparkify.fct_user_features where user_id = 'bad'")
+    assert failure.value.exit_code == 4
+    assert "values_to_be_between(paid_event_share_28d)" in str(failure.value)
+    assert "a short window counts no more than a longer one" in str(failure.value)
+
+
+def test_every_expectation_is_named_and_passes(spark):
+    checks = check_tables(spark)
+    assert all(check.is_passed and check.name for check in checks)
+    assert len({(check.table, check.name) for check in checks}) == len(checks)

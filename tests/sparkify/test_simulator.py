@@ -1,0 +1,193 @@
+import json
+from datetime import date, timedelta
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from sparkify import simulator
+from sparkify.errors import BadInput, WrongUse
+from sparkify.simulator.behaviour import churn_probability, live
+
+USERS, SEED, DAYS = 60, 7, 42
+START = date(2018, 10, 1)
+EVERY_ROW = [
+    "ts",
+    "userId",
+    "sessionId",
+    "page",
+    "auth",
+    "method",
+    "status",
+    "level",
+    "itemInSession",
+]
+PERSON = ["location", "userAgent", "lastName", "firstName", "registration", "gender"]
+SONG = ["artist", "song", "length"]
+
+
+def read_lines(folder: Path) -> list[str]:
+    files = sorted((folder / "events").glob("date=*/part-*.json"))
+    return [line for file in files for line in file.read_text().split("\n") if line]
+
+
+@pytest.fixture(scope="module")
+def simulated(spark, tmp_path_factory):
+    out = tmp_path_factory.mktemp("simulated") / "log"
+    summary = simulator.simulate(spark, users=USERS, seed=SEED, out=out, start=START, days=DAYS)
+    return out, summary
+
+
+@pytest.fixture(scope="module")
+def events(simulated):
+    return [json.loads(line) for line in read_lines(simulated[0])]
+
+
+def test_the_same_seed_gives_the_same_rows_however_the_work_is_split(
+    spark, simulated, tmp_path, monkeypatch
+):
+    # Parts run as tasks; smaller parts are more tasks, in more files.
+    monkeypatch.setattr(simulator, "USERS_PER_PART", 7)
+    simulator.simulate(spark, users=USERS, seed=SEED, out=tmp_path / "a", start=START, days=DAYS)
+    assert len(list((tmp_path / "a" / "events" / "date=2018-10-02").iterdir())) > 1
+    assert sorted(read_lines(tmp_path / "a")) == sorted(read_lines(simulated[0]))
+
+
+def test_another_seed_gives_other_rows(spark, simulated, tmp_path):
+    simulator.simulate(spark, users=USERS, seed=SEED + 1, out=tmp_path / "b", days=DAYS)
+    assert set(read_lines(tmp_path / "b")).isdisjoint(read_lines(simulated[0]))
+
+
+def test_a_song_row_has_the_fields_types_and_order_of_a_real_row(events):
+    row = next(row for row in events if row["page"] == "NextSong")
+    assert list(row) == EVERY_ROW + PERSON + SONG
+    assert {name: type(value) for name, value in row.items() if not isinstance(value, str)} == {
+        "ts": int,
+        "sessionId": int,
+        "status": int,
+        "itemInSession": int,
+        "registration": int,
+        "length": float,
+    }
+    assert row["ts"] % 1000 == 0
+
+
+def test_an_anonymous_row_names_nobody(events):
+    anonymous = [row for row in events if row["auth"] in ("Logged Out", "Guest")]
+    assert anonymous
+    assert {tuple(row) for row in anonymous} == {tuple(EVERY_ROW)}
+    assert {row["userId"] for row in anonymous} == {""}
+
+
+def test_the_log_has_the_quirks_of_real_ones(events):
+    assert {row["status"] for row in events} == {200, 307, 404}
+    assert any(row.get("userAgent", "").startswith('"') for row in events)
+    assert any("Ã" in row.get("artist", "") for row in events)
+    pairs = {(row["userId"], row["sessionId"]) for row in events if row["userId"]}
+    assert len({session for _, session in pairs}) < len(pairs)
+
+
+def test_a_file_holds_its_day_in_order(simulated):
+    for file in (simulated[0] / "events").glob("date=*/*.json"):
+        stamps = pd.Series([json.loads(line)["ts"] for line in file.open()])
+        assert stamps.is_monotonic_increasing
+        days = pd.to_datetime(stamps, unit="ms").dt.date.astype(str).unique()
+        assert list(days) == [file.parent.name.removeprefix("date=")]
+
+
+def test_items_count_up_within_a_session(events):
+    named = pd.DataFrame([row for row in events if row["userId"]])
+    steps = named.groupby(["userId", "sessionId"])["itemInSession"].diff().dropna()
+    assert (steps > 0).all()
+
+
+def test_a_churner_ends_with_the_cancellation_and_nobody_else_cancels(simulated, events):
+    last = {}
+    for row in events:
+        if row["userId"]:
+            last.setdefault(row["userId"], []).append((row["page"], row["auth"]))
+    churners = {user for user, rows in last.items() if rows[-1][1] == "Cancelled"}
+    for user in churners:
+        assert last[user][-2:] == [
+            ("Cancel", "Logged In"),
+            ("Cancellation Confirmation", "Cancelled"),
+        ]
+    cancelled = [row["userId"] for row in events if row["auth"] == "Cancelled"]
+    assert sorted(cancelled) == sorted(churners)
+    assert len(churners) == simulated[1].churners > 0
+
+
+def test_the_summary_counts_what_was_written(simulated, events):
+    users = {row["userId"] for row in events if row["userId"]}
+    assert (len(users), len(events)) == (simulated[1].users, simulated[1].rows)
+
+
+def test_a_user_is_at_risk_until_the_day_of_the_cancellation(simulated, events):
+    hazard = pd.read_parquet(simulated[0] / "truth" / "daily_hazard")
+    until = hazard.groupby("user_id")["date"].max().to_dict()
+    left = {
+        row["userId"]: date(1970, 1, 1) + timedelta(milliseconds=row["ts"])
+        for row in events
+        if row["auth"] == "Cancelled"
+    }
+    assert {user: until[user] for user in left} == left
+    end = START + timedelta(DAYS - 1)
+    assert all(day == end for user, day in until.items() if user not in left)
+
+
+def test_hazards_and_probabilities_predict_how_many_cancel():
+    days, day = 42, 21
+    lives = [
+        live(np.random.default_rng([3, i]), index=i, start_s=1_538_352_000, days=days)
+        for i in range(1500)
+    ]
+    expected = sum(-np.expm1(-life.hazard).sum() for life in lives)
+    cancelled = sum(life.cancelled_s is not None for life in lives)
+    assert abs(cancelled - expected) < 4 * np.sqrt(expected)
+
+    present = [life for life in lives if life.first_day <= day and not life.has_left_before(day)]
+    probability = churn_probability(present, day=day)
+    left = sum(life.has_left_before(day + 14) for life in present)
+    assert abs(left - probability.sum()) < 4 * np.sqrt(probability.sum())
+
+
+def test_a_label_is_null_until_its_window_is_observed(simulated):
+    snapshots = pd.read_parquet(simulated[0] / "truth" / "snapshots")
+    assert set(snapshots["as_of_date"]) == {START + timedelta(d) for d in range(7, DAYS, 7)}
+    observed = snapshots["as_of_date"] <= START + timedelta(DAYS - 14)
+    assert (snapshots["is_churned_next_14d"].notna() == observed).all()
+    assert snapshots["probability"].between(0, 1, inclusive="neither").all()
+
+
+def test_an_earlier_simulation_is_replaced(spark, tmp_path):
+    for users in (3, 2):
+        simulator.simulate(spark, users=users, seed=1, out=tmp_path / "log", days=10)
+    hazard = pd.read_parquet(tmp_path / "log" / "truth" / "daily_hazard")
+    assert set(hazard["user_id"]) == {"1", "2"}
+    assert [path.name for path in tmp_path.iterdir()] == ["log"]
+
+
+def test_a_folder_with_other_files_is_refused_and_left_alone(spark, tmp_path):
+    (tmp_path / "thesis.txt").write_text("years of work")
+    with pytest.raises(BadInput, match="holds files that no simulation wrote"):
+        simulator.simulate(spark, users=3, seed=1, out=tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+def test_a_file_in_the_place_of_the_folder_is_refused(spark, tmp_path):
+    (tmp_path / "log").write_text("")
+    with pytest.raises(BadInput, match="is a file"):
+        simulator.simulate(spark, users=3, seed=1, out=tmp_path / "log")
+
+
+@pytest.mark.parametrize("wrong", [{"users": 0}, {"seed": -1}, {"days": 0}])
+def test_a_number_out_of_range_is_refused_by_name(spark, tmp_path, wrong):
+    with pytest.raises(WrongUse, match=next(iter(wrong))):
+        simulator.simulate(spark, **{"users": 3, "seed": 1, "out": tmp_path / "log"} | wrong)
+
+
+@pytest.mark.parametrize("days", [1, 6, 8])
+def test_a_short_period_can_be_simulated(spark, tmp_path, days):
+    summary = simulator.simulate(spark, users=40, seed=1, out=tmp_path / "log", days=days)
+    assert summary.rows > 0
