@@ -154,7 +154,7 @@ def _gradient_boosted_trees(shape: Shape, seed: int) -> Estimator:
 
 def _by_size(shape: Shape, *, small: int, large: int) -> int:
     """Fewer and smaller trees on few rows: more would learn noise, and each costs several jobs."""
-    return small if shape.rows < 5_000 else large
+    return small if shape.rows < 20_000 else large
 
 
 def _linear_svm(shape: Shape, seed: int) -> Estimator:

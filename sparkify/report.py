@@ -4,11 +4,11 @@ import logging
 from pathlib import Path
 
 import nbformat
-from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 from nbconvert import HTMLExporter
 from pyspark.sql import SparkSession
+from traitlets.config import Config
 
 from sparkify.errors import SparkifyError
 from sparkify.session import child_environment
@@ -29,8 +29,8 @@ def write_report(spark: SparkSession, settings: Settings) -> Path:
     notebook = nbformat.read(NOTEBOOK, as_version=4)
     client = NotebookClient(
         notebook,
-        # Unlike the default's TCP, nobody else on the machine can listen in.
-        km=AsyncKernelManager(transport="ipc"),
+        # Unlike over TCP, the default, nobody else on the machine can listen in.
+        config=Config(KernelManager={"transport": "ipc"}),
         timeout=TIMEOUT_S,
         resources={"metadata": {"path": str(PROJECT)}},
     )

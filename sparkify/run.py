@@ -56,7 +56,7 @@ def run_all(settings: Settings, *, events: str | None, users: int, seed: int) ->
         console.print(f"\n[bold]Left out[/bold]\n{left_out}")
     else:
         show_most_at_risk(spark)
-    show_next(page, seconds=time.perf_counter() - started)
+    show_next(page, seconds=time.perf_counter() - started, has_scores=not left_out)
 
 
 def open_stage(settings: Settings, *, events: str | None = None, shared: bool = False):
@@ -144,7 +144,7 @@ def train_command(
     seed: int,
     name: str | None,
 ) -> None:
-    """`sparkify train`: on the snapshots, once they pass their checks, or on a table of one's own."""
+    """`sparkify train`: on the snapshots, once they pass their checks, or on an own table."""
     from ml.training import TrainOptions
 
     chosen = {"models": tuple(split(models))} if models else {}
@@ -185,7 +185,7 @@ def score_command(
     out: Path | None,
     name: str | None,
 ) -> None:
-    """`sparkify score`: the active users, into the marts, or a table of one's own, into a CSV file."""
+    """`sparkify score`: the active users into the marts, or an own table into a CSV file."""
     if parquet is None:
         if id_column or out or name:
             raise WrongUse("--id, --out and --name go with a table of your own: add --parquet")
@@ -303,12 +303,17 @@ def show_most_at_risk(spark: SparkSession, count: int = 10) -> None:
     )
 
 
-def show_next(page: Path, *, seconds: float) -> None:
+def show_next(page: Path, *, seconds: float, has_scores: bool) -> None:
     """Where everything is, and what to try."""
+    query = (
+        "select * from sparkify.fct_churn_scores order by probability desc"
+        if has_scores
+        else "select * from sparkify.dim_users order by song_count desc"
+    )
     console.print(
         f"\n[bold]Done in {seconds:.0f} s.[/bold] Report: {page}\n"
         "Next, with the environment active (. .venv/bin/activate):\n"
-        '  sparkify sql "select * from sparkify.fct_churn_scores order by probability desc"\n'
+        f'  sparkify sql "{query}"\n'
         "  sparkify run --events PATH    your own events\n"
         "  dbt docs generate             the documentation of every table\n"
         "  sparkify serve                dbt, JDBC and MLlib for several people at once",

@@ -26,9 +26,10 @@ JAVA_VERSIONS = (17, 21)
 def open_session(settings: Settings, *, shared: bool = False) -> SparkSession:
     """Open the session that dbt, Great Expectations and `ml` use.
 
-    It is the active session if there is one. With SPARK_REMOTE set, or on the `thrift` target, it is a Spark Connect client of a running
-    server. Otherwise it is this process's own; `shared` lets a child process (the notebook) use
-    it too, in the environment that `child_environment` returns.
+    It is the active session if there is one. With SPARK_REMOTE set, or on the `thrift` target, it
+    is a Spark Connect client of a running server. Otherwise it is this process's own; `shared`
+    lets a child process (the notebook) use it too, in the environment that `child_environment`
+    returns.
 
     Raises:
         BadInput: no Java, the wrong Java, or no Delta jars.
