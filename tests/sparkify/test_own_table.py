@@ -43,7 +43,8 @@ def test_a_table_of_ones_own_is_trained_on_and_scored(spark, customers, tmp_path
     out = tmp_path / "scores.csv"
     scored = CliRunner().invoke(
         cli,
-        ["score", "--parquet", str(tmp_path / "new.parquet"), "--id", "customer", "--out", str(out)],
+        ["score", "--parquet", str(tmp_path / "new.parquet"), "--id", "customer"]
+        + ["--out", str(out)],
     )
     assert scored.exit_code == 0, scored.exception
     scores = pd.read_csv(out).merge(customers, on="customer")
