@@ -1,15 +1,23 @@
 """The `sparkify` command: arguments, the order of the stages, and exit codes."""
 
+import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import click
 
 from ml.errors import NotTrainable, TableMismatch
-from sparkify.errors import METASTORE_IN_USE, SparkifyError, WrongUse
+from sparkify.delta import has_jars, install_jars
+from sparkify.errors import METASTORE_IN_USE, BadInput, SparkifyError, WrongUse
+from sparkify.session import check_java, open_session
 from sparkify.settings import Settings
 from sparkify.terminal import console, stage
 
+WITHOUT_DELTA = (
+    "runs go to plain Parquet tables, which are not replaced atomically and have no history; "
+    "`make setup` tries again"
+)
 FOLDER = click.Path(path_type=Path)
 
 
@@ -20,7 +28,12 @@ FOLDER = click.Path(path_type=Path)
 @click.pass_context
 def cli(context: click.Context, debug: bool, target: str | None) -> None:
     """From raw events to a scored list of users who are about to cancel."""
-    context.obj = Settings.from_environment(target=target)
+    settings = Settings.from_environment(target=target)
+    is_chosen = target or "SPARKIFY_TARGET" in os.environ
+    if not is_chosen and context.invoked_subcommand != "setup" and not has_jars(settings.jars):
+        settings = replace(settings, target="parquet")
+        click.echo(f"no Delta Lake jars in {settings.jars}: {WITHOUT_DELTA}", err=True)
+    context.obj = settings
 
 
 @cli.command()
@@ -42,7 +55,6 @@ def run(settings: Settings, events: str | None, users: int, seed: int) -> None:
 @click.pass_obj
 def simulate(settings: Settings, users: int, seed: int, out: Path) -> None:
     """Write a log of events, and the truth beside it."""
-    from sparkify.session import open_session
     from sparkify.simulator import simulate as write
 
     with stage("Starting Spark"):
@@ -115,7 +127,6 @@ def sql(settings: Settings, query: str, style: str) -> None:
 def report(settings: Settings) -> None:
     """Execute the notebook on the present tables and export it as HTML."""
     from sparkify.report import write_report
-    from sparkify.session import open_session
 
     with stage("Starting Spark"):
         spark = open_session(settings, shared=True)
@@ -138,10 +149,12 @@ def serve(settings: Settings, thrift_port: int, connect_port: int) -> None:
 @cli.command()
 @click.pass_obj
 def setup(settings: Settings) -> None:
-    """Fetch the Delta Lake jars into the environment."""
-    from sparkify.delta import install_jars
-
-    install_jars(settings.jars)
+    """Fetch the Delta Lake jars into the environment; without them Parquet will do."""
+    check_java()
+    try:
+        install_jars(settings.jars)
+    except BadInput as error:
+        click.echo(f"{error}: {WITHOUT_DELTA}", err=True)
 
 
 def main() -> None:

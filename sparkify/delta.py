@@ -66,8 +66,7 @@ def install_jars(folder: Path) -> None:
         if resolved.returncode or not jars:
             words = (resolved.stderr.strip() or "no output").splitlines()[-1].strip()
             raise BadInput(
-                f"the Delta Lake jars could not be downloaded ({words}); mend the connection to "
-                "Maven Central and run `make setup` again, or do without: SPARKIFY_TARGET=parquet"
+                f"the Delta Lake jars could not be downloaded from Maven Central ({words})"
             )
         arriving = folder.with_name(f"{folder.name}.arriving")
         shutil.rmtree(arriving, ignore_errors=True)

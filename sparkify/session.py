@@ -69,14 +69,19 @@ def spark_settings(settings: Settings) -> dict[str, str]:
     return {name: str(value) for name, value in rendered["server_side_parameters"].items()}
 
 
-def check_machine(settings: Settings) -> None:
-    """Refuse, before a JVM is started, what would fail in it with a page of Java."""
+def check_java() -> None:
+    """Refuse a Java that Spark does not run on, before it fails with a page of Java."""
     version = java_version()
     if version not in JAVA_VERSIONS:
         found = "Java was not found" if version is None else f"Java {version} was found"
         raise BadInput(
             f"{found}, and Spark needs 17 or 21; install OpenJDK 17 and set JAVA_HOME to it"
         )
+
+
+def check_machine(settings: Settings) -> None:
+    """Refuse what would fail in the JVM: the wrong Java, no jars, a metastore in use."""
+    check_java()
     if settings.table_format == "delta" and not has_jars(settings.jars):
         raise BadInput(
             f"no Delta Lake jars in {settings.jars}; run `make setup`, "

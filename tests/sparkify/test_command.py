@@ -54,8 +54,12 @@ def test_the_wrong_java_is_named(tmp_path):
 
 
 def test_missing_jars_lead_to_set_up_or_parquet(tmp_path):
-    done = call("sql", "select 1", SPARKIFY_JARS=str(tmp_path), SPARKIFY_HOME=str(tmp_path))
-    assert_one_line(done, 3, "make setup", "SPARKIFY_TARGET=parquet")
+    environment = {"SPARKIFY_JARS": str(tmp_path), "SPARKIFY_HOME": str(tmp_path)}
+    chosen = call("--target", "local", "sql", "select 1", **environment)
+    assert_one_line(chosen, 3, "make setup", "SPARKIFY_TARGET=parquet")
+    fallen_back = call("sql", "select 1 as one", "--format", "csv", **environment)
+    assert fallen_back.stdout == "one\n1\n"
+    assert "not replaced atomically" in fallen_back.stderr
 
 
 def test_a_second_process_on_the_metastore_learns_of_the_server(spark, settings):
