@@ -1,6 +1,7 @@
 """Execute the notebook on the tables of this home, and export it as a page."""
 
 import logging
+import re
 from pathlib import Path
 
 import nbformat
@@ -13,10 +14,10 @@ from traitlets.config import Config
 from sparkify.errors import SparkifyError
 from sparkify.session import child_environment
 from sparkify.settings import PROJECT, Settings
-from sparkify.transform import first_line
 
 NOTEBOOK = PROJECT / "Sparkify.ipynb"
 TIMEOUT_S = 600
+ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
 
 def write_report(spark: SparkSession, settings: Settings) -> Path:
@@ -38,7 +39,9 @@ def write_report(spark: SparkSession, settings: Settings) -> Path:
     try:
         client.execute(env=child_environment(spark))
     except CellExecutionError as error:
-        reason = f"{error.ename}: {first_line(error.evalue)}"
+        words = [line for line in ANSI.sub("", error.traceback).splitlines() if line.strip()]
+        # An error while a chart is drawn has no name of its own, only the traceback.
+        reason = next((line for line in reversed(words) if "Error" in line), words[-1])
         raise SparkifyError(f"the notebook failed: {reason}") from error
     folder = settings.home / "report"
     folder.mkdir(parents=True, exist_ok=True)
