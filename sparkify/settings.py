@@ -36,6 +36,8 @@ class Settings:
         os.environ.setdefault("DBT_PROJECT_DIR", str(PROJECT))
         os.environ.setdefault("DBT_TARGET_PATH", str(self.home / "dbt"))
         os.environ.setdefault("DBT_LOG_PATH", str(self.home / "dbt" / "logs"))
+        # Without it Spark's Python workers are whatever `python3` the path finds first.
+        os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
         # Only this machine reads its own metrics.
         os.environ.setdefault("DO_NOT_TRACK", "1")
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
