@@ -74,6 +74,9 @@ class Registry:
                 draws=options.draws,
                 seed=options.seed,
             )
+            if alias is None:
+                client.delete_registered_model_alias(self.name, CHAMPION)
+                alias = CHALLENGER
             card = _card(result, spec, options) | {"decision": decision}
             run = client.create_run(self._experiment(client), run_name=result.candidate)
             client.log_batch(run.info.run_id, metrics=_metrics(result), params=_params(card))
@@ -181,29 +184,58 @@ def decide(
     champion_name: str,
     draws: int,
     seed: int,
-) -> tuple[str, str]:
+) -> tuple[str | None, str]:
     """The alias of a new model, champion or challenger, and why, as a sentence.
 
-    `champion` is the backtest of the model in use: user, time, y, p. It is replaced only by a model
-    that is better on the same rows, by the 95 % interval of the paired difference in log loss.
+    `champion` is the backtest of the model in use: user, time, y, p. Where half of the new backtest
+    or more are rows of it, it is replaced only by a model that is better on these, by the 95 %
+    interval of the paired difference in log loss. Otherwise it is a model of other data and gives
+    way; None means that there is no champion any more.
     """
     skill = result.skill
-    gain = f"{skill.value:.4f} ({skill.ci_low:.4f} to {skill.ci_high:.4f})"
+    gain = f"{skill.value:.4f} ({skill.ci_low:.4f} to {skill.ci_high:.4f}) in log loss"
+    shared = None if champion is None else _shared_rows(_deployed_backtest(result), champion)
     if skill.value <= 0:
-        return CHALLENGER, f"It does not beat the base rate: its gain in log loss is {gain}."
+        why = f"It does not beat the base rate: its gain is {gain}."
+        if champion is not None and shared is None:
+            return (
+                None,
+                f"{why} The champion, {champion_name}, was tested on other rows and retires.",
+            )
+        return CHALLENGER, why
     if champion is None:
-        return CHAMPION, f"There was no champion, and it beats the base rate by {gain} in log loss."
-    keys = ["user", "time"]
-    new = _deployed_backtest(result).set_index(keys).sort_index()
-    old = champion.set_index(keys).sort_index()
-    if not new.index.equals(old.index) or not (new["y"] == old["y"]).all():
-        return CHALLENGER, f"It was not tested on the same rows as the champion, {champion_name}."
-    both = pd.concat([new.assign(candidate="new"), old.assign(candidate="old")]).reset_index()
-    gain = evaluation.log_loss_gain(both, candidate="new", reference="old", draws=draws, seed=seed)
-    margin = f"{gain.value:.4f} ({gain.ci_low:.4f} to {gain.ci_high:.4f}) in log loss"
-    if gain.ci_low > 0:
+        return CHAMPION, f"There was no champion, and it beats the base rate by {gain}."
+    if shared is None:
+        return CHAMPION, (
+            f"It replaces {champion_name}, which was tested on other rows, and beats the base rate "
+            f"by {gain}."
+        )
+    paired = evaluation.log_loss_gain(
+        shared, candidate="new", reference="old", draws=draws, seed=seed
+    )
+    margin = f"{paired.value:.4f} ({paired.ci_low:.4f} to {paired.ci_high:.4f}) in log loss"
+    if paired.ci_low > 0:
         return CHAMPION, f"It betters {champion_name} on the same backtest by {margin}."
     return CHALLENGER, f"It is not clearly better than {champion_name} on the same rows: {margin}."
+
+
+def _shared_rows(new: pd.DataFrame, old: pd.DataFrame) -> pd.DataFrame | None:
+    """The rows of both backtests, one below the other; None if they are of different data.
+
+    They are where less than half of the new rows are in the old, or one has another outcome: two
+    logs may well name their users alike.
+    """
+    keys = ["user", "time"]
+    common = new.merge(old, on=keys, suffixes=("", "_old")).sort_values(keys)
+    if len(common) < len(new) / 2 or (common["y"] != common["y_old"]).any():
+        return None
+    return pd.concat(
+        [
+            common[[*keys, "y", "p"]].assign(candidate="new"),
+            common[[*keys, "y"]].assign(p=common["p_old"], candidate="old"),
+        ],
+        ignore_index=True,
+    )
 
 
 def _deployed_backtest(result: TrainingResult) -> pd.DataFrame:

@@ -124,12 +124,30 @@ def test_only_a_clearly_better_model_on_the_same_rows_replaces_the_champion(make
     assert "not clearly better than version 1" in why
 
 
-def test_a_model_tested_on_other_rows_stays_challenger(make_result):
+def test_most_rows_in_common_are_enough_to_compare(make_result):
     old = deployed(make_result(0.3))
-    for other in (make_result(0.6, users=201), make_result(0.6, seed=9)):
-        alias, why = decision(other, old)
-        assert alias == "challenger"
-        assert "not tested on the same rows" in why
+    most = old.iloc[: int(0.8 * len(old))]
+
+    assert decision(make_result(0.6), most)[0] == "champion"
+    assert decision(make_result(0.1), most)[0] == "challenger"
+
+
+def test_a_model_of_other_data_takes_over(make_result):
+    old = deployed(make_result(0.6))
+    other = old.assign(user="other " + old["user"])
+    alias, why = decision(make_result(0.1), other)
+
+    assert alias == "champion"
+    assert "replaces version 1, which was tested on other rows" in why
+
+
+def test_a_champion_of_other_data_retires_even_without_a_successor(registry, make_result):
+    registry.log(make_result(0.3), SPEC, OPTIONS)
+    unskilled = registry.log(make_result(-0.2, users=90, seed=9), SPEC, OPTIONS)
+
+    assert unskilled.alias == "challenger"
+    assert "retires" in unskilled.decision
+    assert registry.champion()[0] is None
 
 
 def test_a_store_without_a_champion_says_why(registry, make_result):
