@@ -11,9 +11,11 @@ SPARKIFY = str(Path(sys.executable).parent / "sparkify")
 
 
 def call(*arguments: str, **environment: str) -> subprocess.CompletedProcess:
+    # The suite's own choice of a target would hide what happens without one.
+    inherited = {name: value for name, value in os.environ.items() if name != "SPARKIFY_TARGET"}
     return subprocess.run(
         [SPARKIFY, *arguments],
-        env=os.environ | environment,
+        env=inherited | environment,
         capture_output=True,
         text=True,
         timeout=120,
