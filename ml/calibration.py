@@ -3,6 +3,8 @@
 import numpy as np
 import pandas as pd
 
+from ml.bootstrap import interval, row_weights
+
 
 def equal_bins(p: np.ndarray, *, bins: int = 10) -> np.ndarray:
     """The bin of each probability: about equally many rows a bin, equal values in one bin."""
@@ -24,16 +26,61 @@ def expected_calibration_error(
     return gaps.sum(axis=1) / weights.sum(axis=1)
 
 
-def reliability(y: np.ndarray, p: np.ndarray, *, bins: int = 10) -> pd.DataFrame:
-    """The reliability curve: bin, row_count, mean_probability, observed_share, ci_low, ci_high.
+def reliability(rows: pd.DataFrame, *, draws: int, seed: int, bins: int = 10) -> pd.DataFrame:
+    """The reliability curve, and in bin 0 all rows together: promised churners against counted.
 
-    The interval is Wilson's 95 % for a share (Wilson, 1927).
+    `rows`: user, y (0 or 1), p. Returns bin (1 to `bins`, about equally many rows each, the lowest
+    probabilities first), row_count, mean_probability, observed_share with ci_low and ci_high,
+    expected_churners (the sum of p) and observed_churners with churners_low and churners_high.
+
+    A bin's 95 % interval is Wilson's, on rows divided by the design effect: a bin may well hold no
+    churner at all, where a bootstrap would claim an interval without width, and a user's rows
+    are not independent, which Wilson by itself ignores. That of bin 0 is by bootstrap over users.
+    Source: Wilson (1927); Korn & Graubard (1998), intervals for proportions in clustered samples.
     """
-    table = pd.DataFrame({"bin": equal_bins(p, bins=bins), "p": p, "y": y})
-    curve = table.groupby("bin").agg(
-        row_count=("y", "size"), mean_probability=("p", "mean"), observed_share=("y", "mean")
+    y, p = rows["y"].to_numpy(float), rows["p"].to_numpy()
+    table = pd.DataFrame({"bin": equal_bins(p, bins=bins) + 1, "p": p, "y": y})
+    curve = _shares(table)
+    effect = design_effect(table["bin"].to_numpy(), rows["user"].to_numpy(), y - p)
+    low, high = wilson(curve["observed_share"], curve["row_count"] / effect)
+    overall = _shares(table.assign(bin=0))
+    sampled = np.concatenate(
+        [
+            weights @ y / weights.sum(axis=1)
+            for weights in row_weights(rows["user"].to_numpy(), draws=draws, seed=seed)
+        ]
     )
-    n, share, z = curve["row_count"], curve["observed_share"], 1.959964
+    overall["ci_low"], overall["ci_high"] = interval(sampled)
+    found = pd.concat([overall, curve.assign(ci_low=low, ci_high=high)], ignore_index=True)
+    return found.assign(
+        expected_churners=found["mean_probability"] * found["row_count"],
+        observed_churners=found["observed_share"] * found["row_count"],
+        churners_low=found["ci_low"] * found["row_count"],
+        churners_high=found["ci_high"] * found["row_count"],
+    )
+
+
+def wilson(share: pd.Series, n: pd.Series) -> tuple[pd.Series, pd.Series]:
+    """Wilson's 95 % interval of a share of `n` independent rows."""
+    z = 1.959964
     centre = (share + z**2 / (2 * n)) / (1 + z**2 / n)
     half = z / (1 + z**2 / n) * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
-    return curve.assign(ci_low=centre - half, ci_high=centre + half).reset_index()
+    return (centre - half).clip(lower=0), (centre + half).clip(upper=1)
+
+
+def design_effect(bin: np.ndarray, user: np.ndarray, residual: np.ndarray) -> float:
+    """How many times as variable a bin's mean is as if its rows were independent; 1 or more.
+
+    One figure for all bins, as a single bin holds too few users to tell.
+    Source: Kish (1965), Survey Sampling; the linearized variance over clusters.
+    """
+    sums = pd.Series(residual).groupby([bin, user]).sum()
+    return max(1.0, float((sums**2).sum() / (residual**2).sum()))
+
+
+def _shares(table: pd.DataFrame) -> pd.DataFrame:
+    return (
+        table.groupby("bin")
+        .agg(row_count=("y", "size"), mean_probability=("p", "mean"), observed_share=("y", "mean"))
+        .reset_index()
+    )

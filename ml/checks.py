@@ -17,6 +17,7 @@ class TableSpec:
 
     id: the user. label: boolean or 0/1, null where not observed yet. time: the date a row is as
     of, None if the table has one period only. exclude: columns that are never features.
+    allow: columns that may separate the label alone, which is otherwise taken for a leak.
     horizon_days: days after `time` that the label looks at. name, version: of the table, recorded
     with the model.
     """
@@ -25,6 +26,7 @@ class TableSpec:
     label: str
     time: str | None = None
     exclude: tuple[str, ...] = ()
+    allow: tuple[str, ...] = ()
     horizon_days: int = 14
     name: str = ""
     version: int | None = None
@@ -59,9 +61,10 @@ def check_schema(table: DataFrame, spec: TableSpec) -> Columns:
             raise TableMismatch(
                 f"The table has no column `{name}` (given as {role}); it has {_some(types)}."
             )
-    for name in spec.exclude:
-        if name not in types:
-            raise TableMismatch(f"The table has no column `{name}` (given as exclude).")
+    for role in ("exclude", "allow"):
+        for name in getattr(spec, role):
+            if name not in types:
+                raise TableMismatch(f"The table has no column `{name}` (given as {role}).")
     if len({*spec.keys, spec.label}) <= len(spec.keys):
         raise TableMismatch("id, label and time must be different columns.")
     label = types[spec.label]

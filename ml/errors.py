@@ -7,3 +7,7 @@ class NotTrainable(Exception):
 
 class TableMismatch(ValueError):
     """The table lacks a column, or a column has another type than is needed."""
+
+
+class UnknownVersion(ValueError):
+    """The registry has no such version."""

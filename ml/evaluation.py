@@ -1,16 +1,14 @@
 """Metrics beside what no skill would score, with intervals that resample whole users."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
+from ml.bootstrap import interval, row_weights
 from ml.calibration import expected_calibration_error
+from ml.economics import Offer, sampled_maximum_profit
 from ml.stacking import BASE_RATE
-
-# How many weights a chunk of bootstrap draws may hold: 8 bytes each.
-CHUNK = 4_000_000
 
 
 @dataclass(frozen=True)
@@ -28,7 +26,9 @@ class Gain:
     standard_error: float
 
 
-def performance(predictions: pd.DataFrame, *, draws: int, seed: int) -> pd.DataFrame:
+def performance(
+    predictions: pd.DataFrame, *, draws: int, seed: int, offer: Offer | None = None
+) -> pd.DataFrame:
     """Every metric of every candidate, with a 95 % interval and its no-skill value.
 
     `predictions` has a row per row predicted and candidate: user, candidate, y (0 or 1), p, flagged
@@ -38,25 +38,27 @@ def performance(predictions: pd.DataFrame, *, draws: int, seed: int) -> pd.DataF
 
     The no-skill value is what a constant reaches: the base rate of the training rows for
     log_loss, brier and ece; the better of "all churn" and "nobody churns" for f1 and
-    f1_weighted, so that no metric flatters a model because churn is rare.
+    f1_weighted, and of contacting everybody and nobody for expected_maximum_profit (currency a row,
+    under `offer`), so that no metric flatters a model because churn is rare.
     Source: Field & Welsh (2007), bootstrapping clustered data; users, not rows, are independent.
     """
+    offer = offer or Offer()
     parts = {name: part for name, part in predictions.groupby("candidate", sort=False)}
     base = parts[BASE_RATE]
-    users, user = np.unique(base["user"].to_numpy(), return_inverse=True)
+    user = base["user"].to_numpy()
     ones = np.ones((1, len(base)))
-    no_skill = _no_skill(base["y"].to_numpy(float), base["p"].to_numpy(), ones)
+    no_skill = _no_skill(base["y"].to_numpy(float), base["p"].to_numpy(), ones, offer)
     sampled: dict[str, list[dict[str, np.ndarray]]] = {name: [] for name in parts}
-    for weights in _draws(user, len(users), draws=draws, seed=seed):
+    for weights in row_weights(user, draws=draws, seed=seed):
         for name, part in parts.items():
-            sampled[name].append(_metrics(part, weights))
+            sampled[name].append(_metrics(part, weights, offer))
     churners = base.loc[base["y"] > 0, "user"].nunique()
-    counts = {"row_count": len(base), "user_count": len(users), "churner_count": churners}
+    counts = {"row_count": len(base), "user_count": len(set(user)), "churner_count": churners}
     rows = []
     for name, part in parts.items():
-        for metric, value in _metrics(part, ones).items():
+        for metric, value in _metrics(part, ones, offer).items():
             values = np.concatenate([chunk[metric] for chunk in sampled[name]])
-            low, high = _interval(values)
+            low, high = interval(values)
             rows.append(
                 {
                     "candidate": name,
@@ -80,15 +82,25 @@ def log_loss_gain(
     """
     better = predictions[predictions["candidate"] == candidate]
     worse = predictions[predictions["candidate"] == reference]
-    users, user = np.unique(better["user"].to_numpy(), return_inverse=True)
+    user = better["user"].to_numpy()
     difference = _losses(worse) - _losses(better)
     sampled = np.concatenate(
-        [w @ difference / w.sum(axis=1) for w in _draws(user, len(users), draws=draws, seed=seed)]
+        [w @ difference / w.sum(axis=1) for w in row_weights(user, draws=draws, seed=seed)]
     )
-    low, high = _interval(sampled)
+    low, high = interval(sampled)
     return Gain(
         candidate, reference, float(difference.mean()), low, high, float(np.nanstd(sampled))
     )
+
+
+def roc_auc(
+    y: np.ndarray, p: np.ndarray, user: np.ndarray, *, draws: int, seed: int
+) -> tuple[float, float, float]:
+    """The ROC AUC and its 95 % interval by bootstrap over users; arguments are (rows,)."""
+    sampled = np.concatenate(
+        [_auc(y, p, weights) for weights in row_weights(user, draws=draws, seed=seed)]
+    )
+    return (float(_auc(y, p, np.ones((1, len(y))))[0]), *interval(sampled))
 
 
 def best_threshold(y: np.ndarray, p: np.ndarray) -> float:
@@ -100,7 +112,7 @@ def best_threshold(y: np.ndarray, p: np.ndarray) -> float:
     return float(p[order][np.argmax(np.where(last_of_ties, f1, -1))])
 
 
-def _metrics(part: pd.DataFrame, weights: np.ndarray) -> dict[str, np.ndarray]:
+def _metrics(part: pd.DataFrame, weights: np.ndarray, offer: Offer) -> dict[str, np.ndarray]:
     """Each metric under each row of weights (draws, rows)."""
     y, p = part["y"].to_numpy(float), part["p"].to_numpy(float)
     total = weights.sum(axis=1)
@@ -109,14 +121,19 @@ def _metrics(part: pd.DataFrame, weights: np.ndarray) -> dict[str, np.ndarray]:
         return {
             "log_loss": weights @ _losses(part) / total,
             "brier": weights @ (y - p) ** 2 / total,
-            **_ranking(y, p, weights),
+            **_ranking(y, p, weights, offer),
             **_decisions(y, part["flagged"].to_numpy(float), weights),
             "ece": expected_calibration_error(y, p, weights),
         }
 
 
-def _ranking(y: np.ndarray, p: np.ndarray, weights: np.ndarray) -> dict[str, np.ndarray]:
-    """roc_auc, pr_auc (average precision) and top_decile_lift; rows with equal p are one step."""
+def _ranking(
+    y: np.ndarray, p: np.ndarray, weights: np.ndarray, offer: Offer
+) -> dict[str, np.ndarray]:
+    """roc_auc, pr_auc (average precision), top_decile_lift and expected_maximum_profit.
+
+    Rows with equal p are one step.
+    """
     order = np.argsort(-p, kind="stable")
     starts = np.flatnonzero(np.append(True, np.diff(p[order]) != 0))
     weighted = weights[:, order]
@@ -135,7 +152,15 @@ def _ranking(y: np.ndarray, p: np.ndarray, weights: np.ndarray) -> dict[str, np.
         "roc_auc": (hits * beaten).sum(axis=1) / (positives * negatives),
         "pr_auc": (precision * hits).sum(axis=1) / positives,
         "top_decile_lift": found / decile[:, 0] / (positives / total[:, 0]),
+        "expected_maximum_profit": sampled_maximum_profit(
+            hits_so_far, rows_so_far - hits_so_far, total[:, 0], offer
+        ),
     }
+
+
+def _auc(y: np.ndarray, p: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return _ranking(y, p, weights, Offer())["roc_auc"]
 
 
 def _decisions(y: np.ndarray, flagged: np.ndarray, weights: np.ndarray) -> dict[str, np.ndarray]:
@@ -154,16 +179,17 @@ def _decisions(y: np.ndarray, flagged: np.ndarray, weights: np.ndarray) -> dict[
     }
 
 
-def _no_skill(y: np.ndarray, p: np.ndarray, ones: np.ndarray) -> dict[str, float]:
+def _no_skill(y: np.ndarray, p: np.ndarray, ones: np.ndarray, offer: Offer) -> dict[str, float]:
     """What a constant scores: `p` is the base rate of each row's training rows."""
     base = pd.DataFrame({"y": y, "p": p, "flagged": 0.0})
-    constant = {name: float(value[0]) for name, value in _metrics(base, ones).items()}
-    everyone = _metrics(base.assign(flagged=1.0), ones)
+    constant = {name: float(value[0]) for name, value in _metrics(base, ones, offer).items()}
+    everyone = _metrics(base.assign(flagged=1.0, p=0.5), ones, offer)
     return {
         **{name: constant[name] for name in ("log_loss", "brier", "ece")},
         "roc_auc": 0.5,
         "pr_auc": float(y.mean()),
         "top_decile_lift": 1.0,
+        "expected_maximum_profit": float(everyone["expected_maximum_profit"][0]),
         **{name: max(constant[name], float(everyone[name][0])) for name in ("f1", "f1_weighted")},
         "mcc": 0.0,
         "balanced_accuracy": 0.5,
@@ -173,19 +199,3 @@ def _no_skill(y: np.ndarray, p: np.ndarray, ones: np.ndarray) -> dict[str, float
 def _losses(part: pd.DataFrame) -> np.ndarray:
     y, p = part["y"].to_numpy(float), part["p"].to_numpy(float)
     return -np.log(np.where(y > 0, p, 1 - p))
-
-
-def _draws(user: np.ndarray, users: int, *, draws: int, seed: int) -> Iterator[np.ndarray]:
-    """Chunks of row weights (draws, rows): how often each row's user was drawn."""
-    generator = np.random.default_rng(seed)
-    size = max(1, CHUNK // len(user))
-    for start in range(0, draws, size):
-        count = min(size, draws - start)
-        drawn = generator.multinomial(users, np.full(users, 1 / users), size=count)
-        yield drawn[:, user].astype(float)
-
-
-def _interval(values: np.ndarray) -> tuple[float, float]:
-    """The middle 95 %; draws without a churner have no value and are left out."""
-    low, high = np.nanpercentile(values, [2.5, 97.5])
-    return float(low), float(high)

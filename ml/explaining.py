@@ -15,8 +15,15 @@ from ml.stacking import LOG_ODDS
 MAX_FAMILIES = 8
 OTHER = "other"
 
-# The first pattern that fits names the family; what fits none goes to "other", the eighth.
+# Who a user is and how long the log has seen them: it moves the score, but nobody can act on it.
+BACKGROUND = "background"
+# The first pattern that fits names the family; what fits none goes to "other".
 PATTERNS = (
+    (
+        BACKGROUND,
+        r"(^|_)(gender|sex|age|birth\w*|state|city|country|region|location|zip|platform|device|"
+        r"browser|os|user_agent)(_|$)|left_censored|observed_day",
+    ),
     ("trend", r"trend"),
     ("adverts and trouble", r"advert|error|help|settings|downgrade_page|logout"),
     ("subscription", r"paid|level|tenure|upgrade|downgrade|subscri|registr"),
@@ -42,17 +49,22 @@ def families(names: Sequence[str]) -> dict[str, tuple[str, ...]]:
     """Sort feature names into at most 8 families, each name into one.
 
     By `PATTERNS` if they know most of the names, otherwise by the first word of the name, the
-    largest families first and the remainder as "other".
+    largest families first and the remainder as "other". What is background is so in both cases.
     """
     known = {name: _pattern(name) for name in names}
     if sum(family is not None for family in known.values()) < len(names) / 2:
-        known = {name: re.split(r"[_\W]", name.lower())[0] or OTHER for name in names}
+        known = {
+            name: family if family == BACKGROUND else re.split(r"[_\W]", name.lower())[0] or OTHER
+            for name, family in known.items()
+        }
     members: dict[str, list[str]] = {}
     for name, family in known.items():
         members.setdefault(family or OTHER, []).append(name)
     while len(members) > MAX_FAMILIES:
         others = members.pop(OTHER, [])
-        smallest = min(members, key=lambda family: len(members[family]))
+        # Background must not end up among reasons.
+        mergeable = [family for family in members if family != BACKGROUND]
+        smallest = min(mergeable, key=lambda family: len(members[family]))
         members[OTHER] = others + members.pop(smallest)
     return {family: tuple(columns) for family, columns in members.items()}
 
@@ -96,12 +108,16 @@ def reasons(
     """`explained` with reason_1 to reason_3: the families that raise the risk most, as text.
 
     Each names the feature of the family that raises the log-odds most by itself, with the user's
-    value and the typical one. Null where fewer families raise the risk.
+    value and the typical one. Null where fewer families raise the risk. Background is no reason:
+    a team cannot act on a user's gender or platform, though the score may rest on it, as
+    `explain` shows.
     """
     texts = _map({feature.name: _text(feature, model) for feature in model.features})
     features = rows.select(*map(quote, keys), texts.alias("ml__texts"))
     candidates = []
     for family, members in model.families.items():
+        if not is_actionable(members):
+            continue
         ranked = [
             F.struct(F.element_at("alone", name), F.lit(name).alias("name")) for name in members
         ]
@@ -109,11 +125,68 @@ def reasons(
         text = F.concat(F.lit(f"{family}: "), F.element_at("ml__texts", strongest))
         value = F.element_at("contributions", family)
         candidates.append(F.struct(value.alias("value"), text.alias("text")))
+    if not candidates:
+        none = [F.lit(None).cast("string").alias(f"reason_{i + 1}") for i in range(3)]
+        return explained.select("*", *none)
     raising = F.filter(F.array(*candidates), lambda each: each["value"] > 1e-9)
     ranked = F.sort_array(raising, asc=False)
     joined = explained.join(features, on=list(keys))
     named = [F.get(ranked, F.lit(i))["text"].alias(f"reason_{i + 1}") for i in range(3)]
     return joined.select(*(quote(name) for name in explained.columns), *named)
+
+
+def explain(rows: DataFrame, model: Explainable, *, id: str, time: str | None) -> DataFrame:
+    """Why each row's score is what it is: one row per row of `rows` and family of features.
+
+    Columns: id, [time], probability, typical_probability (of the typical user), family,
+    contribution (exact Shapley value, log-odds: log-odds of probability = log-odds of
+    typical_probability + the sum of a user's contributions), is_actionable, and details: a sentence
+    for each feature, the user's value beside the typical one, what moves the score most by
+    itself first. Background families are in it, too. The columns and keys of `rows` must fit
+    the model: see `scoring.check_columns`.
+    """
+    keys = [id, time] if time else [id]
+    explained = contributions(rows, model, keys=keys)
+    texts = _map({feature.name: _text(feature, model) for feature in model.features})
+    joined = explained.join(rows.select(*map(quote, keys), texts.alias("ml__texts")), on=keys)
+    families = [
+        F.struct(
+            F.lit(family).alias("family"),
+            F.element_at("contributions", family).alias("contribution"),
+            F.lit(is_actionable(members)).alias("is_actionable"),
+            _details(members).alias("details"),
+        )
+        for family, members in model.families.items()
+    ]
+    each = joined.withColumn("ml__family", F.explode(F.array(*families)))
+    return each.select(
+        *map(quote, keys),
+        _probability("log_odds").alias("probability"),
+        _probability("base").alias("typical_probability"),
+        "ml__family.*",
+    )
+
+
+def is_actionable(members: Sequence[str]) -> bool:
+    """Whether some column of a family is about what a user does or meets."""
+    return any(_pattern(name) != BACKGROUND for name in members)
+
+
+def _details(members: Sequence[str]) -> Column:
+    """The members' sentences; what moves the log-odds most by itself comes first."""
+    ranked = [
+        F.struct(
+            (-F.abs(F.element_at("alone", name))).alias("order"),
+            F.lit(i).alias("place"),
+            F.element_at("ml__texts", name).alias("text"),
+        )
+        for i, name in enumerate(members)
+    ]
+    return F.transform(F.sort_array(F.array(*ranked)), lambda each: each["text"])
+
+
+def _probability(log_odds: str) -> Column:
+    return 1 / (1 + F.exp(-F.col(log_odds)))
 
 
 def _coalitions(rows: DataFrame, model: Explainable) -> DataFrame:

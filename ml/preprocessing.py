@@ -1,8 +1,8 @@
 """From a table's schema to the vectors that learners read, as stock pipeline stages."""
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 
 from pyspark.ml import PipelineModel
 from pyspark.ml.feature import (
@@ -25,6 +25,8 @@ SCALED = f"{PREFIX}scaled"
 # A nonnegative column whose largest value is this many times its median is read on a log scale.
 SKEW = 10
 MIN_CATEGORIES, MAX_CATEGORIES, USERS_PER_CATEGORY = 10, 100, 20
+# On fewer rows a count may well take every value once.
+MIN_NUMBERED = 20
 
 
 @dataclass(frozen=True)
@@ -38,10 +40,14 @@ class Feature:
 
 @dataclass(frozen=True)
 class Columns:
-    """The features of a table, and why each other column is not one: (name, reason)."""
+    """The features of a table, and why each other column is not one: (name, reason).
+
+    notes: what is odd about the features, as sentences.
+    """
 
     features: tuple[Feature, ...]
     dropped: tuple[tuple[str, str], ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def names(self) -> list[str]:
@@ -68,37 +74,44 @@ def find_columns(table: DataFrame, *, ignore: Sequence[str]) -> Columns:
     return Columns(tuple(features), tuple(dropped))
 
 
-def screen(table: DataFrame, columns: Columns, *, users: int) -> Columns:
-    """Drop what cannot help: empty, constant and id-like columns, and too many categories.
+def screen(table: DataFrame, columns: Columns, *, keys: Sequence[str], users: int) -> Columns:
+    """Drop what cannot help: empty, constant, id-like and repeated columns, too many categories.
 
     Looks at features only, never at the label. A category needs `USERS_PER_CATEGORY` users on
-    average, within `MIN_CATEGORIES` and `MAX_CATEGORIES`. One Spark job.
+    average, within `MIN_CATEGORIES` and `MAX_CATEGORIES`. Of columns that are equal in every row
+    the first is kept. `keys` tell the rows apart. One Spark job.
     """
     if not columns.features:
         return columns
     limit = min(max(users // USERS_PER_CATEGORY, MIN_CATEGORIES), MAX_CATEGORIES)
     aggregates: list[SparkColumn] = [F.count(F.lit(1)).alias("rows")]
     for i, feature in enumerate(columns.features):
-        value = F.expr(_clean(feature)) if feature.kind != "category" else _col(feature.name)
-        aggregates += [
-            F.count(value).alias(f"count_{i}"),
-            F.min(value).alias(f"min_{i}"),
-            F.max(value).alias(f"max_{i}"),
-        ]
-        # A sketch for every column would cost more than the rest of the job.
-        if feature.kind == "category" or _named_id(feature.name):
-            aggregates.append(F.approx_count_distinct(value, 0.02).alias(f"distinct_{i}"))
+        aggregates += [each.alias(f"{name}_{i}") for name, each in _looks(feature, keys).items()]
     found = table.agg(*aggregates).first().asDict()
-    kept, dropped = [], list(columns.dropped)
+    kept, dropped, notes = [], list(columns.dropped), list(columns.notes)
+    first: dict[tuple, str] = {}
     for i, feature in enumerate(columns.features):
-        keys = ("count", "min", "max", "distinct")
-        facts = {key: found.get(f"{key}_{i}") for key in keys}
+        facts = {name: found[f"{name}_{i}"] for name in _looks(feature, keys)}
+        same = first.setdefault((feature.kind == "category", facts["same"]), feature.name)
         reason = _useless(feature, facts, rows=found["rows"], users=users, limit=limit)
+        if reason is None and same != feature.name:
+            reason = f"equals `{same}` in every row"
         if reason:
             dropped.append((feature.name, reason))
-        else:
-            kept.append(feature)
-    return Columns(tuple(kept), tuple(dropped))
+            continue
+        kept.append(feature)
+        if facts.get("infinite"):
+            notes.append(
+                f"`{feature.name}` is infinite in {facts['infinite']} rows: as if missing."
+            )
+    return Columns(tuple(kept), tuple(dropped), tuple(notes))
+
+
+def leave_out(columns: Columns, names: Collection[str], *, reason: str) -> Columns:
+    """`columns` without `names`, which are dropped for `reason`."""
+    kept = tuple(feature for feature in columns.features if feature.name not in names)
+    gone = ((name, reason) for name in columns.names if name in names)
+    return replace(columns, features=kept, dropped=(*columns.dropped, *gone))
 
 
 def fit_preparation(train: DataFrame, columns: Columns, *, scaled: bool) -> PipelineModel:
@@ -136,7 +149,7 @@ def typical_row(table: DataFrame, columns: Columns) -> dict[str, object]:
     for feature in columns.features:
         column = _col(feature.name)
         if feature.kind == "numeric":
-            value = F.percentile_approx(F.expr(_clean(feature)), 0.5)
+            value = F.percentile_approx(F.expr(clean(feature)), 0.5)
         else:
             value = F.mode(column, True)
         aggregates.append(value.alias(feature.name))
@@ -148,24 +161,39 @@ def quote(name: str) -> str:
     return "`" + name.replace("`", "``") + "`"
 
 
+def clean(feature: Feature) -> str:
+    """SQL for the value as a double; NaN and infinity become null, as NaN sorts above infinity."""
+    value = f"cast({quote(feature.name)} as double)"
+    return f"if(abs({value}) < double('infinity'), {value}, null)"
+
+
+def safe_names(columns: Columns) -> list[str]:
+    """Names that need no quoting: MLlib reads a dot in a column's name as a struct's field."""
+    names: list[str] = []
+    for i, feature in enumerate(columns.features):
+        name = PREFIX + re.sub(r"\W", "_", feature.name.lower())
+        names.append(f"{name}_{i}" if name in names else name)
+    return names
+
+
 def _cleaning(train: DataFrame, columns: Columns) -> tuple[str, list[str], list[str]]:
     """The SQL that cleans a row, and the names of the numbers and texts that it adds."""
     numeric = [feature for feature in columns.features if feature.kind != "category"]
     facts = _facts(train, numeric)
     parts, numbers, texts = [], [], []
-    for feature, name in zip(columns.features, _safe_names(columns), strict=True):
+    for feature, name in zip(columns.features, safe_names(columns), strict=True):
         if feature.kind == "category":
             parts.append(f"coalesce(nullif({quote(feature.name)}, ''), '(none)') as {name}")
             texts.append(name)
             continue
         missing, low, median, high = facts[feature.name]
-        value = f"coalesce({_clean(feature)}, {median!r}D)"
+        value = f"coalesce({clean(feature)}, {median!r}D)"
         if feature.kind == "numeric" and low >= 0 and high > SKEW * median:
             value = f"log1p(greatest({value}, 0D))"
         parts.append(f"{value} as {name}")
         numbers.append(name)
         if missing:
-            parts.append(f"cast({_clean(feature)} is null as double) as {name}_missing")
+            parts.append(f"cast({clean(feature)} is null as double) as {name}_missing")
             numbers.append(f"{name}_missing")
     return f"select *, {', '.join(parts)} from __THIS__", numbers, texts
 
@@ -176,7 +204,7 @@ def _facts(train: DataFrame, numeric: list[Feature]) -> dict[str, tuple]:
         return {}
     aggregates = []
     for i, feature in enumerate(numeric):
-        value = F.expr(_clean(feature))
+        value = F.expr(clean(feature))
         aggregates += [
             F.count_if(value.isNull()).alias(f"missing_{i}"),
             F.coalesce(F.min(value), F.lit(0.0)).alias(f"low_{i}"),
@@ -188,19 +216,26 @@ def _facts(train: DataFrame, numeric: list[Feature]) -> dict[str, tuple]:
     return {f.name: tuple(row[f"{key}_{i}"] for key in keys) for i, f in enumerate(numeric)}
 
 
-def _safe_names(columns: Columns) -> list[str]:
-    """Names that need no quoting: MLlib reads a dot in a column's name as a struct's field."""
-    names: list[str] = []
-    for i, feature in enumerate(columns.features):
-        name = PREFIX + re.sub(r"\W", "_", feature.name.lower())
-        names.append(f"{name}_{i}" if name in names else name)
-    return names
-
-
-def _clean(feature: Feature) -> str:
-    """SQL for the value as a double; NaN and infinity become null, as NaN sorts above infinity."""
-    value = f"cast({quote(feature.name)} as double)"
-    return f"if(abs({value}) < double('infinity'), {value}, null)"
+def _looks(feature: Feature, keys: Sequence[str]) -> dict[str, SparkColumn]:
+    """What `screen` wants to know of a column, as aggregates."""
+    category = feature.kind == "category"
+    value = _col(feature.name) if category else F.expr(clean(feature))
+    looks = {
+        "count": F.count(value),
+        "min": F.min(value),
+        "max": F.max(value),
+        # Equal for columns that are equal row by row, whatever the order of rows.
+        "same": F.bit_xor(F.xxhash64(value, *map(_col, keys))),
+    }
+    # A sketch for every column would cost more than the rest of the job.
+    if category or _named_id(feature.name):
+        looks["distinct"] = F.approx_count_distinct(value, 0.02)
+    if feature.type in ("float", "double"):
+        infinite = F.abs(_col(feature.name)) == F.lit(float("inf"))
+        looks["infinite"] = F.count_if(infinite)
+    if feature.type in ("int", "bigint"):
+        looks["sum"] = F.sum(value)
+    return looks
 
 
 def _useless(feature: Feature, facts: dict, *, rows: int, users: int, limit: int) -> str | None:
@@ -216,7 +251,19 @@ def _useless(feature: Feature, facts: dict, *, rows: int, users: int, limit: int
             return f"has about {facts['distinct']} categories, more than {limit} for {users} users"
     elif _named_id(feature.name) and facts["distinct"] > 0.9 * users:
         return "looks like an id: nearly every user has a value of their own"
+    elif "sum" in facts and _counts_rows(facts, rows):
+        return "looks like an id: it numbers the rows"
     return None
+
+
+def _counts_rows(facts: dict, rows: int) -> bool:
+    """Whether the values are n, n + 1, n + 2 ... in some order, as far as a sum can tell."""
+    low, high = facts["min"], facts["max"]
+    return (
+        rows == facts["count"] >= MIN_NUMBERED
+        and high - low + 1 == rows
+        and facts["sum"] == (low + high) * rows / 2
+    )
 
 
 def _named_id(name: str) -> bool:

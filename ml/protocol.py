@@ -107,6 +107,11 @@ def check_folds(churners: int, *, folds: int) -> None:
         )
 
 
+def check_outer_folds(churners: int, *, folds: int) -> None:
+    """The same where each fold of users in turn is left out and the others are split again."""
+    check_folds(churners - -(-churners // folds), folds=folds)
+
+
 def compact(rows: DataFrame, *, keys: Sequence[str], count: int) -> DataFrame:
     """The same rows in few partitions, in an order that does not depend on how they were read.
 

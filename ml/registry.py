@@ -1,13 +1,11 @@
 """Trained models in MLflow: what was tried, what it scored, and which version is in use."""
 
-import hashlib
 import json
 import logging
 import os
-import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,21 +15,35 @@ import pandas as pd
 import pyspark
 from pyspark.ml import PipelineModel
 
-from ml import evaluation
+from ml.card import make_card, run_metrics, run_params
 from ml.checks import TableSpec
+from ml.errors import NotTrainable, UnknownVersion
 from ml.evaluation import Gain
 from ml.preprocessing import Feature
+from ml.promotion import (
+    CHALLENGER,
+    CHAMPION,
+    Reign,
+    decide,
+    deployed_backtest,
+    previous,
+    read_history,
+    write_history,
+)
 from ml.scoring import DeployedModel
 from ml.training import TrainingResult, TrainOptions
-from ml.tuning import LEARNERS
 
-CHAMPION, CHALLENGER = "champion", "challenger"
-CARD, BACKTEST, PIPELINE = "card.json", "backtest.parquet", "sparkml"
+CARD, BACKTEST, PIPELINE, HISTORY = "card.json", "backtest.parquet", "sparkml", "champion_history"
+# Tables of a result that are kept as CSV files.
+FRAMES = ("metrics", "tuning", "out_of_fold", "choice", "calibration", "policies", "profit")
 
 
 @dataclass(frozen=True, kw_only=True)
 class ModelVersion:
-    """A registered version. alias: champion, challenger or None; decision: why, as a sentence."""
+    """A registered version. alias: champion, challenger or None; decision: why, as a sentence.
+
+    metrics: of the candidate in its backtest, by name: [value, ci_low, ci_high, no_skill].
+    """
 
     name: str
     version: int
@@ -44,6 +56,7 @@ class ModelVersion:
     table: str
     table_version: int | None
     fingerprint: str
+    metrics: dict[str, list[float]] = field(default_factory=dict)
 
 
 class Registry:
@@ -61,9 +74,9 @@ class Registry:
     def log(self, result: TrainingResult, spec: TableSpec, options: TrainOptions) -> ModelVersion:
         """Record a run, register its model, and give it the alias that `decide` says.
 
-        The run holds parameters and every metric with its interval; the model's folder holds the
-        pipeline, the backtest, out-of-fold log-odds, tuning scores, and a card (card.json) with
-        all that scoring and explaining need.
+        The run holds parameters, every metric with its interval, and plots; the model's folder
+        holds the pipeline, the backtest, out-of-fold log-odds with folds, tuning scores, and a card
+        (card.json) with all that scoring and explaining need.
         """
         with self._client() as client:
             current = self._by_alias(client, CHAMPION)
@@ -75,18 +88,22 @@ class Registry:
                 seed=options.seed,
             )
             if alias is None:
+                self._note(client, None, "retired")
                 client.delete_registered_model_alias(self.name, CHAMPION)
                 alias = CHALLENGER
-            card = _card(result, spec, options) | {"decision": decision}
+            card = make_card(result, spec, options) | {"decision": decision}
             run = client.create_run(self._experiment(client), run_name=result.candidate)
-            client.log_batch(run.info.run_id, metrics=_metrics(result), params=_params(card))
-            folder = _path(run.info.artifact_uri) / "model"
+            client.log_batch(run.info.run_id, metrics=run_metrics(result), params=run_params(card))
+            artifacts = _path(run.info.artifact_uri)
+            folder = artifacts / "model"
             _save(result, card, folder)
+            _save_plots(result, artifacts / "plots")
             made = client.create_model_version(self.name, folder.as_uri(), run.info.run_id)
+            if alias == CHAMPION:
+                self._note(client, int(made.version), "trained")
+                if self._by_alias(client, CHALLENGER):
+                    client.delete_registered_model_alias(self.name, CHALLENGER)
             client.set_registered_model_alias(self.name, alias, made.version)
-            held = self._by_alias(client, CHALLENGER)
-            if alias == CHAMPION and held:
-                client.delete_registered_model_alias(self.name, CHALLENGER)
             client.set_terminated(run.info.run_id)
         return self._version(card, made, alias)
 
@@ -121,6 +138,68 @@ class Registry:
             for card, each in zip(cards, found, strict=True)
         ]
         return sorted(versions, key=lambda each: -each.version)
+
+    def promote(self, version: int) -> ModelVersion:
+        """Make a version champion, whatever the comparison said of it.
+
+        Raises:
+            UnknownVersion: there is none of this number.
+            NotTrainable: it does not beat the base rate, so users would be scored by noise.
+        """
+        return self._crown(version, how="promoted")
+
+    def roll_back(self) -> ModelVersion:
+        """Make the champion before the present one champion again; repeated, the one before it.
+
+        Raises:
+            NotTrainable: there was none before.
+        """
+        with self._client() as client:
+            before = previous(self._history(client))
+        if before is None:
+            raise NotTrainable(
+                f"{self.name} has no earlier champion to roll back to; "
+                "promote a version by its number instead."
+            )
+        return self._crown(before, how="rolled back")
+
+    def champions(self) -> list[Reign]:
+        """Every change of champion, the oldest first."""
+        with self._client() as client:
+            return self._history(client)
+
+    def _crown(self, version: int, *, how: str) -> ModelVersion:
+        known = {each.version: each for each in self.versions()}
+        if version not in known:
+            has = ", ".join(map(str, sorted(known))) or "none"
+            raise UnknownVersion(f"{self.name} has no version {version}; it has {has}.")
+        skill = known[version].skill
+        if skill.value <= 0:
+            raise NotTrainable(
+                f"Version {version} of {self.name} does not beat the base rate (its gain in log "
+                f"loss is {skill.value:.4f}): it cannot be champion; train on more history."
+            )
+        with self._client() as client:
+            held = self._by_alias(client, CHALLENGER)
+            if held and int(held.version) == version:
+                client.delete_registered_model_alias(self.name, CHALLENGER)
+            self._note(client, version, how)
+            client.set_registered_model_alias(self.name, CHAMPION, str(version))
+        return next(each for each in self.versions() if each.version == version)
+
+    def _history(self, client: Any) -> list[Reign]:
+        model = client.get_registered_model(self.name)
+        history = read_history(model.tags.get(HISTORY))
+        if not history and CHAMPION in model.aliases:
+            # A store from before the history was kept.
+            history = [Reign(int(model.aliases[CHAMPION]), "", "trained")]
+        return history
+
+    def _note(self, client: Any, version: int | None, how: str) -> None:
+        """Add to the history, before the alias moves: a store without one begins with the alias."""
+        at = datetime.now(UTC).isoformat(timespec="seconds")
+        history = [*self._history(client), Reign(version, at, how)]
+        client.set_registered_model_tag(self.name, HISTORY, write_history(history))
 
     def _why_none(self) -> str:
         versions = self.versions()
@@ -174,126 +253,44 @@ class Registry:
             table=card["spec"]["name"],
             table_version=card["spec"]["version"],
             fingerprint=card["fingerprint"],
+            metrics=card.get("metrics", {}),
         )
 
 
-def decide(
-    result: TrainingResult,
-    *,
-    champion: pd.DataFrame | None,
-    champion_name: str,
-    draws: int,
-    seed: int,
-) -> tuple[str | None, str]:
-    """The alias of a new model, champion or challenger, and why, as a sentence.
+def versions_table(versions: Sequence[ModelVersion]) -> pd.DataFrame:
+    """The versions to print: version, alias, trained_at, candidate, some metrics, table, decision.
 
-    `champion` is the backtest of the model in use: user, time, y, p. Where half of the new backtest
-    or more are rows of it, it is replaced only by a model that is better on these, by the 95 %
-    interval of the paired difference in log loss. Otherwise it is a model of other data and gives
-    way; None means that there is no champion any more.
+    A metric reads "0.712 (0.651 to 0.770)", with its 95 % interval.
     """
-    skill = result.skill
-    gain = f"{skill.value:.4f} ({skill.ci_low:.4f} to {skill.ci_high:.4f}) in log loss"
-    shared = None if champion is None else _shared_rows(_deployed_backtest(result), champion)
-    if skill.value <= 0:
-        why = f"It does not beat the base rate: its gain is {gain}."
-        if champion is not None and shared is None:
-            return (
-                None,
-                f"{why} The champion, {champion_name}, was tested on other rows and retires.",
-            )
-        return CHALLENGER, why
-    if champion is None:
-        return CHAMPION, f"There was no champion, and it beats the base rate by {gain}."
-    if shared is None:
-        return CHAMPION, (
-            f"It replaces {champion_name}, which was tested on other rows, and beats the base rate "
-            f"by {gain}."
-        )
-    paired = evaluation.log_loss_gain(
-        shared, candidate="new", reference="old", draws=draws, seed=seed
-    )
-    margin = f"{paired.value:.4f} ({paired.ci_low:.4f} to {paired.ci_high:.4f}) in log loss"
-    if paired.ci_low > 0:
-        return CHAMPION, f"It betters {champion_name} on the same backtest by {margin}."
-    return CHALLENGER, f"It is not clearly better than {champion_name} on the same rows: {margin}."
 
+    def shown(version: ModelVersion, metric: str) -> str:
+        if metric not in version.metrics:
+            return ""
+        value, low, high, _ = version.metrics[metric]
+        return f"{value:.3f} ({low:.3f} to {high:.3f})"
 
-def _shared_rows(new: pd.DataFrame, old: pd.DataFrame) -> pd.DataFrame | None:
-    """The rows of both backtests, one below the other; None if they are of different data.
-
-    They are where less than half of the new rows are in the old, or one has another outcome: two
-    logs may well name their users alike.
-    """
-    keys = ["user", "time"]
-    common = new.merge(old, on=keys, suffixes=("", "_old")).sort_values(keys)
-    if len(common) < len(new) / 2 or (common["y"] != common["y_old"]).any():
-        return None
-    return pd.concat(
-        [
-            common[[*keys, "y", "p"]].assign(candidate="new"),
-            common[[*keys, "y"]].assign(p=common["p_old"], candidate="old"),
-        ],
-        ignore_index=True,
-    )
-
-
-def _deployed_backtest(result: TrainingResult) -> pd.DataFrame:
-    """What the deployed candidate predicted; keys as text, as files do not keep every type."""
-    rows = result.backtest[result.backtest["candidate"] == result.candidate]
-    rows = rows[["user", "time", "origin", "y", "p"]]
-    return rows.astype({"user": str, "time": str}).reset_index(drop=True)
-
-
-def _card(result: TrainingResult, spec: TableSpec, options: TrainOptions) -> dict[str, Any]:
-    settings = {
-        "spec": asdict(spec),
-        "options": asdict(options),
-        "grids": {name: LEARNERS[name].grid for name in options.models},
-    }
-    return settings | {
-        "candidate": result.candidate,
-        "threshold": result.threshold,
-        "points": result.points,
-        "meta_weights": result.meta_weights,
-        "skill": asdict(result.skill),
-        "stack_gain": asdict(result.stack_gain),
-        "features": [asdict(feature) for feature in result.features],
-        "typical": result.typical,
-        "families": result.families,
-        "warnings": result.warnings,
-        "fingerprint": _fingerprint(settings),
-    }
-
-
-def _fingerprint(settings: dict[str, Any]) -> str:
-    """A hash of the settings and of this package's code."""
-    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
-    for path in sorted(Path(__file__).parent.glob("*.py")):
-        digest.update(path.read_bytes())
-    return digest.hexdigest()[:16]
-
-
-def _metrics(result: TrainingResult) -> list[Any]:
-    from mlflow.entities import Metric
-
-    now = int(time.time() * 1000)
-    return [
-        Metric(f"{row.candidate}.{row.metric}{suffix}", getattr(row, field), now, 0)
-        for row in result.metrics.itertuples()
-        for suffix, field in (("", "value"), (".low", "ci_low"), (".high", "ci_high"))
+    metrics = ("roc_auc", "log_loss", "top_decile_lift", "expected_maximum_profit")
+    rows = [
+        {
+            "version": version.version,
+            "alias": version.alias or "",
+            "trained_at": version.trained_at.strftime("%Y-%m-%d %H:%M"),
+            "candidate": version.candidate,
+            **{metric: shown(version, metric) for metric in metrics},
+            "table": version.table
+            + (f" version {version.table_version}" if version.table_version is not None else ""),
+            "decision": version.decision,
+        }
+        for version in versions
     ]
+    return pd.DataFrame(rows)
 
 
-def _params(card: dict[str, Any]) -> list[Any]:
-    from mlflow.entities import Param
+def _save_plots(result: TrainingResult, folder: Path) -> None:
+    # Importing Altair takes a second that other commands need not spend.
+    from ml.plots import save_plots
 
-    values = card["options"] | {f"point.{name}": point for name, point in card["points"].items()}
-    for name in ("candidate", "fingerprint", "threshold"):
-        values[name] = card[name]
-    for name in ("name", "version", "label"):
-        values[f"table.{name}"] = card["spec"][name]
-    return [Param(name, str(value)) for name, value in values.items()]
+    save_plots(result, folder)
 
 
 def _save(result: TrainingResult, card: dict[str, Any], folder: Path) -> None:
@@ -307,8 +304,8 @@ def _save(result: TrainingResult, card: dict[str, Any], folder: Path) -> None:
     folder.mkdir(parents=True)
     result.pipeline.write().overwrite().save((folder / PIPELINE).as_uri())
     (folder / CARD).write_text(json.dumps(card, indent=2))
-    _deployed_backtest(result).to_parquet(folder / BACKTEST)
-    for name in ("metrics", "tuning", "out_of_fold"):
+    deployed_backtest(result).to_parquet(folder / BACKTEST)
+    for name in FRAMES:
         getattr(result, name).to_csv(folder / f"{name}.csv", index=False)
     described = Model(artifact_path="model", run_id=folder.parent.parent.name)
     described.add_flavor(

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,7 @@ from pyspark.sql import functions as F
 from ml import preprocessing, tuning
 from ml.preprocessing import FEATURES, PREFIX, SCALED, Columns
 from ml.protocol import FOLD, LABEL, compact, user_folds
+from ml.threads import in_threads
 from ml.tuning import Learner, Point, Shape, Tuned
 
 BASE_RATE, AVERAGE, STACK = "base_rate", "average", "stack"
@@ -25,14 +27,19 @@ LOG_ODDS, PROBABILITY = f"{PREFIX}log_odds", f"{PREFIX}probability"
 CLIP = 1e-4
 META_PENALTY = 0.01
 
+# Hyperparameters and the few weights of the stack are known from this many rows: of more, the
+# folds are of some users only. The models themselves learn from all rows.
+FOLD_ROWS, FOLD_POSITIVES = 30_000, 1_000
+
 
 @dataclass(frozen=True)
 class Fitted:
     """All that was learned from one set of training rows.
 
-    out_of_fold has a row per training row: the keys, ml__label, ml__fold, and the log-odds of each
-    learner from the fold model that never saw the row's user. scores has every fold's log loss
-    of every grid point: learner, point, fold, log_loss, chosen.
+    out_of_fold has a row per training row (of very many rows: of those of some users): the keys,
+    ml__label, ml__fold, and the log-odds of each learner from the fold model that never saw the
+    row's user. scores has every fold's log loss of every grid point: learner, point, fold,
+    log_loss, chosen.
     """
 
     preparation: PipelineModel
@@ -69,6 +76,7 @@ def fit(
     """Prepare, tune and stack on the `count` rows of `train` (keys, ml__label, feature columns).
 
     keys[0] is the user; the folds for tuning and stacking are the same, and by user.
+    parallelism: learners tuned at a time.
     Source: Wolpert (1992), stacked generalization; Breiman (1996), nonnegative weights.
     """
     preparation = _fit_preparation(train, columns, learners)
@@ -77,39 +85,50 @@ def fit(
     prepared = user_folds(prepared, user=keys[0], folds=folds, seed=seed)
     # A checkpoint, not a cache: each of a fit's many small jobs would carry the whole lineage.
     prepared = compact(prepared, keys=keys, count=count).localCheckpoint()
+    found = prepared.agg(F.count(F.lit(1)).alias("rows"), F.sum(LABEL).alias("positives")).first()
+    sample = _sample(prepared, keys, found["rows"], positives=found["positives"], seed=seed)
     shape = _shape(prepared, count)
-    bases = {
-        learner.name: tuning.tune(
+    searches = [
+        partial(
+            tuning.tune,
             prepared,
             learner,
+            sample=sample,
             points=points[learner.name],
             folds=folds,
             shape=shape,
             seed=seed,
-            parallelism=parallelism,
         )
         for learner in learners
-    }
-    margins = _out_of_fold(prepared, bases, keys=keys, vectors=vectors, folds=folds)
+    ]
+    tuned = in_threads(train.sparkSession, searches, parallelism=parallelism)
+    bases = {each.learner.name: each for each in tuned}
+    margins = _out_of_fold(sample, bases, keys=keys, vectors=vectors, folds=folds)
     chosen = {f"{name}.{tuned.best}": name for name, tuned in bases.items()}
     oof = margins[[*keys, LABEL, FOLD, *chosen]].rename(columns=chosen)
     return Fitted(
         preparation=preparation,
         bases=bases,
         meta=_fit_meta(train.sparkSession, oof, names=list(bases)),
-        base_rate=float(oof[LABEL].mean()),
+        base_rate=found["positives"] / found["rows"],
         out_of_fold=oof,
         scores=_scores(margins, bases),
     )
 
 
-def margins(rows: DataFrame, fitted: Fitted, *, keys: Sequence[str]) -> pd.DataFrame:
-    """Each learner's log-odds for `rows`: keys, ml__label, a column a learner. One Spark job."""
+def margins(
+    rows: DataFrame, fitted: Fitted, *, keys: Sequence[str], more: Mapping[str, str] | None = None
+) -> pd.DataFrame:
+    """Each learner's log-odds for `rows`: keys, ml__label, a column a learner. One Spark job.
+
+    `more`: names of further columns to return, and what they are called in `rows`.
+    """
     current = fitted.preparation.transform(rows)
     for tuned in fitted.bases.values():
         current = tuned.model.transform(current)
     log_odds = [F.expr(_margin(name)).alias(name) for name in fitted.bases]
-    return current.select(*keys, LABEL, *log_odds).toPandas()
+    others = [F.col(preprocessing.quote(name)).alias(new) for new, name in (more or {}).items()]
+    return current.select(*keys, LABEL, *others, *log_odds).toPandas()
 
 
 def candidates(log_odds: pd.DataFrame, fitted: Fitted) -> dict[str, np.ndarray]:
@@ -188,6 +207,18 @@ def _vectors(learners: Sequence[Learner]) -> list[str]:
 
 def _shape(prepared: DataFrame, count: int) -> Shape:
     return Shape(count, len(prepared.select(FEATURES).first()[0]))
+
+
+def _sample(
+    prepared: DataFrame, keys: Sequence[str], rows: int, *, positives: float, seed: int
+) -> DataFrame:
+    """All rows of some users, chosen by a hash; of all users, if there are not very many rows."""
+    share = max(FOLD_ROWS / rows, FOLD_POSITIVES / max(positives, 1))
+    if share >= 1:
+        return prepared
+    place = F.pmod(F.xxhash64(preprocessing.quote(keys[0]), F.lit(seed + 2)), F.lit(1_000_000))
+    sample = prepared.filter(place < int(share * 1_000_000))
+    return compact(sample, keys=keys, count=int(share * rows)).localCheckpoint()
 
 
 def _out_of_fold(

@@ -19,6 +19,7 @@ from pyspark.ml.feature import VectorSlicer
 from pyspark.ml.param import Param
 from pyspark.ml.tuning import CrossValidator
 from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
 
 from ml.preprocessing import FEATURES, PREFIX, SCALED
 from ml.protocol import FOLD, LABEL
@@ -76,18 +77,25 @@ def tune(
     prepared: DataFrame,
     learner: Learner,
     *,
+    sample: DataFrame,
     points: list[Point],
     folds: int,
     shape: Shape,
     seed: int,
-    parallelism: int,
 ) -> Tuned:
-    """Choose among `points` by log loss over the user folds of `prepared`; refit the best.
+    """Choose among `points` by log loss over the user folds of `sample`; fit the best on all rows.
 
-    `prepared` has ml__features (or ml__scaled), ml__label and ml__fold.
-    The models of the folds are kept: they are the out-of-fold models that the stack needs.
+    `prepared` has ml__features (or ml__scaled), ml__label and ml__fold; `sample` is all of it, or
+    the rows of some users. The models of the folds are kept: they are the out-of-fold models that
+    the stack needs.
     """
     estimator, grid = grid_of(learner, points, shape=shape, seed=seed)
+    if len(points) == 1:
+        # Nothing to choose: only the models of the folds, and no evaluation of them.
+        fold_models = [
+            [estimator.fit(sample.filter(F.col(FOLD) != fold), grid[0])] for fold in range(folds)
+        ]
+        return Tuned(learner, points, 0, estimator.fit(prepared, grid[0]), fold_models)
     search = CrossValidator(
         estimator=estimator,
         estimatorParamMaps=grid,
@@ -99,12 +107,14 @@ def tune(
         ),
         numFolds=folds,
         foldCol=FOLD,
-        parallelism=parallelism,
         collectSubModels=True,
+        # Its own threads would share one set of Spark properties: see ml/threads.py.
+        parallelism=1,
     )
-    found = search.fit(prepared)
+    found = search.fit(sample)
     best = min(range(len(points)), key=found.avgMetrics.__getitem__)
-    return Tuned(learner, points, best, found.bestModel, found.subModels)
+    model = found.bestModel if sample is prepared else estimator.fit(prepared, grid[best])
+    return Tuned(learner, points, best, model, found.subModels)
 
 
 def grid_of(
@@ -118,7 +128,11 @@ def grid_of(
 
 def _logistic_regression(shape: Shape, seed: int) -> Estimator:
     return LogisticRegression(
-        featuresCol=FEATURES, labelCol=LABEL, tol=1e-4, **columns("logistic_regression")
+        featuresCol=FEATURES,
+        labelCol=LABEL,
+        maxIter=50,
+        tol=1e-4,
+        **columns("logistic_regression"),
     )
 
 
@@ -126,7 +140,7 @@ def _random_forest(shape: Shape, seed: int) -> Estimator:
     return RandomForestClassifier(
         featuresCol=FEATURES,
         labelCol=LABEL,
-        numTrees=_by_size(shape, small=40, large=100),
+        numTrees=_by_size(shape, small=40, large=60),
         minInstancesPerNode=5,
         seed=seed,
         **columns("random_forest"),
@@ -139,7 +153,7 @@ def _gradient_boosted_trees(shape: Shape, seed: int) -> Estimator:
         featuresCol=FEATURES,
         labelCol=LABEL,
         predictionCol=names["predictionCol"],
-        maxIter=_by_size(shape, small=15, large=60),
+        maxIter=_by_size(shape, small=15, large=40),
         maxDepth=_by_size(shape, small=2, large=4),
         minInstancesPerNode=10,
         subsamplingRate=0.8,

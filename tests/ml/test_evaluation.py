@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 from sklearn import metrics as sk
 
-from ml.calibration import equal_bins, expected_calibration_error, reliability
+from ml.calibration import design_effect, equal_bins, expected_calibration_error, reliability
 from ml.evaluation import best_threshold, log_loss_gain, performance
 from ml.stacking import BASE_RATE
 
@@ -111,7 +111,7 @@ def test_intervals_resample_users_so_that_repeated_rows_add_no_certainty():
 
 def test_the_same_seed_gives_the_same_intervals_whatever_the_chunk(monkeypatch):
     whole = table(noisy())
-    monkeypatch.setattr("ml.evaluation.CHUNK", 4_000)
+    monkeypatch.setattr("ml.bootstrap.CHUNK", 4_000)
 
     pd.testing.assert_frame_equal(whole, table(noisy()))
 
@@ -161,11 +161,46 @@ def test_calibration_error_is_the_gap_between_promised_and_seen():
     assert error[0] == pytest.approx((abs(0.25 - 0.1) + abs(0.75 - 0.9)) / 2)
 
 
-def test_the_reliability_curve_bounds_the_observed_share():
-    part = noisy().query("candidate == 'model'")
-    curve = reliability(part["y"].to_numpy(), part["p"].to_numpy(), bins=5)
+def curve_of(part, bins=5):
+    return reliability(part, draws=200, seed=1, bins=bins).set_index("bin")
 
-    assert curve["row_count"].sum() == 400
+
+def test_the_reliability_curve_bounds_the_observed_share():
+    curve = curve_of(noisy().query("candidate == 'model'"))
+
+    assert list(curve.index) == [0, 1, 2, 3, 4, 5]
+    assert curve.loc[1:, "row_count"].sum() == curve.loc[0, "row_count"] == 400
     assert (curve["ci_low"] <= curve["observed_share"]).all()
     assert (curve["observed_share"] <= curve["ci_high"]).all()
     assert curve["ci_low"].between(0, 1).all()
+    assert curve.loc[1:, "mean_probability"].is_monotonic_increasing
+
+
+def test_the_churners_promised_stand_beside_those_counted_with_an_interval():
+    part = noisy().query("candidate == 'model'")
+    overall = curve_of(part).loc[0]
+
+    assert overall["expected_churners"] == pytest.approx(part["p"].sum())
+    assert overall["observed_churners"] == pytest.approx(part["y"].sum())
+    assert overall["churners_low"] < part["p"].sum() < overall["churners_high"]
+    twice = curve_of(part.assign(p=part["p"] * 2)).loc[0]
+    assert twice["expected_churners"] > twice["churners_high"]
+
+
+def test_a_bin_without_churners_still_has_an_interval():
+    part = predicted("model", [0] * 30 + [0, 1] * 15, [0.01] * 30 + [0.5] * 30)
+    lowest = curve_of(part, bins=2).loc[1]
+
+    assert lowest["observed_share"] == lowest["ci_low"] == 0
+    assert 0.05 < lowest["ci_high"] < 0.2
+
+
+def test_repeated_rows_of_a_user_do_not_narrow_a_bin():
+    once = noisy().query("candidate == 'model'").assign(user=range(400))
+    four_times = pd.concat([once] * 4)
+    narrow, wide = (curve_of(part).loc[1:] for part in (four_times, once))
+
+    assert (narrow["ci_high"] - narrow["ci_low"]).tolist() == pytest.approx(
+        (wide["ci_high"] - wide["ci_low"]).tolist()
+    )
+    assert design_effect(np.zeros(1600), four_times["user"], four_times["y"] - 0.2) == 4

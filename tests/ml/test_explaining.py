@@ -1,3 +1,4 @@
+from dataclasses import replace
 from itertools import permutations
 
 import numpy as np
@@ -5,11 +6,11 @@ import pytest
 from pyspark.sql import functions as F
 
 from ml.errors import TableMismatch
-from ml.explaining import MAX_FAMILIES, contributions, families
+from ml.explaining import BACKGROUND, MAX_FAMILIES, contributions, explain, families
 from ml.preprocessing import find_columns, typical_row
 from ml.protocol import LABEL
 from ml.scoring import DeployedModel, score
-from ml.stacking import LOG_ODDS, PROBABILITY, fit_average
+from ml.stacking import LOG_ODDS, PROBABILITY, fit, fit_average, pipeline
 from ml.tuning import LEARNERS
 
 
@@ -89,6 +90,80 @@ def test_contributions_add_up_to_the_score(rows, model, explained):
     assert added.to_numpy() == pytest.approx(scored[LOG_ODDS].sort_index().to_numpy(), abs=1e-6)
 
 
+@pytest.fixture(scope="module")
+def stack(rows, model):
+    """A stack of a linear model and trees."""
+    points = {
+        "logistic_regression": [{"regParam": 0.01}],
+        "gradient_boosted_trees": [{"stepSize": 0.2, "maxIter": 3}],
+    }
+    fitted = fit(
+        rows,
+        find_columns(rows, ignore=("user_id", LABEL)),
+        keys=["user_id"],
+        learners=[LEARNERS[name] for name in points],
+        points=points,
+        folds=2,
+        count=80,
+        seed=1,
+        parallelism=1,
+    )
+    models = {name: tuned.model for name, tuned in fitted.bases.items()}
+    return replace(model, pipeline=pipeline(fitted.preparation, models, meta=fitted.meta))
+
+
+def test_contributions_of_a_stack_add_up_to_its_score_too(rows, stack):
+    few = rows.filter("user_id < 6")
+    found = contributions(few, stack, keys=["user_id"]).toPandas().set_index("user_id").sort_index()
+    scored = stack.pipeline.transform(few).toPandas().set_index("user_id").sort_index()
+    added = found["base"] + found["contributions"].map(lambda each: sum(each.values()))
+
+    assert added.to_numpy() == pytest.approx(scored[LOG_ODDS].to_numpy(), abs=1e-6)
+
+
+def test_an_explanation_adds_up_and_tells_every_value_beside_the_typical_one(rows, model):
+    found = explain(rows.filter("user_id = 1"), model, id="user_id", time=None).toPandas()
+    row = rows.filter("user_id = 1").first()
+    probability, typical = found.loc[0, ["probability", "typical_probability"]]
+
+    assert sorted(found["family"]) == sorted(model.families)
+    log_odds = np.log(probability / (1 - probability))
+    base = np.log(typical / (1 - typical))
+    assert base + found["contribution"].sum() == pytest.approx(log_odds, abs=1e-6)
+    details = found.set_index("family")["details"]
+    assert list(details["likes and dislikes"]) == [
+        f"thumbs down count 7d is {row['thumbs_down_count_7d']}, typically 3"
+    ]
+    assert sum(map(len, details)) == len(model.features)
+
+
+def test_background_is_in_the_explanation_and_no_reason(rows, stack):
+    raised = 0
+    for platform in ("mac", "ios"):
+        model = replace(stack, typical=stack.typical | {"platform": platform})
+        background = explain(rows, model, id="user_id", time=None).filter(
+            F.col("family") == BACKGROUND
+        )
+        raised += background.filter("contribution > 0.001").count()
+        assert background.filter("is_actionable").count() == 0
+        scored = score(rows, model, id="user_id", time=None)
+        reasons = scored.select("reason_1", "reason_2", "reason_3").toPandas().to_numpy().ravel()
+        assert not any("platform" in str(reason) for reason in reasons)
+        assert any("listening" in str(reason) for reason in reasons)
+    assert raised > 0
+
+
+def test_what_a_user_is_belongs_to_the_background_in_every_table():
+    names = ["gender", "platform", "state", "is_left_censored", "observed_day_count_28d"]
+    others = ["page_count", "usage", "statement_count", "message_count"]
+    found = families([*names, *others])
+
+    assert found[BACKGROUND] == tuple(names)
+    many = families([*names, *(f"group{i}_{j}" for i in range(20) for j in range(3))])
+    assert many[BACKGROUND] == tuple(names)
+    assert len(many) == MAX_FAMILIES
+
+
 def test_contributions_equal_brute_force_over_all_orders(spark, rows, model, explained):
     row = rows.filter("user_id = 1").first()
 
@@ -113,7 +188,8 @@ def test_reasons_are_the_families_that_raise_the_risk_most_in_order(rows, model,
     assert list(found.columns) == ["probability", "reason_1", "reason_2", "reason_3"]
     for user, row in found.iterrows():
         values = explained.loc[user, "contributions"]
-        raising = sorted((f for f in values if values[f] > 1e-9), key=lambda f: -values[f])
+        acted_on = [f for f in values if f != BACKGROUND and values[f] > 1e-9]
+        raising = sorted(acted_on, key=lambda f: -values[f])
         named = [str(row[f"reason_{i}"]).split(":")[0] for i in (1, 2, 3)]
         assert named == (raising + ["None"] * 3)[:3]
 

@@ -33,7 +33,7 @@ def rows(spark):
 
 @pytest.fixture(scope="module")
 def columns(rows):
-    return screen(rows, find_columns(rows, ignore=("user_id",)), users=60)
+    return screen(rows, find_columns(rows, ignore=("user_id",)), keys=["user_id"], users=60)
 
 
 def test_columns_are_sorted_by_type_and_others_are_named(rows):
@@ -56,6 +56,36 @@ def test_empty_constant_id_like_and_too_varied_columns_are_dropped_with_a_reason
     assert reasons["always"] == "is constant (7.0)"
     assert "looks like an id" in reasons["session_id"]
     assert "30 categories, more than 10 for 60 users" in reasons["state"]
+
+
+def test_of_equal_columns_the_first_is_kept_and_row_numbers_are_ids(spark):
+    data = [(f"u{i}", i % 7, float(i % 7), i % 7 > 2, i % 7 > 2, 59 - i, i * i) for i in range(60)]
+    schema = (
+        "user_id string, songs int, plays double, is_paid boolean, is_member boolean, "
+        "row int, squares int"
+    )
+    table = spark.createDataFrame(data, schema)
+    found = screen(table, find_columns(table, ignore=("user_id",)), keys=["user_id"], users=60)
+
+    assert found.names == ["songs", "is_paid", "squares"]
+    assert dict(found.dropped) == {
+        "plays": "equals `songs` in every row",
+        "is_member": "equals `is_paid` in every row",
+        "row": "looks like an id: it numbers the rows",
+    }
+
+
+def test_equal_values_in_another_order_are_no_repetition(spark):
+    table = spark.createDataFrame(
+        [(i, i % 2, (i + 1) % 2) for i in range(40)], "id int, a int, b int"
+    )
+    found = screen(table, find_columns(table, ignore=("id",)), keys=["id"], users=40)
+
+    assert found.names == ["a", "b"]
+
+
+def test_infinite_values_are_counted_and_said_to_count_as_missing(columns):
+    assert columns.notes == ("`thumbs.per song` is infinite in 15 rows: as if missing.",)
 
 
 def test_missing_values_become_the_median_and_are_marked(rows, columns):

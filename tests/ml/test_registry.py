@@ -6,10 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ml import evaluation
+from ml import calibration, economics, evaluation
+from ml.errors import NotTrainable, UnknownVersion
 from ml.preprocessing import find_columns, typical_row
+from ml.promotion import Reign, decide, previous
 from ml.protocol import LABEL
-from ml.registry import Registry, decide
+from ml.registry import Registry, versions_table
 from ml.scoring import score
 from ml.stacking import BASE_RATE, fit_average
 from ml.training import TableSpec, TrainingResult, TrainOptions
@@ -63,12 +65,19 @@ def make_result(rows):
         gain = evaluation.log_loss_gain(
             predictions, candidate=learner.name, reference=BASE_RATE, **SAMPLING
         )
+        deployed = predictions[predictions["candidate"] == learner.name]
+        chosen = pd.DataFrame({"candidate": [learner.name], "is_chosen": [True]})
         return TrainingResult(
             pipeline=pipeline,
             candidate=learner.name,
             features=columns.features,
             backtest=predictions,
             metrics=evaluation.performance(predictions, **SAMPLING),
+            calibration=calibration.reliability(deployed, **SAMPLING),
+            policies=economics.policies(deployed, OPTIONS.offer, **SAMPLING),
+            profit=economics.profit_curve(deployed, OPTIONS.offer, **SAMPLING),
+            maximum_profit=economics.MaximumProfit(2.0, 0.3),
+            choice=chosen,
             stack_gain=gain,
             skill=gain,
             meta_weights={"intercept": 0.0, learner.name: 1.0},
@@ -219,3 +228,79 @@ def test_another_setting_or_table_version_has_another_fingerprint(registry, make
     ]
 
     assert len({version.fingerprint for version in versions}) == 3
+
+
+def test_a_version_can_be_promoted_by_hand_and_rolled_back_step_by_step(registry, make_result):
+    for skill in (0.3, 0.1, 0.6):
+        registry.log(make_result(skill), SPEC, OPTIONS)
+    promoted = registry.promote(2)
+
+    assert (promoted.version, promoted.alias) == (2, "champion")
+    assert registry.champion()[0].version == 2
+    assert registry.roll_back().version == 3
+    assert registry.roll_back().version == 1
+    with pytest.raises(NotTrainable, match="no earlier champion"):
+        registry.roll_back()
+    history = [(reign.version, reign.how) for reign in registry.champions()]
+    assert history == [
+        (1, "trained"),
+        (3, "trained"),
+        (2, "promoted"),
+        (3, "rolled back"),
+        (1, "rolled back"),
+    ]
+
+
+def test_a_version_that_is_unknown_or_without_skill_is_not_promoted(registry, make_result):
+    registry.log(make_result(0.3), SPEC, OPTIONS)
+    registry.log(make_result(-0.2), SPEC, OPTIONS)
+
+    with pytest.raises(UnknownVersion, match="no version 9; it has 1, 2"):
+        registry.promote(9)
+    with pytest.raises(NotTrainable, match="Version 2 .* does not beat the base rate"):
+        registry.promote(2)
+    assert registry.champion()[0].version == 1
+
+
+def test_rolling_back_after_a_retirement_returns_to_the_champion_that_retired():
+    reigns = [Reign(1, "", "trained"), Reign(4, "", "trained"), Reign(None, "", "retired")]
+
+    assert previous(reigns) == 4
+    assert previous([*reigns, Reign(4, "", "promoted")]) == 1
+    assert previous([]) is None
+
+
+def test_the_listing_shows_alias_date_and_metrics_with_intervals(registry, make_result):
+    result = make_result(0.3)
+    version = registry.log(result, SPEC, OPTIONS)
+    table = versions_table(registry.versions())
+    own = result.metrics[result.metrics["candidate"] == result.candidate].set_index("metric")
+    auc = own.loc["roc_auc"]
+
+    assert table.loc[0, ["version", "alias", "candidate"]].tolist() == [
+        1,
+        "champion",
+        "logistic_regression",
+    ]
+    assert table.loc[0, "trained_at"] == version.trained_at.strftime("%Y-%m-%d %H:%M")
+    shown = f"{auc['value']:.3f} ({auc['ci_low']:.3f} to {auc['ci_high']:.3f})"
+    assert table.loc[0, "roc_auc"] == shown
+    assert version.metrics["roc_auc"][3] == 0.5
+
+
+def test_a_run_keeps_its_plots_and_tables(registry, make_result):
+    version = registry.log(make_result(0.3), SPEC, OPTIONS)
+    artifacts = Path(registry.artifact_root) / version.run_id / "artifacts"
+
+    plots = {path.name: path.read_text() for path in (artifacts / "plots").iterdir()}
+    assert set(plots) == {
+        "reliability.svg",
+        "roc.svg",
+        "gain.svg",
+        "lift.svg",
+        "profit.svg",
+    }
+    assert all(text.startswith("<svg") and len(text) < 100_000 for text in plots.values())
+    assert "share of users contacted" in plots["profit.svg"]
+    policies = pd.read_csv(artifacts / "model" / "policies.csv")
+    assert "score above break-even" in set(policies["policy"])

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 from pyspark.ml import PipelineModel
-from sklearn.metrics import log_loss
+from sklearn.metrics import log_loss, roc_auc_score
 
 from ml.preprocessing import find_columns
 from ml.protocol import FOLD, LABEL
@@ -89,6 +89,54 @@ def test_a_base_never_predicts_a_row_of_a_user_that_it_saw(rows, fitted):
         for row in scored.collect():
             p = row[name][1]
             assert own[(row["user_id"], row["week"])] == pytest.approx(np.log(p / (1 - p)))
+
+
+def test_labels_that_only_seeing_a_user_could_tell_are_not_told_out_of_fold(spark):
+    """Each user has a label by lot in all weeks: rows of the same user would give it away."""
+    generator = np.random.default_rng(8)
+    lots = generator.permutation([0.0, 1.0] * 30).tolist()
+    data = [(f"u{u}", week, lots[u], u, float(u % 7)) for u in range(60) for week in range(3)]
+    table = spark.createDataFrame(
+        data, f"user_id string, week int, {LABEL} double, number int, songs double"
+    )
+    fitted = fit(
+        table,
+        find_columns(table, ignore=(*KEYS, LABEL)),
+        keys=KEYS,
+        learners=[LEARNERS["random_forest"]],
+        points={"random_forest": [{"maxDepth": 10, "numTrees": 20, "minInstancesPerNode": 1}]},
+        folds=3,
+        count=180,
+        seed=1,
+        parallelism=1,
+    )
+    seen = margins(table, fitted, keys=KEYS)
+
+    assert roc_auc_score(seen[LABEL], seen["random_forest"]) > 0.95
+    unseen = fitted.out_of_fold
+    assert roc_auc_score(unseen[LABEL], unseen["random_forest"]) < 0.65
+
+
+def test_of_very_many_rows_folds_are_of_some_users_and_models_learn_from_all(
+    rows, columns, monkeypatch
+):
+    monkeypatch.setattr("ml.stacking.FOLD_ROWS", 90)
+    monkeypatch.setattr("ml.stacking.FOLD_POSITIVES", 20)
+    learner = LEARNERS["logistic_regression"]
+    options = {"keys": KEYS, "learners": [learner], "count": 180, "seed": 1}
+    points = {learner.name: [{"regParam": 0.01}, {"regParam": 10.0}]}
+    sampled = fit(rows, columns, **options, points=points, folds=2, parallelism=1)
+    oof = sampled.out_of_fold
+
+    assert 0 < len(oof) < 150
+    assert set(oof.groupby("user_id").size()) == {3}
+    assert set(oof[FOLD]) == {0, 1}
+    assert sampled.base_rate == pytest.approx(rows.toPandas()[LABEL].mean())
+    whole = fit_average(rows, columns, **options, points=sampled.points)
+    made = pipeline(sampled.preparation, {learner.name: sampled.bases[learner.name].model})
+    assert log_odds(made, rows)[LOG_ODDS].to_numpy() == pytest.approx(
+        log_odds(whole, rows)[LOG_ODDS].to_numpy(), abs=1e-9
+    )
 
 
 def test_every_folds_score_is_kept_and_the_best_point_is_chosen(fitted):

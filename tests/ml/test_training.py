@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from pyspark.sql import functions as F
 
+from ml import card, tables
 from ml.errors import NotTrainable, TableMismatch
 from ml.stacking import AVERAGE, BASE_RATE, PROBABILITY, STACK
 from ml.training import TableSpec, TrainOptions, train
@@ -70,7 +71,7 @@ def test_metrics_have_the_columns_of_the_performance_table(result):
         "user_count",
         "churner_count",
     ]
-    assert len(result.metrics) == 5 * 10
+    assert len(result.metrics) == 5 * 11
     assert set(result.metrics["user_count"]) == {100}
 
 
@@ -82,6 +83,51 @@ def test_real_signal_beats_the_base_rate_and_gains_agree_with_the_metrics(result
     best = loss[list(OPTIONS.models)].idxmin()
     assert result.stack_gain.reference == best
     assert result.stack_gain.value == pytest.approx(loss[best] - loss[STACK])
+
+
+def test_the_result_says_how_the_candidate_was_chosen_and_what_it_would_earn(result):
+    choice = result.choice.set_index("candidate")
+
+    assert choice.index[choice["is_chosen"]].tolist() == [result.candidate]
+    assert choice.loc[result.candidate, "is_within"]
+    assert {"nobody", "everybody", "score above break-even"} < set(result.policies["policy"])
+    assert result.profit["share"].tolist() == pytest.approx([i / 100 for i in range(101)])
+    emp = result.metrics.set_index(["candidate", "metric"]).loc[
+        (result.candidate, "expected_maximum_profit")
+    ]
+    assert result.maximum_profit.value == pytest.approx(emp["value"], rel=0.01)
+    assert emp["value"] >= emp["no_skill"]
+
+
+def test_the_calibration_table_counts_every_row_of_the_deployed_candidate(result):
+    curve = result.calibration.set_index("bin")
+    deployed = result.backtest[result.backtest["candidate"] == result.candidate]
+
+    assert curve.loc[0, "row_count"] == curve.loc[1:, "row_count"].sum() == len(deployed)
+    assert curve.loc[0, "expected_churners"] == pytest.approx(deployed["p"].sum())
+
+
+def test_out_of_fold_and_backtest_rows_can_be_appended_to_tables(spark, result):
+    oof = tables.out_of_fold_table(result, run_id="r1")
+    stored = spark.createDataFrame(oof, tables.OUT_OF_FOLD_SCHEMA).toPandas()
+    backtest = tables.backtest_table(result, run_id="r1")
+
+    assert set(stored["model"]) == set(OPTIONS.models)
+    assert len(stored) == len(result.out_of_fold) * len(OPTIONS.models)
+    assert stored["probability"].between(0, 1).all()
+    assert set(stored["fold"]) == {0, 1}
+    assert set(stored["run_id"]) == {"r1"}
+    again = spark.createDataFrame(backtest, tables.BACKTEST_SCHEMA)
+    assert again.count() == len(result.backtest)
+
+
+def test_the_weights_of_the_stack_are_readable(spark, result):
+    weights = tables.weights_table(result, run_id="r1").set_index("model")
+
+    assert list(weights.index) == ["intercept", *OPTIONS.models]
+    assert weights["share"].sum() == pytest.approx(1)
+    assert weights["weight"].to_dict() == result.meta_weights
+    spark.createDataFrame(weights.reset_index(), tables.WEIGHTS_SCHEMA).collect()
 
 
 def test_the_excluded_column_and_the_keys_are_no_features(result):
@@ -109,12 +155,14 @@ def test_a_wide_interval_is_said_to_be_wide(result):
     assert any(f"only {churners} users churned" in warning for warning in result.warnings)
 
 
-def test_the_same_seed_gives_the_same_numbers_whatever_the_partitions(rows, result):
+def test_the_same_seed_gives_the_same_digits_whatever_the_partitions(rows, result):
     again = quiet_train(rows.repartition(3))
 
     assert again.candidate == result.candidate
-    assert again.backtest["p"].tolist() == pytest.approx(result.backtest["p"].tolist(), abs=1e-12)
-    assert again.metrics["ci_low"].tolist() == pytest.approx(result.metrics["ci_low"].tolist())
+    assert again.backtest["p"].tolist() == result.backtest["p"].tolist()
+    assert again.metrics.equals(result.metrics)
+    assert again.out_of_fold.equals(result.out_of_fold)
+    assert card.digest(again) == card.digest(result)
 
 
 @pytest.fixture(scope="module")
@@ -141,6 +189,19 @@ def test_without_a_time_every_user_is_predicted_once_in_stratified_folds(crossed
     assert sorted(stack.groupby("origin").size()) == [50, 50]
     assert stack.groupby("origin")["y"].sum().diff().abs().max() <= 1
     assert set(crossed.tuning["split"]) == {"fold 0", "fold 1", "all rows"}
+
+
+def test_without_a_time_out_of_fold_rows_have_no_date(spark, crossed):
+    oof = tables.out_of_fold_table(crossed, run_id="r2")
+
+    rows = spark.createDataFrame(oof, tables.OUT_OF_FOLD_SCHEMA)
+    assert rows.filter("as_of_date is null").count() == 100
+
+
+@pytest.mark.parametrize("name", ["folds", "origins", "draws", "parallelism"])
+def test_a_number_too_small_to_mean_anything_is_refused(name):
+    with pytest.raises(ValueError, match=f"{name} is 0; give"):
+        TrainOptions(**{name: 0})
 
 
 def test_neither_bases_nor_stack_learn_from_the_users_they_are_evaluated_on(users, crossed):
@@ -188,6 +249,21 @@ def test_a_table_without_features_is_not_trainable(rows):
         quiet_train(constant)
 
 
+def test_a_column_that_knows_the_outcome_is_refused_unless_it_is_allowed(rows):
+    spec = replace(SPEC, exclude=())
+    with pytest.raises(NotTrainable, match="`days_to_churn`.*--exclude days_to_churn"):
+        quiet_train(rows, spec)
+    with pytest.raises(TableMismatch, match=r"no column `nothing` \(given as allow\)"):
+        quiet_train(rows, replace(spec, allow=("nothing",)))
+
+
+def test_folds_that_would_hold_no_churner_are_refused(users):
+    options = replace(OPTIONS, folds=8, min_churners=1)
+    few = users.filter("user_id < 'u2' or is_churned = 0")
+    with pytest.raises(NotTrainable, match="8 folds need at least 16"):
+        quiet_train(few, replace(SPEC, time=None), options)
+
+
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
@@ -204,6 +280,21 @@ def test_a_table_that_does_not_fit_its_description_is_refused(rows, spec, messag
     if message:
         with pytest.raises(TableMismatch, match=message):
             quiet_train(rows, spec)
+
+
+def test_stable_only_leaves_out_what_gives_the_rows_to_score_away(rows):
+    """A count since the first day, as large as the time observed."""
+    day = F.datediff("as_of_date", F.lit(MONDAYS[0]))
+    table = rows.withColumn("song_count", 7 * day + F.col("thumbs_down_count_7d"))
+    scoring = table.filter(F.col("as_of_date") == F.lit(MONDAYS[-1])).drop("is_churned")
+    options = replace(OPTIONS, models=("naive_bayes",), stable_only=True)
+    found = train(table, SPEC, options=options, progress=lambda _: None, scoring=scoring)
+
+    assert found.shift.unstable == ("song_count",)
+    assert [feature.name for feature in found.features] == ["thumbs_down_count_7d", "is_paid"]
+    assert any("mostly by song_count" in warning for warning in found.warnings)
+    with pytest.raises(ValueError, match="stable_only compares.*give their table"):
+        quiet_train(rows, options=options)
 
 
 def test_rows_that_repeat_a_user_and_date_are_refused(rows):

@@ -1,0 +1,167 @@
+"""Every candidate's predictions of rows that it never learned from."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+
+import pandas as pd
+from pyspark.sql import DataFrame
+
+from ml import evaluation, protocol, stacking
+from ml.checks import TableSpec
+from ml.options import TrainOptions
+from ml.preprocessing import Columns
+from ml.protocol import FOLD, LABEL
+from ml.stacking import BASE_RATE, Fitted
+from ml.threads import in_threads
+from ml.tuning import Learner, Point
+
+# What a team without a model would sort its users by.
+INACTIVITY = "days_since_last_active"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What every fit of a run has in common."""
+
+    spec: TableSpec
+    columns: Columns
+    row_count: int
+    learners: tuple[Learner, ...]
+    options: TrainOptions
+    progress: Callable[[str], None]
+
+    @property
+    def inactivity(self) -> str | None:
+        """The column of days since a user was last active, if the table has it."""
+        return INACTIVITY if INACTIVITY in self.columns.names else None
+
+
+@dataclass(frozen=True)
+class Run:
+    """What the evaluation gave: predictions, tuning scores, the last fit, and warnings."""
+
+    predictions: pd.DataFrame
+    scores: pd.DataFrame
+    last: Fitted
+    warnings: tuple[str, ...] = ()
+
+
+def rolling(data: DataFrame, plan: Plan) -> Run:
+    """Tune at the first origin; predict it and every later one from what was known there."""
+    spec, options = plan.spec, plan.options
+    origins = protocol.rolling_origins(
+        data,
+        user=spec.id,
+        time=spec.time,
+        horizon_days=spec.horizon_days,
+        count=options.origins,
+        min_churners=options.min_origin_churners,
+        min_users=2 * options.folds,
+    )
+    splits = [
+        (
+            str(origin),
+            protocol.training_rows(
+                data, time=spec.time, horizon_days=spec.horizon_days, origin=origin
+            ),
+            protocol.test_rows(data, time=spec.time, origin=origin),
+        )
+        for origin in origins.kept
+    ]
+    grids = {learner.name: learner.points() for learner in plan.learners}
+    name, train_rows, _ = splits[0]
+    plan.progress(f"Tuning {len(grids)} learners on what was known on {name}")
+    first = fit(train_rows, plan, grids, parallelism=options.parallelism)
+    plan.progress(f"Predicting {len(splits)} past dates, each from what was known then")
+
+    def backtest(split: tuple[str, DataFrame, DataFrame]) -> tuple[Fitted, pd.DataFrame]:
+        name, train_rows, test = split
+        fitted = first if name == splits[0][0] else fit(train_rows, plan, first.points)
+        return fitted, _predict(test, plan, fitted, split=name)
+
+    tasks = [partial(backtest, split) for split in splits]
+    found = in_threads(data.sparkSession, tasks, parallelism=options.parallelism)
+    fits, predictions = zip(*found, strict=True)
+    scores = first.scores.assign(split=name)
+    return Run(pd.concat(predictions), scores, fits[-1], origins.left_out)
+
+
+def by_user(data: DataFrame, plan: Plan) -> Run:
+    """Predict each outer fold of users from all others, tuning included; tune on all at last."""
+    options = plan.options
+    # Another seed than for the inner folds: else those would be the outer ones again.
+    outer = protocol.user_folds(
+        data, user=plan.spec.id, folds=options.folds, seed=options.seed + 1
+    ).persist()
+    grids = {learner.name: learner.points() for learner in plan.learners}
+    plan.progress(f"Tuning {len(grids)} learners in {options.folds} folds of users")
+
+    def crossed(fold: int) -> tuple[Fitted, pd.DataFrame]:
+        train_rows = outer.filter(outer[FOLD] != fold).drop(FOLD)
+        fitted = fit(train_rows, plan, grids)
+        test = outer.filter(outer[FOLD] == fold)
+        return fitted, _predict(test, plan, fitted, split=f"fold {fold}")
+
+    tasks = [partial(crossed, fold) for fold in range(options.folds)]
+    try:
+        (last, _), *found = in_threads(
+            data.sparkSession,
+            [lambda: (fit(data, plan, grids), None), *tasks],
+            parallelism=options.parallelism,
+        )
+    finally:
+        outer.unpersist()
+    fits, predictions = zip(*found, strict=True)
+    scores = [each.scores.assign(split=f"fold {fold}") for fold, each in enumerate(fits)]
+    return Run(
+        pd.concat(predictions), pd.concat([*scores, last.scores.assign(split="all rows")]), last
+    )
+
+
+def fit(
+    train_rows: DataFrame,
+    plan: Plan,
+    points: Mapping[str, list[Point]],
+    *,
+    parallelism: int = 1,
+) -> Fitted:
+    """Everything that is learned from `train_rows`: see `stacking.fit`."""
+    return stacking.fit(
+        train_rows,
+        plan.columns,
+        keys=plan.spec.keys,
+        learners=plan.learners,
+        points=points,
+        folds=plan.options.folds,
+        count=plan.row_count,
+        seed=plan.options.seed,
+        parallelism=parallelism,
+    )
+
+
+def _predict(test: DataFrame, plan: Plan, fitted: Fitted, *, split: str) -> pd.DataFrame:
+    """What every candidate says of `test`: the backtest of a TrainingResult."""
+    more = {"ml__inactivity": plan.inactivity} if plan.inactivity else {}
+    margins = stacking.margins(test, fitted, keys=plan.spec.keys, more=more)
+    learned = stacking.candidates(fitted.out_of_fold, fitted)
+    y = fitted.out_of_fold[LABEL].to_numpy()
+    parts = []
+    for name, p in stacking.candidates(margins, fitted).items():
+        # The base rate says that nobody churns: it has no order to choose a threshold by.
+        threshold = 1.0 if name == BASE_RATE else evaluation.best_threshold(y, learned[name])
+        parts.append(
+            pd.DataFrame(
+                {
+                    "user": margins[plan.spec.id],
+                    "time": margins[plan.spec.time] if plan.spec.time else None,
+                    "origin": split,
+                    "candidate": name,
+                    "y": margins[LABEL].astype(int),
+                    "p": p,
+                    "flagged": p >= threshold,
+                    "inactivity": margins.get("ml__inactivity"),
+                }
+            )
+        )
+    return pd.concat(parts)

@@ -1,0 +1,219 @@
+"""What contacting users is worth: break-even, profit by share contacted, and by policy."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from ml.bootstrap import interval, row_weights
+
+# Nodes of the quadrature over the acceptance rate: within .2 % of the exact integral.
+NODES = 32
+# Thresholds looked at in a bootstrap draw.
+STEPS = 2_000
+TOP_SHARE = 0.1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Offer:
+    """What a campaign costs and brings, in one currency.
+
+    customer_value: what a user who stays is worth. contact_cost: of reaching one user.
+    offer_cost: of the discount, for each user who takes it; a user who would have stayed takes it.
+    acceptance: share of churners who take it and stay. certainty: how many campaigns' worth of
+    experience stands behind `acceptance`, as the sum of a beta distribution's parameters; the
+    defaults are those of Verbraken et al. (2013).
+
+    Raises:
+        ValueError: a cost below 0, an acceptance outside (0, 1), an offer dearer than a customer.
+    """
+
+    customer_value: float = 200.0
+    contact_cost: float = 1.0
+    offer_cost: float = 10.0
+    acceptance: float = 0.3
+    certainty: float = 20.0
+
+    def __post_init__(self) -> None:
+        if min(self.contact_cost, self.offer_cost) < 0:
+            raise ValueError("contact_cost and offer_cost must be 0 or more.")
+        if not 0 < self.acceptance < 1 or self.certainty <= 0:
+            raise ValueError(
+                f"acceptance is {self.acceptance}; it must lie between 0 and 1 "
+                "and certainty must be above 0."
+            )
+        if self.customer_value <= self.offer_cost:
+            raise ValueError(
+                f"customer_value ({self.customer_value}) must exceed offer_cost "
+                f"({self.offer_cost}): otherwise no contact ever pays."
+            )
+
+
+@dataclass(frozen=True)
+class MaximumProfit:
+    """value: currency per user; share: of the users to contact."""
+
+    value: float
+    share: float
+
+
+def break_even(offer: Offer) -> float:
+    """The probability of churn from which contacting a user pays, at most 1.
+
+    p (acceptance (value - offer cost)) = contact cost + (1 - p) offer cost, solved for p.
+    """
+    cost = offer.contact_cost + offer.offer_cost
+    saved = offer.acceptance * (offer.customer_value - offer.offer_cost)
+    return min(1.0, cost / (saved + offer.offer_cost))
+
+
+def contact_profit(churn: np.ndarray, offer: Offer) -> np.ndarray:
+    """The mean profit of contacting users: `churn` is what happened (0 or 1) or a probability.
+
+    Source: Verbraken, Verbeke & Baesens (2013), IEEE TKDE 25(5), equation of the average profit.
+    """
+    saved = offer.acceptance * (offer.customer_value - offer.offer_cost)
+    return churn * saved - (1 - churn) * offer.offer_cost - offer.contact_cost
+
+
+def profit_curve(rows: pd.DataFrame, offer: Offer, *, draws: int, seed: int) -> pd.DataFrame:
+    """The profit by share contacted, highest probability first, in percent steps.
+
+    `rows`: user, y, p. Returns share (0 to 1), threshold (the lowest probability contacted),
+    expected (by p) and realised (by y) with ci_low and ci_high: currency per row of `rows`.
+    """
+    rows = rows.sort_values("p", ascending=False, kind="stable")
+    y, p = rows["y"].to_numpy(float), rows["p"].to_numpy()
+    shares = np.linspace(0, 1, 101)
+    taken = np.column_stack([_top(p, share) for share in shares])
+    realised = taken * contact_profit(y, offer)[:, None]
+    sampled = np.concatenate(
+        [
+            weights @ realised / weights.sum(axis=1, keepdims=True)
+            for weights in row_weights(rows["user"].to_numpy(), draws=draws, seed=seed)
+        ]
+    )
+    low, high = np.percentile(sampled, [2.5, 97.5], axis=0)
+    last = np.maximum(np.ceil(shares * len(p)).astype(int) - 1, 0)
+    return pd.DataFrame(
+        {
+            "share": shares,
+            "threshold": p[last],
+            "expected": (taken * contact_profit(p, offer)[:, None]).mean(axis=0),
+            "realised": realised.mean(axis=0),
+            "ci_low": low,
+            "ci_high": high,
+        }
+    )
+
+
+def policies(rows: pd.DataFrame, offer: Offer, *, draws: int, seed: int) -> pd.DataFrame:
+    """What each way to choose whom to contact would have earned.
+
+    `rows`: user, origin (the campaign's date), y, p, and inactivity (days, may be null: no such
+    policy then). A decile is of each campaign; at its border equal users share the places left.
+    Returns policy, share_contacted, profit (currency per row) with ci_low and ci_high, and
+    score_gain, score_gain_low, score_gain_high: how much more "score above break-even" earns.
+    """
+    rows = rows.reset_index(drop=True)
+    contacted = _contacted(rows, offer)
+    profit = contact_profit(rows["y"].to_numpy(float), offer)[:, None] * contacted.to_numpy()
+    gain = profit[:, [list(contacted).index(BY_SCORE)]] - profit
+    both = np.column_stack([profit, gain])
+    sampled = np.concatenate(
+        [
+            weights @ both / weights.sum(axis=1, keepdims=True)
+            for weights in row_weights(rows["user"].to_numpy(), draws=draws, seed=seed)
+        ]
+    )
+    found = []
+    for i, name in enumerate(contacted):
+        (low, high), (gain_low, gain_high) = (
+            interval(sampled[:, j]) for j in (i, i + len(contacted.columns))
+        )
+        found.append(
+            {
+                "policy": name,
+                "share_contacted": contacted[name].mean(),
+                "profit": profit[:, i].mean(),
+                "ci_low": low,
+                "ci_high": high,
+                "score_gain": gain[:, i].mean(),
+                "score_gain_low": gain_low,
+                "score_gain_high": gain_high,
+            }
+        )
+    return pd.DataFrame(found)
+
+
+def expected_maximum_profit(y: np.ndarray, p: np.ndarray, offer: Offer) -> MaximumProfit:
+    """The profit at the best threshold, averaged over what the acceptance rate may be: EMPC.
+
+    Source: Verbraken et al. (2013), computed by the package `empulse`.
+    """
+    from empulse.metrics import empc_score
+
+    terms = {
+        "alpha": offer.acceptance * offer.certainty,
+        "beta": (1 - offer.acceptance) * offer.certainty,
+        "clv": offer.customer_value,
+        "incentive_cost": offer.offer_cost,
+        "contact_cost": offer.contact_cost,
+    }
+    return MaximumProfit(
+        float(empc_score(y, p, **terms)), float(empc_score.optimal_rate(y, p, **terms))
+    )
+
+
+def sampled_maximum_profit(
+    hits: np.ndarray, misses: np.ndarray, total: np.ndarray, offer: Offer
+) -> np.ndarray:
+    """The same for many draws at once, by quadrature: currency per row, (draws,).
+
+    hits, misses: churners and others contacted down to each threshold, (draws, thresholds);
+    total: rows of each draw, (draws,). Contacting nobody is a choice too.
+    """
+    kept = np.unique(np.linspace(0, hits.shape[1] - 1, STEPS).astype(int))
+    hits, misses = hits[:, kept], misses[:, kept]
+    rates, weights = _acceptance(offer)
+    best = np.zeros(len(hits))
+    cost = (offer.offer_cost + offer.contact_cost) * misses
+    for rate, weight in zip(rates, weights, strict=True):
+        each = rate * (offer.customer_value - offer.offer_cost) - offer.contact_cost
+        best += weight * np.maximum((each * hits - cost).max(axis=1), 0)
+    return best / total
+
+
+BY_SCORE = "score above break-even"
+
+
+def _contacted(rows: pd.DataFrame, offer: Offer) -> pd.DataFrame:
+    """A column per policy: how much of each row's user is contacted, 0 to 1."""
+    by_origin = rows.groupby("origin", sort=False)
+
+    def top_decile(column: str) -> np.ndarray:
+        return by_origin[column].transform(lambda part: _top(part.to_numpy(), TOP_SHARE))
+
+    chosen = {"nobody": 0.0, "everybody": 1.0}
+    if "inactivity" in rows and rows["inactivity"].notna().all():
+        chosen["top decile by inactivity"] = top_decile("inactivity")
+    chosen["top decile by score"] = top_decile("p")
+    chosen[BY_SCORE] = (rows["p"] >= break_even(offer)).astype(float)
+    return pd.DataFrame(chosen, index=rows.index)
+
+
+def _top(values: np.ndarray, share: float) -> np.ndarray:
+    """1 for the highest `share` of the values, 0 for others; equal ones at the border in part."""
+    count = share * len(values)
+    unique, inverse, sizes = np.unique(-values, return_inverse=True, return_counts=True)
+    before = np.concatenate([[0], np.cumsum(sizes)[:-1]])
+    return np.clip((count - before) / sizes, 0, 1)[inverse]
+
+
+def _acceptance(offer: Offer) -> tuple[np.ndarray, np.ndarray]:
+    """Nodes and weights of the Gauss-Jacobi quadrature over the beta distribution."""
+    from scipy.special import roots_jacobi
+
+    alpha = offer.acceptance * offer.certainty
+    nodes, weights = roots_jacobi(NODES, offer.certainty - alpha - 1, alpha - 1)
+    return (nodes + 1) / 2, weights / weights.sum()

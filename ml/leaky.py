@@ -1,0 +1,116 @@
+"""The usual public protocol, measured as it is usually measured, to stand beside the honest one.
+
+It is not used to train anything. Its table holds one row a user with aggregates over all that the
+log has of them, so that users who cancelled have shorter histories: the time observed is
+itself the label. Users are split at random, and the F1 is MLlib's `f1`, weighted over both
+classes, which "nobody churns" already brings to .67 where 23 % churn.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from ml import checks, evaluation, preprocessing, protocol, tuning
+from ml.checks import TableSpec
+from ml.preprocessing import FEATURES
+from ml.protocol import LABEL
+from ml.stacking import BASE_RATE
+from ml.tuning import FAST, LEARNERS, Shape
+
+PUBLIC, HONEST = "random split of whole histories", "backtest of what was known"
+TRAIN_SHARE = 0.8
+
+
+def public_protocol(
+    table: DataFrame,
+    spec: TableSpec,
+    *,
+    models: Sequence[str] = FAST,
+    draws: int = 1000,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """What the public way reports of a table with one row a user: aggregates and a label.
+
+    A random 80 % of the rows train each learner at its first grid point; the others are predicted,
+    and count as churners from a probability of one half. Columns as in `evaluation.performance`,
+    and protocol. `spec.time` is ignored.
+
+    Raises:
+        TableMismatch, NotTrainable: as in `training.train`.
+    """
+    spec = replace(spec, time=None)
+    columns = checks.check_schema(table, spec)
+    labelled, found = checks.label_rows(table, spec)
+    checks.check_enough(found, min_churners=2)
+    columns = preprocessing.screen(labelled, columns, keys=spec.keys, users=found.users)
+    checks.check_features(columns)
+    rows = protocol.compact(labelled, keys=spec.keys, count=found.rows).localCheckpoint()
+    train, test = rows.randomSplit([TRAIN_SHARE, 1 - TRAIN_SHARE], seed=seed)
+    preparation = preprocessing.fit_preparation(train, columns, scaled=True)
+    prepared, unseen = (preparation.transform(part).localCheckpoint() for part in (train, test))
+    shape = Shape(found.rows, len(prepared.select(FEATURES).first()[0]))
+    parts = [_predict(prepared, unseen, name, spec=spec, shape=shape, seed=seed) for name in models]
+    base = parts[0].assign(
+        candidate=BASE_RATE, p=prepared.agg(F.mean(LABEL)).first()[0], flagged=False
+    )
+    metrics = evaluation.performance(pd.concat([base, *parts]), draws=draws, seed=seed)
+    return metrics.assign(protocol=PUBLIC)
+
+
+def side_by_side(
+    public: pd.DataFrame,
+    honest: pd.DataFrame,
+    *,
+    candidate: str,
+    metrics: Sequence[str] = ("roc_auc", "f1_weighted", "f1", "pr_auc", "log_loss"),
+) -> pd.DataFrame:
+    """The best public figure of each metric beside the honest one of `candidate`.
+
+    `public` from `public_protocol`, `honest` from a TrainingResult. Returns metric, protocol,
+    candidate, value, ci_low, ci_high, no_skill, user_count.
+    """
+    public = public[public["candidate"] != BASE_RATE]
+    honest = honest[honest["candidate"] == candidate].assign(protocol=HONEST)
+    rows = []
+    for metric in metrics:
+        best = public[public["metric"] == metric].sort_values("value", kind="stable")
+        rows += [best.iloc[0 if metric == "log_loss" else -1], _only(honest, metric)]
+    shown = ["metric", "protocol", "candidate", "value", "ci_low", "ci_high", "no_skill"]
+    return pd.DataFrame(rows)[[*shown, "user_count"]].reset_index(drop=True)
+
+
+def _only(table: pd.DataFrame, metric: str) -> pd.Series:
+    return table[table["metric"] == metric].iloc[0]
+
+
+def _predict(
+    prepared: DataFrame,
+    unseen: DataFrame,
+    name: str,
+    *,
+    spec: TableSpec,
+    shape: Shape,
+    seed: int,
+) -> pd.DataFrame:
+    """One learner's predictions, in the order of users."""
+    learner = LEARNERS[name]
+    estimator, grid = tuning.grid_of(learner, learner.points(), shape=shape, seed=seed)
+    scored = estimator.fit(prepared, grid[0]).transform(unseen)
+    probability = tuning.columns(name)["probabilityCol"]
+    found = scored.select(preprocessing.quote(spec.id), LABEL, probability).toPandas()
+    p = np.array([vector[1] for vector in found[probability]])
+    table = pd.DataFrame(
+        {
+            "user": found[spec.id],
+            "candidate": name,
+            "y": found[LABEL].astype(int),
+            # A forest may say exactly 0, of which no log loss can be told.
+            "p": np.clip(p, 1e-4, 1 - 1e-4),
+            "flagged": p > 0.5,
+        }
+    )
+    return table.sort_values("user", ignore_index=True)

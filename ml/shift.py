@@ -1,0 +1,185 @@
+"""Whether the rows to score look like the rows to learn from, and which columns tell."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from pyspark.ml.classification import RandomForestClassificationModel, RandomForestClassifier
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from ml import evaluation, preprocessing, protocol
+from ml.errors import TableMismatch
+from ml.preprocessing import FEATURES, Columns, quote
+from ml.protocol import FOLD, LABEL
+
+# A forest that tells the two sets of rows apart better than this has found more than a season:
+# honest models of churn themselves reach no more.
+SHIFTED_AUC = 0.65
+# A column is named with this many times an even share of the importance.
+TELLING = 1.5
+# Two sets that differ are told apart on a part of the users as well.
+SAMPLE_ROWS = 20_000
+FOLDS, MAX_ROUNDS = 3, 6
+
+
+@dataclass(frozen=True)
+class Shift:
+    """How far a classifier tells rows to score (1) from training rows (0).
+
+    auc with its 95 % interval, for users it has not seen: .5 if the two are alike. columns: column,
+    share (of the importance, 0 to 1), round (in which it was left out, null if never), the largest
+    share first. unstable: those left out; auc_without: what the last round still reaches.
+    """
+
+    auc: float
+    ci_low: float
+    ci_high: float
+    columns: pd.DataFrame
+    unstable: tuple[str, ...]
+    auc_without: float
+
+    @property
+    def summary(self) -> str:
+        """One sentence for a log."""
+        told = f"ROC AUC {self.auc:.3f} ({self.ci_low:.3f} to {self.ci_high:.3f})"
+        if not self.unstable:
+            return f"Rows to score look like training rows: a classifier tells them by {told}."
+        shares = self.columns.set_index("column")["share"]
+        shown = ", ".join(f"{name} ({shares[name]:.0%})" for name in self.unstable[:8])
+        more = f" and {len(self.unstable) - 8} more" if len(self.unstable) > 8 else ""
+        return (
+            f"Rows to score differ from training rows: a classifier tells them by {told}, "
+            f"mostly by {shown}{more}; without these by {self.auc_without:.3f}."
+        )
+
+
+def find_shift(
+    training: DataFrame,
+    scoring: DataFrame,
+    columns: Columns,
+    *,
+    user: str,
+    draws: int = 200,
+    seed: int = 0,
+) -> Shift:
+    """Train a forest to tell the two tables apart, and name the columns by which it does.
+
+    While it does so (the interval of its AUC lies above `SHIFTED_AUC`), every column with
+    `TELLING` times an even share of its importance is left out, and it is trained again: columns
+    that say the same share their importance, so one round would name too few. Cross-validated by
+    user, as a user may be in both tables. No label is read. The share of a column is that of the
+    first round.
+    Source: Lopez-Paz & Oquab (2017), classifier two-sample tests; Rabanser et al. (2019).
+
+    Raises:
+        TableMismatch: a column is missing in `scoring`, or it has no rows.
+    """
+    rows = _both(training, scoring, columns, user=user).persist()
+    try:
+        rounds: list[tuple[float, float, float]] = []
+        shares, left_out = None, {}
+        current = columns
+        for number in range(1, MAX_ROUNDS + 1):
+            interval, importance = _tell_apart(rows, current, user=user, draws=draws, seed=seed)
+            rounds.append(interval)
+            shares = importance if shares is None else shares
+            if interval[1] <= SHIFTED_AUC or number == MAX_ROUNDS:
+                break
+            telling = importance[importance > min(TELLING / len(importance), importance.max() / 2)]
+            left_out |= dict.fromkeys(telling.index, number)
+            current = preprocessing.leave_out(current, left_out, reason="gives the date away")
+            if not current.features:
+                break
+    finally:
+        rows.unpersist()
+    table = shares.rename("share").rename_axis("column").reset_index()
+    table["round"] = table["column"].map(left_out).astype("Int64")
+    unstable = tuple(table.loc[table["round"].notna(), "column"])
+    return Shift(*rounds[0], table, unstable, rounds[-1][0] if current.features else 0.5)
+
+
+def _both(training: DataFrame, scoring: DataFrame, columns: Columns, *, user: str) -> DataFrame:
+    """The two tables, one below the other: user, ml__label (1 for a row to score), features."""
+    check_scoring(scoring, columns, user=user)
+    names = [user, *columns.names]
+    parts = [
+        part.select(*map(quote, names)).withColumn(LABEL, F.lit(label))
+        for part, label in ((training, 0.0), (scoring, 1.0))
+    ]
+    rows = parts[0].unionByName(parts[1])
+    counts = {row[LABEL]: row["count"] for row in rows.groupBy(LABEL).count().collect()}
+    if not counts.get(1.0):
+        raise TableMismatch("The table to be scored has no rows: nothing to compare with.")
+    count = sum(counts.values())
+    if count > SAMPLE_ROWS:
+        rows = rows.filter(F.pmod(F.xxhash64(quote(user)), F.lit(count)) < SAMPLE_ROWS)
+    return protocol.compact(rows, keys=names[:8], count=min(count, SAMPLE_ROWS))
+
+
+def check_scoring(scoring: DataFrame, columns: Columns, *, user: str) -> None:
+    """Raise TableMismatch if the table to be scored lacks a column."""
+    missing = [name for name in (user, *columns.names) if name not in scoring.columns]
+    if missing:
+        named = ", ".join(f"`{name}`" for name in missing)
+        raise TableMismatch(
+            f"The table to be scored has no column {named}, which the training table has; "
+            "build both alike, or leave out with --exclude."
+        )
+
+
+def _tell_apart(
+    rows: DataFrame, columns: Columns, *, user: str, draws: int, seed: int
+) -> tuple[tuple[float, float, float], pd.Series]:
+    """The AUC with its interval, and the mean share of the importance by column."""
+    preparation = preprocessing.fit_preparation(rows, columns, scaled=False)
+    prepared = preparation.transform(rows).select(quote(user), LABEL, FEATURES)
+    prepared = protocol.user_folds(prepared, user=user, folds=FOLDS, seed=seed)
+    prepared = prepared.coalesce(1).sortWithinPartitions(user).localCheckpoint()
+    forest = RandomForestClassifier(
+        featuresCol=FEATURES,
+        labelCol=LABEL,
+        numTrees=30,
+        maxDepth=6,
+        minInstancesPerNode=5,
+        subsamplingRate=0.8,
+        seed=seed,
+    )
+    predicted, importances = [], []
+    for fold in range(FOLDS):
+        model = forest.fit(prepared.filter(F.col(FOLD) != fold))
+        importances.append(_by_column(prepared, model, columns))
+        scored = model.transform(prepared.filter(F.col(FOLD) == fold))
+        predicted.append(scored.select(quote(user), LABEL, "probability").toPandas())
+    table = pd.concat(predicted)
+    interval = evaluation.roc_auc(
+        table[LABEL].to_numpy(),
+        np.array([p[1] for p in table["probability"]]),
+        table[user].to_numpy(),
+        draws=draws,
+        seed=seed,
+    )
+    mean = pd.concat(importances, axis=1).mean(axis=1)
+    return interval, mean.sort_values(ascending=False, kind="stable")
+
+
+def _by_column(
+    prepared: DataFrame, model: RandomForestClassificationModel, columns: Columns
+) -> pd.Series:
+    """The importance by column: that of its values, categories, and of being missing."""
+    attributes = prepared.schema[FEATURES].metadata["ml_attr"]["attrs"]
+    name_at = {each["idx"]: each["name"] for kind in attributes.values() for each in kind}
+    importance = dict.fromkeys(columns.names, 0.0)
+    owners = _owners(columns)
+    for index, value in enumerate(model.featureImportances.toArray()):
+        part = re.sub(r"_vector_.*$|_missing$", "", name_at[index], flags=re.DOTALL)
+        whole = name_at[index]
+        importance[owners[whole] if whole in owners else owners[part]] += float(value)
+    return pd.Series(importance)
+
+
+def _owners(columns: Columns) -> dict[str, str]:
+    names: Sequence[str] = preprocessing.safe_names(columns)
+    return dict(zip(names, columns.names, strict=True))

@@ -1,0 +1,141 @@
+import numpy as np
+import pandas as pd
+import pytest
+from empulse.metrics import empc_score
+
+from ml.economics import (
+    BY_SCORE,
+    Offer,
+    break_even,
+    contact_profit,
+    expected_maximum_profit,
+    policies,
+    profit_curve,
+    sampled_maximum_profit,
+)
+
+OFFER = Offer()
+SAMPLING = {"draws": 200, "seed": 1}
+
+
+def campaign(users=400, skill=1.0, seed=3):
+    """A row a user on two dates; `inactivity` knows less than `p` does."""
+    generator = np.random.default_rng(seed)
+    odds = generator.normal(size=2 * users)
+    churn = (generator.random(2 * users) < 1 / (1 + np.exp(1.5 - odds))).astype(int)
+    p = 1 / (1 + np.exp(1.5 - skill * odds))
+    noise = generator.normal(size=2 * users)
+    return pd.DataFrame(
+        {
+            "user": np.tile(np.arange(users), 2),
+            "origin": np.repeat(["2018-11-05", "2018-11-12"], users),
+            "y": churn,
+            "p": p,
+            "inactivity": np.round(np.exp(1 + 0.3 * odds + noise)),
+        }
+    )
+
+
+def test_at_break_even_a_contact_earns_nothing_on_average():
+    p = break_even(OFFER)
+
+    assert p == pytest.approx(11 / (0.3 * 190 + 10))
+    assert contact_profit(p, OFFER) == pytest.approx(0)
+    assert contact_profit(p + 0.01, OFFER) > 0
+
+
+def test_an_offer_that_never_pays_breaks_even_at_certainty():
+    assert break_even(Offer(customer_value=20, acceptance=0.1)) == 1
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"contact_cost": -1}, "must be 0 or more"),
+        ({"acceptance": 1.0}, "must lie between 0 and 1"),
+        ({"customer_value": 5}, "must exceed offer_cost"),
+    ],
+)
+def test_an_offer_that_makes_no_sense_is_refused(wrong, message):
+    with pytest.raises(ValueError, match=message):
+        Offer(**wrong)
+
+
+def test_the_profit_curve_begins_at_nobody_and_ends_at_everybody():
+    rows = campaign()
+    curve = profit_curve(rows, OFFER, **SAMPLING)
+
+    assert len(curve) == 101
+    assert curve.loc[0, ["expected", "realised"]].tolist() == [0, 0]
+    everybody = contact_profit(rows["y"].to_numpy(), OFFER).mean()
+    assert curve["realised"].iloc[-1] == pytest.approx(everybody)
+    assert (curve["ci_low"] <= curve["realised"]).all()
+    assert (curve["realised"] <= curve["ci_high"]).all()
+
+
+def test_the_expected_profit_is_highest_where_the_probability_breaks_even():
+    curve = profit_curve(campaign(), OFFER, **SAMPLING)
+    best = curve.loc[curve["expected"].idxmax()]
+
+    assert best["threshold"] == pytest.approx(break_even(OFFER), abs=0.01)
+
+
+def test_the_maximum_profit_of_all_draws_equals_that_of_empulse():
+    for users in (30, 400, 5_000):
+        rows = campaign(users)
+        y, p = rows["y"].to_numpy(), rows["p"].to_numpy()
+        order = np.argsort(-p)
+        hits = np.cumsum(y[order])[None]
+        misses = np.cumsum(1 - y[order])[None]
+        for offer in (OFFER, Offer(customer_value=100, acceptance=0.5, certainty=8)):
+            terms = {
+                "alpha": offer.acceptance * offer.certainty,
+                "beta": (1 - offer.acceptance) * offer.certainty,
+                "clv": offer.customer_value,
+                "incentive_cost": offer.offer_cost,
+                "contact_cost": offer.contact_cost,
+            }
+            exact = empc_score(y, p, **terms)
+            sampled = sampled_maximum_profit(hits, misses, np.array([float(len(y))]), offer)
+            assert sampled[0] == pytest.approx(exact, rel=2e-3)
+            found = expected_maximum_profit(y, p, offer)
+            assert found.value == pytest.approx(exact)
+            assert 0 < found.share < 1
+
+
+def test_contacting_nobody_costs_nothing_and_everybody_what_it_costs():
+    rows = campaign()
+    found = policies(rows, OFFER, **SAMPLING).set_index("policy")
+
+    assert found.loc["nobody", ["profit", "ci_low", "ci_high"]].tolist() == [0, 0, 0]
+    everybody = contact_profit(rows["y"].to_numpy(), OFFER).mean()
+    assert found.loc["everybody", "profit"] == pytest.approx(everybody)
+    assert found.loc["everybody", "share_contacted"] == 1
+    assert found.loc["top decile by score", "share_contacted"] == pytest.approx(0.1)
+    assert found.loc["top decile by inactivity", "share_contacted"] == pytest.approx(0.1)
+
+
+def test_a_score_with_skill_earns_more_than_inactivity_and_says_how_much():
+    found = policies(campaign(2_000), OFFER, **SAMPLING).set_index("policy")
+    inactivity = found.loc["top decile by inactivity"]
+
+    assert inactivity["score_gain_low"] > 0
+    assert inactivity["score_gain"] == pytest.approx(
+        found.loc[BY_SCORE, "profit"] - inactivity["profit"]
+    )
+    assert found.loc[BY_SCORE, ["score_gain", "score_gain_low"]].tolist() == [0, 0]
+
+
+def test_equal_users_at_the_border_of_a_decile_share_the_places_left():
+    rows = campaign(50).assign(inactivity=3.0)
+    found = policies(rows, OFFER, **SAMPLING).set_index("policy")
+    by_inactivity = found.loc["top decile by inactivity"]
+
+    assert by_inactivity["share_contacted"] == pytest.approx(0.1)
+    assert by_inactivity["profit"] == pytest.approx(0.1 * found.loc["everybody", "profit"])
+
+
+def test_without_a_measure_of_inactivity_there_is_no_such_policy():
+    found = policies(campaign().assign(inactivity=None), OFFER, **SAMPLING)
+
+    assert "top decile by inactivity" not in set(found["policy"])
