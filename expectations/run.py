@@ -1,70 +1,134 @@
 """Check tables against their suites: the gate between the marts and the models."""
 
-import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 import great_expectations as gx
-from pyspark.sql import SparkSession
+from great_expectations.data_context.types.base import (
+    DataContextConfig,
+    InMemoryStoreBackendDefaults,
+    ProgressBarsConfig,
+)
+from great_expectations.exceptions import GreatExpectationsError
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
 
-from expectations.suites import SUITES
+from expectations.previous import previous_build
+from expectations.suites import COMPARED, SUITES, layer_of, rules_of
+
+SCHEMA = "sparkify"
 
 
 @dataclass(frozen=True)
 class Check:
-    """One expectation and what came of it."""
+    """One expectation and what came of it.
 
-    table: str
-    name: str
-    is_passed: bool
+    The names are those of the ledger's columns. status: pass, fail, or warn: does not hold, but
+    stops nothing. row_count: of the table.
+    """
+
+    layer: str
+    table_name: str
+    check_name: str
+    severity: str
+    status: str
+    failure_count: int | None
+    row_count: int
     detail: str
 
 
-def check_tables(spark: SparkSession, tables: Iterable[str] = tuple(SUITES)) -> list[Check]:
+def check_tables(
+    spark: SparkSession, tables: Iterable[str] = tuple(SUITES), *, docs: Path | None = None
+) -> list[Check]:
     """Validate tables of the schema `sparkify`; an empty feature table is not an error.
+
+    With `docs`, a folder, the results are written there as HTML (Data Docs).
 
     Returns: one `Check` per expectation, passed or not, in the order of the suites.
     """
-    # The one module that sets its own level, to tell of a temporary folder.
-    logging.getLogger("great_expectations.data_context.types.base").setLevel(logging.ERROR)
-    context = gx.get_context(mode="ephemeral")
-    context.variables.progress_bars = gx.data_context.types.base.ProgressBarsConfig(globally=False)
-    source = context.data_sources.add_spark(name="sparkify", persist=False)
-    return [check for table in tables for check in check_table(context, source, spark, table)]
+    context = gx.get_context(mode="ephemeral", project_config=configuration(docs))
+    source = context.data_sources.add_spark(name=SCHEMA, persist=False)
+    checks = [check for table in tables for check in check_table(context, source, spark, table)]
+    if docs:
+        context.build_data_docs()
+    return checks
+
+
+def configuration(docs: Path | None) -> DataContextConfig:
+    """Everything in memory, but for the pages."""
+    site = {
+        "class_name": "SiteBuilder",
+        "show_how_to_buttons": False,
+        "store_backend": {
+            "class_name": "TupleFilesystemStoreBackend",
+            "base_directory": str(docs),
+        },
+        "site_index_builder": {"class_name": "DefaultSiteIndexBuilder"},
+    }
+    return DataContextConfig(
+        store_backend_defaults=InMemoryStoreBackendDefaults(),
+        data_docs_sites={"sparkify": site} if docs else {},
+        progress_bars=ProgressBarsConfig(globally=False),
+        analytics_enabled=False,
+    )
 
 
 def check_table(context, source, spark: SparkSession, table: str) -> list[Check]:
     """Validate one table; rows are counted, never copied into the result."""
-    suite = context.suites.add(gx.ExpectationSuite(name=table, expectations=SUITES[table]()))
+    rows = spark.table(f"{SCHEMA}.{table}")
+    previous = previous_build(spark, f"{SCHEMA}.{table}", compared=COMPARED)
+    expectations = SUITES[table](rows.columns, previous)
+    count = rows.count()
+    rules = rules_of(expectations)
+    rows = rows.withColumns({name: F.expr(f"coalesce({rules[name]}, false)") for name in rules})
+    suite = context.suites.add(gx.ExpectationSuite(name=table, expectations=expectations))
     batch = source.add_dataframe_asset(name=table).add_batch_definition_whole_dataframe(name=table)
     validation = gx.ValidationDefinition(name=table, data=batch, suite=suite)
     result = context.validation_definitions.add(validation).run(
-        batch_parameters={"dataframe": spark.table(f"sparkify.{table}")},
-        result_format="BOOLEAN_ONLY",
+        batch_parameters={"dataframe": rows}, result_format="BOOLEAN_ONLY"
     )
-    return [to_check(table, outcome) for outcome in result.results]
+    return [
+        to_check(table, count, outcome if outcome.success else in_detail(batch, rows, outcome))
+        for outcome in result.results
+    ]
 
 
-def to_check(table: str, outcome) -> Check:
+def in_detail(batch, rows: DataFrame, outcome):
+    """Ask again for what does not hold: how often, and such as what."""
+    expectation = outcome.expectation_config.to_domain_obj()
+    try:
+        return batch.get_batch(batch_parameters={"dataframe": rows}).validate(expectation)
+    except GreatExpectationsError:
+        return outcome
+
+
+def to_check(table: str, count: int, outcome) -> Check:
     """Name an expectation by its type and columns, and say what was found instead."""
-    config = outcome.expectation_config
+    config, found = outcome.expectation_config, outcome.result
     columns = [
         str(value)
         for key, value in config.kwargs.items()
         if key in ("column", "column_A", "column_B", "column_list")
     ]
-    error = next((info.get("exception_message") for info in raised(outcome.exception_info)), None)
-    found = outcome.result
-    detail = error or (
-        f"{found['unexpected_count']} of {found['element_count']} rows, "
-        f"such as {found.get('partial_unexpected_list', [])[:3]}"
-        if found.get("unexpected_count")
-        else f"found {found['observed_value']}"
-        if "observed_value" in found
-        else ""
+    kind = f"{config.type.removeprefix('expect_')}({', '.join(columns)})"
+    is_warning = config.severity == "warning"
+    detail = next((info.get("exception_message") for info in raised(outcome.exception_info)), None)
+    is_rule = "rule" in (config.meta or {})
+    if detail is None and found.get("partial_unexpected_list") and not is_rule:
+        detail = f"such as {found['partial_unexpected_list'][:3]}"
+    elif detail is None and found.get("observed_value") is not None and not outcome.success:
+        detail = f"found {found['observed_value']}"
+    return Check(
+        layer=layer_of(table),
+        table_name=table,
+        check_name=config.description or kind,
+        severity="warn" if is_warning else "error",
+        status="pass" if outcome.success else "warn" if is_warning else "fail",
+        failure_count=0 if outcome.success else found.get("unexpected_count"),
+        row_count=count,
+        detail=detail or "",
     )
-    name = config.description or f"{config.type.removeprefix('expect_')}({', '.join(columns)})"
-    return Check(table, name, bool(outcome.success), detail)
 
 
 def raised(info: dict) -> list[dict]:

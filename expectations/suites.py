@@ -1,19 +1,38 @@
 """What must hold of the tables before a model may learn from them.
 
 dbt's tests ask whether the tables follow from the events; these ask whether their content makes
-sense: ranges, sets, keys and relations between columns.
+sense: ranges, sets, keys, relations between columns, and likeness to the build before.
 """
 
+import re
+from collections.abc import Sequence
 from itertools import pairwise
+from math import sqrt
 
 import great_expectations.expectations as gxe
 from great_expectations.expectations.expectation import Expectation
 
+from expectations.previous import Previous
+
 PLATFORMS = ["Android", "Linux", "Mac", "Other", "Windows", "iPad", "iPhone"]
+STATE = r"^[A-Z]{2}$"
 COUNTED = ["active_day_count", "song_count", "session_count", "listening_s", "advert_count"]
+COMPARED = [
+    "song_count",
+    "event_count",
+    "song_count_28d",
+    "active_day_share_28d",
+    "thumbs_down_per_song_28d",
+    "advert_per_hour_28d",
+    "days_since_last_active",
+    "tenure_days",
+]
+# A mean may move by a quarter of a standard deviation, or by four standard errors where few rows
+# make it move more than that by chance.
+SHIFT, ERRORS = 0.25, 4.0
 
 
-def staged_events() -> list[Expectation]:
+def staged_events(columns: Sequence[str], previous: Previous | None) -> list[Expectation]:
     """One row per accepted, distinct event."""
     return [
         gxe.ExpectTableRowCountToBeBetween(min_value=1),
@@ -23,9 +42,11 @@ def staged_events() -> list[Expectation]:
         gxe.ExpectColumnValuesToBeInSet(column="platform", value_set=PLATFORMS),
         gxe.ExpectColumnValuesToBeBetween(column="status", min_value=100, max_value=599),
         gxe.ExpectColumnValuesToBeBetween(column="item_in_session", min_value=0),
+        gxe.ExpectColumnValuesToBeBetween(column="copy_count", min_value=1),
         gxe.ExpectColumnValuesToBeBetween(
             column="song_length_s", min_value=0, strict_min=True, max_value=4 * 3600
         ),
+        gxe.ExpectColumnValuesToMatchRegex(column="state", regex=STATE, severity="warning"),
         no_rows(
             "a song has an artist, a title and a length",
             "page = 'NextSong' and (artist is null or song is null or song_length_s is null)",
@@ -34,20 +55,48 @@ def staged_events() -> list[Expectation]:
             "only songs have an artist, a title and a length",
             "page != 'NextSong' and coalesce(artist, song, song_length_s) is not null",
         ),
+        no_rows("an event lies on the day it is filed under", "event_date != date(event_at)"),
+        *like_before(previous),
     ]
 
 
-def features(windows: tuple[int, ...] = (7, 14, 28)) -> list[Expectation]:
+def user_days(columns: Sequence[str], previous: Previous | None) -> list[Expectation]:
+    """One row per (user_id, activity_date)."""
+    counts = [name for name in columns if name.endswith("_count")]
+    pages = [name for name in counts if name not in ("event_count", "session_count")]
+    pages = [name for name in pages if name not in ("night_song_count", "paid_event_count")]
+    return [
+        *not_null("user_id", "activity_date", "last_level"),
+        gxe.ExpectCompoundColumnsToBeUnique(column_list=["user_id", "activity_date"]),
+        gxe.ExpectColumnValuesToBeBetween(column="event_count", min_value=1),
+        gxe.ExpectColumnValuesToBeInSet(column="last_level", value_set=["free", "paid"]),
+        no_rows("no count is negative", " or ".join(f"{name} < 0" for name in counts)),
+        no_rows("the pages are no more than the events", f"{' + '.join(pages)} > event_count"),
+        no_rows(
+            "a part is no more than the whole",
+            "night_song_count > song_count or paid_event_count > event_count",
+        ),
+        no_rows(
+            "a day's events lie on that day",
+            "date(first_event_at) != activity_date or date(last_event_at) != activity_date",
+        ),
+        no_rows("who played no song heard nothing", "song_count = 0 and listening_s > 0"),
+        gxe.UnexpectedRowsExpectation(
+            description="the days hold as many events as were staged",
+            unexpected_rows_query=(
+                "select sum(event_count) as event_count from {batch} having sum(event_count)"
+                " != (select count(*) from sparkify.stg_sparkify__events)"
+            ),
+        ),
+        *like_before(previous),
+    ]
+
+
+def features(columns: Sequence[str], previous: Previous | None) -> list[Expectation]:
     """One row per (user_id, as_of_date); both feature tables share these."""
+    windows = windows_of(columns)
     long = windows[-1]
-    shares = [
-        f"active_day_share_{long}d",
-        f"paid_event_share_{long}d",
-        f"weekend_song_share_{long}d",
-        f"night_song_share_{long}d",
-        f"distinct_artist_per_song_{long}d",
-        f"distinct_song_per_song_{long}d",
-    ]
+    shares = [name for name in columns if "_share_" in name or name.startswith("distinct_")]
     return [
         *not_null("user_id", "as_of_date", "is_paid", "days_since_last_active"),
         gxe.ExpectCompoundColumnsToBeUnique(column_list=["user_id", "as_of_date"]),
@@ -58,9 +107,7 @@ def features(windows: tuple[int, ...] = (7, 14, 28)) -> list[Expectation]:
             )
             for days in windows
         ),
-        gxe.ExpectColumnValuesToBeBetween(
-            column="days_since_last_active", min_value=1, max_value=long
-        ),
+        gxe.ExpectColumnValuesToBeBetween(column="days_since_last_active", min_value=1),
         gxe.ExpectColumnValuesToBeBetween(column="tenure_days", min_value=0),
         gxe.ExpectColumnValuesToBeInSet(column="platform", value_set=PLATFORMS),
         no_rows(
@@ -76,23 +123,77 @@ def features(windows: tuple[int, ...] = (7, 14, 28)) -> list[Expectation]:
             f"active_day_count_{long}d > observed_day_count_{long}d",
         ),
         no_rows(
-            "no ratio is infinite or not a number",
-            " or ".join(f"isnan({c}) or abs({c}) = double('inf')" for c in ratios(long)),
+            "no ratio is negative, infinite or not a number",
+            " or ".join(
+                f"{c} < 0 or isnan({c}) or {c} = double('inf')"
+                for c in columns
+                if "_per_" in c or "_trend_" in c
+            ),
         ),
+        gxe.UnexpectedRowsExpectation(
+            description="every user with features is a known user",
+            unexpected_rows_query=(
+                "select f.user_id from {batch} as f"
+                " left anti join sparkify.dim_users as u on f.user_id = u.user_id"
+            ),
+        ),
+        *like_before(previous),
     ]
 
 
-def snapshots(windows: tuple[int, ...] = (7, 14, 28), horizon_days: int = 14) -> list[Expectation]:
+def snapshots(columns: Sequence[str], previous: Previous | None) -> list[Expectation]:
     """The features, and a label that agrees with the days to the churn."""
-    label = f"is_churned_next_{horizon_days}d"
+    label = next(name for name in columns if name.startswith("is_churned_next_"))
+    horizon = int(label.removeprefix("is_churned_next_").removesuffix("d"))
     return [
-        *features(windows),
+        *features(columns, previous),
         gxe.ExpectColumnValuesToBeBetween(
-            column="days_to_churn", min_value=0, max_value=horizon_days - 1
+            column="days_to_churn", min_value=0, max_value=horizon - 1
         ),
         no_rows(
             "exactly the users who churn have days to it",
             f"coalesce({label}, false) != (days_to_churn is not null)",
+        ),
+        gxe.UnexpectedRowsExpectation(
+            description="nobody has a snapshot after having churned",
+            unexpected_rows_query=(
+                "select s.user_id from {batch} as s"
+                " inner join sparkify.dim_users as u on s.user_id = u.user_id"
+                " where date(u.churned_at) < s.as_of_date"
+            ),
+        ),
+    ]
+
+
+def windows_of(columns: Sequence[str]) -> list[int]:
+    """The windows of the features in days, rising, from the names of the columns."""
+    found = (re.fullmatch(r"active_day_count_(\d+)d", name) for name in columns)
+    return sorted(int(match.group(1)) for match in found if match)
+
+
+def like_before(previous: Previous | None) -> list[Expectation]:
+    """Warnings where the table is far from what it was one build ago: other data, or a fault."""
+    if previous is None:
+        return []
+    n = previous.row_count
+    bound = max(SHIFT, ERRORS * sqrt(2 / n))
+    return [
+        gxe.ExpectTableRowCountToBeBetween(
+            description="half to twice as many rows as in the build before",
+            min_value=n // 2,
+            max_value=2 * n,
+            severity="warning",
+        ),
+        *(
+            gxe.ExpectColumnMeanToBeBetween(
+                description=f"the mean of {name} is like that of the build before",
+                column=name,
+                min_value=previous.means[name] - bound * previous.deviations[name],
+                max_value=previous.means[name] + bound * previous.deviations[name],
+                severity="warning",
+            )
+            for name in previous.means
+            if previous.deviations[name]
         ),
     ]
 
@@ -103,26 +204,33 @@ def not_null(*columns: str) -> list[Expectation]:
 
 
 def no_rows(meaning: str, condition: str) -> Expectation:
-    """No row meets an SQL condition; one query, however many columns it relates."""
-    return gxe.UnexpectedRowsExpectation(
-        description=meaning, unexpected_rows_query=f"select * from {{batch}} where {condition}"
+    """No row meets an SQL condition.
+
+    The condition becomes a column (see `rules_of`), so that all of a table's rules and ranges are
+    counted in one pass; Great Expectations would run a query for each.
+    """
+    return gxe.ExpectColumnValuesToBeInSet(
+        description=meaning,
+        column=f"rule: {meaning}",
+        value_set=[False],
+        meta={"rule": condition},
     )
 
 
-def ratios(long: int) -> list[str]:
-    """The quotients among the features."""
-    return [
-        f"song_count_per_day_{long}d",
-        f"advert_per_hour_{long}d",
-        f"song_per_session_{long}d",
-        f"error_per_session_{long}d",
-        f"thumbs_down_per_song_{long}d",
-        f"thumbs_up_per_song_{long}d",
-    ]
+def rules_of(expectations: Sequence[Expectation]) -> dict[str, str]:
+    """The columns that the rules of a suite need, and the SQL conditions they hold."""
+    return {each.column: each.meta["rule"] for each in expectations if "rule" in (each.meta or {})}
 
 
 SUITES = {
     "stg_sparkify__events": staged_events,
+    "fct_user_days": user_days,
     "fct_user_snapshots": snapshots,
     "fct_user_features": features,
 }
+LAYERS = {"stg_": "staging", "fct_user_days": "core"}
+
+
+def layer_of(table: str) -> str:
+    """The folder under models that the table comes from."""
+    return next((layer for start, layer in LAYERS.items() if table.startswith(start)), "features")

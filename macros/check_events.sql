@@ -2,15 +2,28 @@
     Stop a run that has no events to read, and say how to get some.
 
         on-run-start: "{{ check_events() }}"
+
+    A session that stays open remembers the files it saw; they are listed anew.
 #}
 {% macro check_events() %}
     {% if execute and flags.WHICH in ['run', 'build', 'test', 'snapshot'] %}
-        {% set events = source('raw', 'events') %}
-        {% if not load_relation(events) %}
+        {% for table in [source('raw', 'events'), source('raw', 'files')] %}
+            {% if not load_relation(table) %}
+                {% do exceptions.raise_compiler_error(
+                    "No events are registered yet. Run `sparkify build --events PATH` on your own, "
+                    ~ "or `make run` for simulated ones; without `sparkify`: "
+                    ~ "dbt run-operation register_events --args '{path: PATH}'"
+                ) %}
+            {% endif %}
+            {% do run_query('refresh table ' ~ table) %}
+        {% endfor %}
+        {% set files = run_query(
+            'select 1 from ' ~ source('raw', 'files') ~ ' where _metadata.file_size > 0 limit 1'
+        ) %}
+        {% if files.rows | length == 0 %}
             {% do exceptions.raise_compiler_error(
-                "No events are registered yet. Run `sparkify build --events PATH` on your own, or "
-                ~ "`make run` for simulated ones; without `sparkify`: "
-                ~ "dbt run-operation register_events --args '{path: PATH}'"
+                'There are no events: the files are gone, or all empty. Name others with '
+                ~ '`sparkify build --events PATH`'
             ) %}
         {% endif %}
     {% endif %}

@@ -9,12 +9,24 @@
         'Monday', 'Tuesday', 'Wednesday', 'Thursday', 'Friday', 'Saturday', 'Sunday'
     ] %}
     {% set wrong = [] %}
-    {% if var('churn_pages') | length == 0 %}
-        {% do wrong.append('churn_pages is empty: name at least one page') %}
+    {% set definitions = ['cancelled', 'cancelled_or_downgraded', 'inactive'] %}
+    {% if var('churn_definition') not in definitions %}
+        {% do wrong.append('churn_definition is not one of ' ~ definitions | join(', ')) %}
     {% endif %}
-    {% for name in ['horizon_days', 'active_days', 'min_history_days'] if var(name) | int < 1 %}
+    {% for name in ['churn_pages', 'downgrade_pages'] if var(name) is string or not var(name) %}
+        {% do wrong.append(name ~ ' must be a list of at least one page') %}
+    {% endfor %}
+    {% for name in ['horizon_days', 'active_days', 'min_history_days', 'inactive_days']
+        if var(name) is not integer or var(name) < 1 %}
         {% do wrong.append(name ~ ' is ' ~ var(name) ~ ': it must be a whole number above 0') %}
     {% endfor %}
+    {% set latest = var('horizon_days') | int + var('active_days') | int - 1 %}
+    {% if var('churn_definition') == 'inactive' and var('inactive_days') | int > latest %}
+        {% do wrong.append(
+            'inactive_days is ' ~ var('inactive_days') ~ ', but nobody who was active in the last '
+            ~ 'active_days can be inactive for more than ' ~ latest ~ ' days within the horizon'
+        ) %}
+    {% endif %}
     {% if var('snapshot_weekday') not in weekdays %}
         {% do wrong.append('snapshot_weekday is not one of ' ~ weekdays | join(', ')) %}
     {% endif %}
@@ -22,6 +34,11 @@
         {% do wrong.append('feature_windows needs two or more days in rising order') %}
     {% elif windows | last < var('active_days') | int %}
         {% do wrong.append('the last of feature_windows must reach back active_days') %}
+    {% endif %}
+    {% if var('customer_value') <= var('offer_cost') or not 0 < var('acceptance') < 1 %}
+        {% do wrong.append(
+            'customer_value must exceed offer_cost, and acceptance lie between 0 and 1'
+        ) %}
     {% endif %}
     {% if wrong %}
         {% do exceptions.raise_compiler_error('vars: ' ~ wrong | join('; ')) %}

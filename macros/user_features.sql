@@ -154,12 +154,13 @@ from (
                 ) as gap_days
             from {{ user_days }}
         ) as paced_days
-        inner join {{ as_of_dates }} as as_of_dates on activity_date < as_of_date
+        inner join (select as_of_date from {{ as_of_dates }}) as as_of_dates
+            on activity_date < as_of_date
         cross join (select min(activity_date) as first_date from {{ user_days }}) as period
     )
     group by user_id, as_of_date, first_date
     having
         max(activity_date) >= date_sub(as_of_date, {{ var('active_days') }})
-        and sum(churn_event_count) = 0
+        and {{ not_churned() | indent(8) }}
 )
 {%- endmacro %}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from ml.errors import NotTrainable, TableMismatch
+from ml.errors import NotTrainable, TableMismatch, UnknownVersion
 from sparkify.delta import has_jars, install_jars
 from sparkify.errors import METASTORE_IN_USE, BadInput, SparkifyError, WrongUse
 from sparkify.session import check_java, open_session
@@ -72,11 +72,12 @@ def simulate(settings: Settings, users: int, seed: int, out: Path) -> None:
 @click.pass_obj
 def build(settings: Settings, events: str) -> None:
     """Build and test every table, then hold them against the expectations."""
-    from sparkify.run import build_all, open_stage, show_data
+    from sparkify.run import build_all, open_stage
+    from sparkify.summary import show_data
 
     spark = open_stage(settings, events=events)
     checks = build_all(spark, settings, events)
-    show_data(spark, checks)
+    show_data(spark, tests=checks.tests, expectations=checks.expectations)
 
 
 @cli.command()
@@ -85,6 +86,7 @@ def build(settings: Settings, events: str) -> None:
 @click.option("--label", help="Its column that says who churned: boolean or 0/1.")
 @click.option("--time", help="Its column with the date a row is as of, if it has one.")
 @click.option("--exclude", default="", help="Its columns never to learn from, with commas between.")
+@click.option("--allow", default="", help="Its columns that separate the label and are no leak.")
 @click.option("--horizon-days", default=14, show_default=True, help="Days its label looks ahead.")
 @click.option("--models", default="", help="Learners, with commas between; a fast set without.")
 @click.option("--origins", default=3, show_default=True, help="Past dates to predict.")
@@ -111,6 +113,59 @@ def score(settings: Settings, **arguments) -> None:
     score_command(settings, **arguments)
 
 
+@cli.group(invoke_without_command=True)
+@click.option("--name", help="Name of the model in the registry.")
+@click.pass_context
+def models(context: click.Context, name: str | None) -> None:
+    """List the registered versions; promote one, or roll back to the champion of before."""
+    from sparkify.models import list_models
+    from sparkify.pipeline import MODEL
+
+    settings, name = context.obj, name or MODEL
+    context.obj = (settings, name)
+    if context.invoked_subcommand is None:
+        list_models(settings, name=name)
+
+
+@models.command()
+@click.argument("version", type=int)
+@click.pass_obj
+def promote(chosen: tuple[Settings, str], version: int) -> None:
+    """Make a version champion."""
+    from sparkify.models import promote as promote_version
+
+    promote_version(chosen[0], version, name=chosen[1])
+
+
+@models.command()
+@click.pass_obj
+def rollback(chosen: tuple[Settings, str]) -> None:
+    """Make the champion of before champion again."""
+    from sparkify.models import roll_back
+
+    roll_back(chosen[0], name=chosen[1])
+
+
+@cli.command()
+@click.option("--user", required=True, help="The user, as the log names it.")
+@click.pass_obj
+def explain(settings: Settings, user: str) -> None:
+    """Say why a user's score is what it is, in the user's own values."""
+    from sparkify.models import explain_user
+
+    explain_user(settings, user)
+
+
+@cli.command()
+@click.option("--protocol", type=click.Choice(["leaky", "honest"]), default="honest")
+@click.pass_obj
+def evaluate(settings: Settings, protocol: str) -> None:
+    """Show the backtest of the last training; leaky: beside the way most public solutions judge."""
+    from sparkify.models import evaluate as run_evaluation
+
+    run_evaluation(settings, protocol=protocol)
+
+
 @cli.command()
 @click.argument("query")
 @click.option("--format", "style", type=click.Choice(["table", "csv", "json"]), default="table")
@@ -120,6 +175,15 @@ def sql(settings: Settings, query: str, style: str) -> None:
     from sparkify.query import run_query
 
     run_query(settings, query, style=style)
+
+
+@cli.command()
+@click.pass_obj
+def checks(settings: Settings) -> None:
+    """Show what the last run checked, and what changed since the one before."""
+    from sparkify.ledger import show_checks
+
+    show_checks(open_session(settings))
 
 
 @cli.command()
@@ -173,10 +237,10 @@ def main() -> None:
         if debug:
             raise
         fail(str(error), error.exit_code)
-    except (NotTrainable, TableMismatch) as error:
+    except (NotTrainable, TableMismatch, UnknownVersion) as error:
         if debug:
             raise
-        fail(str(error), 5 if isinstance(error, NotTrainable) else 3)
+        fail(str(error), {NotTrainable: 5, TableMismatch: 3, UnknownVersion: 2}[type(error)])
     except Exception as error:  # the last place that can spare a user a page of Java
         if debug:
             raise

@@ -1,18 +1,17 @@
 """The stages of a run, each of which is a command of its own too."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import pandas as pd
+import yaml
 from pyspark.errors import AnalysisException
 from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql import functions as F
 
-from sparkify import transform
+from sparkify import ledger, transform
 from sparkify.errors import BadInput, CheckFailed
-from sparkify.settings import Settings
+from sparkify.settings import PROJECT, Settings
 from sparkify.transform import Say
 
 SNAPSHOTS = "sparkify.fct_user_snapshots"
@@ -33,6 +32,7 @@ class Table:
     label: str | None = None
     time: str | None = None
     exclude: tuple[str, ...] = ()
+    allow: tuple[str, ...] = ()
     horizon_days: int = 14
 
 
@@ -46,8 +46,11 @@ def simulate(spark: SparkSession, *, users: int, seed: int, out: Path) -> str:
     return str(out / "events")
 
 
-def check(spark: SparkSession, tables: Iterable[str] = ()) -> int:
+def check(spark: SparkSession, settings: Settings, tables: Iterable[str] = ()) -> int:
     """Hold tables (all that have a suite, without any) against it; return how many checks held.
+
+    Every result goes into the ledger and, as HTML, into the folder `data_docs` of the home. An
+    expectation of severity `warn` stops nothing.
 
     Raises:
         CheckFailed: names every expectation that does not hold.
@@ -55,12 +58,13 @@ def check(spark: SparkSession, tables: Iterable[str] = ()) -> int:
     from expectations.run import check_tables
     from expectations.suites import SUITES
 
-    checks = check_tables(spark, tuple(tables) or tuple(SUITES))
-    failed = [check for check in checks if not check.is_passed]
+    checks = check_tables(spark, tuple(tables) or tuple(SUITES), docs=settings.home / "data_docs")
+    ledger.record(spark, settings, map(asdict, checks), tool="great_expectations")
+    failed = [check for check in checks if check.status == "fail"]
     if failed:
-        words = "; ".join(f"{c.table}: {c.name} {c.detail}".rstrip() for c in failed)
+        words = "; ".join(f"{c.table_name}: {c.check_name} {c.detail}".rstrip() for c in failed)
         raise CheckFailed(f"{len(failed)} of {len(checks)} expectations do not hold: {words}")
-    return len(checks)
+    return sum(check.status == "pass" for check in checks)
 
 
 def feature_table(spark: SparkSession, settings: Settings, name: str) -> Table:
@@ -85,7 +89,7 @@ def feature_table(spark: SparkSession, settings: Settings, name: str) -> Table:
         id="user_id",
         label=label,
         time="as_of_date",
-        exclude=("days_to_churn",),
+        exclude=("days_to_churn", "input_version"),
         horizon_days=int(label.removeprefix("is_churned_next_").removesuffix("d")) if label else 14,
     )
 
@@ -116,6 +120,7 @@ def train(settings: Settings, table: Table, *, options, model: str, say: Say):
         label=table.label,
         time=table.time,
         exclude=table.exclude,
+        allow=table.allow,
         horizon_days=table.horizon_days,
         name=table.name,
         version=table.version,
@@ -154,24 +159,18 @@ def write_csv(rows: pd.DataFrame, out: Path) -> None:
         raise BadInput(f"cannot write {out}: {error.strerror}") from error
 
 
+def offer():
+    """What contacting a user costs and brings: the vars of the project, as SQL uses them."""
+    from ml.economics import Offer
+
+    names = ("customer_value", "contact_cost", "offer_cost", "acceptance")
+    found = yaml.safe_load((PROJECT / "dbt_project.yml").read_text())["vars"]
+    return Offer(**{name: float(found[name]) for name in names})
+
+
 def registry(settings: Settings, model: str):
     """The model registry of this home."""
     from ml.registry import Registry
 
     (settings.home / "mlflow").mkdir(parents=True, exist_ok=True)
     return Registry(settings.tracking_uri, str(settings.home / "mlflow" / "artifacts"), model)
-
-
-def append(spark: SparkSession, settings: Settings, rows: DataFrame, table: str) -> None:
-    """Append to a table that dbt declares as a source, by name of column."""
-    if not spark.catalog.tableExists(table):
-        raise BadInput(f"there is no table {table} yet; run `sparkify build --events PATH`")
-    columns = spark.table(table).schema
-    rows.select(*(F.col(c.name).cast(c.dataType).alias(c.name) for c in columns)).write.format(
-        settings.table_format
-    ).mode("append").saveAsTable(table)
-
-
-def now() -> datetime:
-    """The time that training and scoring are stamped with."""
-    return datetime.now(UTC)

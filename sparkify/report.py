@@ -18,6 +18,7 @@ from sparkify.settings import PROJECT, Settings
 NOTEBOOK = PROJECT / "Sparkify.ipynb"
 TIMEOUT_S = 600
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
+ERROR = re.compile(r"[\w.]*(Error|Exception)\b: ")
 
 
 def write_report(spark: SparkSession, settings: Settings) -> Path:
@@ -41,7 +42,8 @@ def write_report(spark: SparkSession, settings: Settings) -> Path:
     except CellExecutionError as error:
         words = [line for line in ANSI.sub("", error.traceback).splitlines() if line.strip()]
         # An error while a chart is drawn has no name of its own, only the traceback.
-        reason = next((line for line in reversed(words) if "Error" in line), words[-1])
+        named = [line for line in words if ERROR.match(line)]
+        reason = named[-1] if named else words[-1]
         raise SparkifyError(f"the notebook failed: {reason}") from error
     folder = settings.home / "report"
     folder.mkdir(parents=True, exist_ok=True)

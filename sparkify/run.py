@@ -7,12 +7,14 @@ from pathlib import Path
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
-from sparkify import pipeline, transform
+from sparkify import ledger, pipeline, transform
 from sparkify.errors import WrongUse
 from sparkify.pipeline import FEATURES, MODEL, RETENTION, SNAPSHOTS, Table
 from sparkify.session import open_session
 from sparkify.settings import Settings
-from sparkify.terminal import console, stage, table
+from sparkify.summary import show_backtest, show_data, show_most_at_risk, show_next, show_targets
+from sparkify.tables import append, now
+from sparkify.terminal import console, stage
 
 
 @dataclass(frozen=True)
@@ -49,13 +51,14 @@ def run_all(settings: Settings, *, events: str | None, users: int, seed: int) ->
 
     with stage("Executing the notebook"):
         page = write_report(spark, settings)
-    show_data(spark, checks)
+    show_data(spark, tests=checks.tests, expectations=checks.expectations)
     if trained:
         show_backtest(*trained)
     if left_out:
         console.print(f"\n[bold]Left out[/bold]\n{left_out}")
     else:
         show_most_at_risk(spark)
+        show_targets(spark)
     show_next(page, seconds=time.perf_counter() - started, has_scores=not left_out)
 
 
@@ -63,6 +66,7 @@ def open_stage(settings: Settings, *, events: str | None = None, shared: bool = 
     """Start Spark, once it is clear that there is something to read."""
     if events is not None and "://" not in events:
         transform.check_path(Path(events))
+    ledger.begin_run()
     with stage("Starting Spark"):
         return open_session(settings, shared=shared)
 
@@ -75,7 +79,7 @@ def build_all(
         transform.register_events(settings, events)
         built = transform.build(settings, *selection, say=say)
     with stage("Checking the expectations"):
-        expectations = pipeline.check(spark)
+        expectations = pipeline.check(spark, settings)
     return Checked(built.test_count, expectations)
 
 
@@ -92,20 +96,58 @@ def train_stage(spark: SparkSession, settings: Settings, *, options=None, model:
     snapshots = pipeline.feature_table(spark, settings, SNAPSHOTS)
     with stage("Tuning, stacking and backtesting the models") as say:
         result, registered = pipeline.train(
-            settings, snapshots, options=options or TrainOptions(), model=model, say=say
+            settings,
+            snapshots,
+            options=options or TrainOptions(offer=pipeline.offer()),
+            model=model,
+            say=say,
         )
         performance = result.metrics.assign(
             run_id=registered.run_id,
-            trained_at=pipeline.now(),
+            trained_at=now(),
             model_name=registered.name,
             model_version=registered.version,
             feature_table=snapshots.name,
             feature_table_version=snapshots.version,
         )
-        pipeline.append(
-            spark, settings, spark.createDataFrame(performance), "sparkify_ml.model_performance"
-        )
+        append(spark, settings, spark.createDataFrame(performance), "sparkify_ml.model_performance")
+        append_learned(spark, settings, result, run_id=registered.run_id)
+        ledger.record(spark, settings, [skill_check(result, snapshots)], tool="ml")
     return result, registered
+
+
+def append_learned(spark: SparkSession, settings: Settings, result, *, run_id: str) -> None:
+    """Append what the stack was fitted on, and how much it listens to each learner."""
+    from ml import tables
+
+    for rows, schema, name in (
+        (
+            tables.out_of_fold_table(result, run_id=run_id),
+            tables.OUT_OF_FOLD_SCHEMA,
+            "sparkify_ml.out_of_fold",
+        ),
+        (
+            tables.weights_table(result, run_id=run_id),
+            tables.WEIGHTS_SCHEMA,
+            "sparkify_ml.stack_weights",
+        ),
+    ):
+        append(spark, settings, spark.createDataFrame(rows, schema), name)
+
+
+def skill_check(result, snapshots: Table) -> dict:
+    """For the ledger: whether the model is better than the base rate; if not, it only warns."""
+    skill = result.skill
+    return {
+        "layer": "ml",
+        "table_name": snapshots.name.removeprefix("sparkify."),
+        "check_name": "the deployed model beats the base rate",
+        "severity": "warn",
+        "status": "pass" if skill.value > 0 else "warn",
+        "failure_count": int(skill.value <= 0),
+        "row_count": int(result.metrics["row_count"].iloc[0]),
+        "detail": f"log loss {skill.value:+.4f} [{skill.ci_low:+.4f}, {skill.ci_high:+.4f}]",
+    }
 
 
 def score_stage(spark: SparkSession, settings: Settings) -> str | None:
@@ -123,10 +165,10 @@ def score_stage(spark: SparkSession, settings: Settings) -> str | None:
                 "model_name": F.lit(champion.name),
                 "model_version": F.lit(champion.version),
                 "feature_table_version": F.lit(features.version),
-                "scored_at": F.lit(pipeline.now()),
+                "scored_at": F.lit(now()),
             }
         )
-        pipeline.append(spark, settings, stamped, "sparkify_ml.churn_scores")
+        append(spark, settings, stamped, "sparkify_ml.churn_scores")
     return None
 
 
@@ -143,19 +185,22 @@ def train_command(
     origins: int,
     seed: int,
     name: str | None,
+    allow: str,
 ) -> None:
     """`sparkify train`: on the snapshots, once they pass their checks, or on an own table."""
     from ml.training import TrainOptions
 
     chosen = {"models": tuple(split(models))} if models else {}
-    options = TrainOptions(origins=origins, seed=seed, **chosen)
+    options = TrainOptions(origins=origins, seed=seed, offer=pipeline.offer(), **chosen)
     if parquet is None:
-        if id_column or label or time or exclude:
-            raise WrongUse("--id, --label, --time and --exclude describe a table: add --parquet")
+        if id_column or label or time or exclude or allow:
+            raise WrongUse(
+                "--id, --label, --time, --exclude and --allow describe a table: add --parquet"
+            )
         spark = open_stage(settings)
         with stage("Checking the expectations"):
             pipeline.feature_table(spark, settings, SNAPSHOTS)
-            pipeline.check(spark, ["fct_user_snapshots"])
+            pipeline.check(spark, settings, ["fct_user_snapshots"])
         result, registered = train_stage(spark, settings, options=options, model=name or MODEL)
     else:
         if not (id_column and label):
@@ -168,6 +213,7 @@ def train_command(
             label=label,
             time=time,
             exclude=tuple(split(exclude)),
+            allow=tuple(split(allow)),
             horizon_days=horizon_days,
         )
         with stage("Tuning, stacking and testing the models") as say:
@@ -211,111 +257,3 @@ def score_command(
 def split(names: str) -> list[str]:
     """Names with commas between."""
     return [name.strip() for name in names.split(",") if name.strip()]
-
-
-def show_data(spark: SparkSession, checks: Checked) -> None:
-    """Rows in, rejected, users, and the checks that passed."""
-    rejected = spark.table("sparkify.stg_sparkify__rejected_events")
-    reasons = rejected.groupBy("rejection_reason").count().orderBy(F.desc("count")).collect()
-    events = spark.sql(
-        "select count(*) as kept, coalesce(sum(copy_count), 0) as accepted,"
-        " min(event_date) as first, max(event_date) as last"
-        " from sparkify.stg_sparkify__events"
-    ).first()
-    users = spark.sql(
-        "select count(*) as all, count_if(is_churned) as churned from sparkify.dim_users"
-    ).first()
-    turned_away = sum(row["count"] for row in reasons)
-    why = ", ".join(f"{row['count']:,} {row['rejection_reason']}" for row in reasons)
-    table(
-        "Data",
-        {"": "left", " ": "right", "  ": "left"},
-        [
-            ("rows read", f"{events['accepted'] + turned_away:,}", ""),
-            ("events", f"{events['kept']:,}", f"{events['first']} to {events['last']}"),
-            ("duplicates", f"{events['accepted'] - events['kept']:,}", ""),
-            ("rejected", f"{turned_away:,}", why),
-            ("users", f"{users['all']:,}", f"{users['churned']:,} of whom cancelled"),
-            (
-                "checks passed",
-                f"{checks.tests + checks.expectations:,}",
-                f"{checks.tests} dbt tests, {checks.expectations} expectations",
-            ),
-        ],
-    )
-
-
-def show_backtest(result, registered) -> None:
-    """Each candidate's metrics beside what no skill would reach, with 95 % intervals."""
-    shown = {"log_loss": "log loss", "roc_auc": "ROC AUC", "pr_auc": "PR AUC", "f1": "F1 (churn)"}
-    metrics = result.metrics.set_index(["candidate", "metric"])
-    counts = result.metrics.iloc[0]
-    candidates = result.metrics["candidate"].unique()
-    rows = [
-        (
-            f"{name} ←" if name == result.candidate else name,
-            *(interval(metrics.loc[(name, metric)]) for metric in shown),
-        )
-        for name in candidates
-        if name != "base_rate"
-    ]
-    no_skill = [f"{metrics.loc[(candidates[0], m), 'no_skill']:.3f}" for m in shown]
-    table(
-        f"Backtest: {counts['row_count']:,} predictions of {counts['user_count']:,} users, "
-        f"{counts['churner_count']:,} of whom churned [not bold]\\[95 % interval][/not bold]",
-        {"": "left", **dict.fromkeys(shown.values(), "right")},
-        [*rows, ("no skill", *no_skill)],
-    )
-    for gain in (result.skill, result.stack_gain):
-        console.print(
-            f"log loss of {gain.candidate} under {gain.reference}: {gain.value:+.4f} "
-            f"[{gain.ci_low:+.4f}, {gain.ci_high:+.4f}]",
-            markup=False,
-        )
-    for sentence in (*result.warnings, registered.decision):
-        console.print(sentence, markup=False)
-
-
-def interval(row) -> str:
-    """A value and its interval."""
-    return f"{row['value']:.3f} [dim]\\[{row['ci_low']:.3f}, {row['ci_high']:.3f}][/dim]"
-
-
-def show_most_at_risk(spark: SparkSession, count: int = 10) -> None:
-    """The users to look at first."""
-    rows = spark.sql(
-        "select user_id, probability, reason_1, reason_2, reason_3"
-        " from sparkify.fct_churn_scores"
-        " where as_of_date = (select max(as_of_date) from sparkify.fct_churn_scores)"
-        f" order by probability desc, user_id limit {count}"
-    ).collect()
-    table(
-        f"The {len(rows)} users most at risk",
-        {"user": "right", "probability": "right", "because of": "left"},
-        [
-            (
-                row["user_id"],
-                f"{row['probability']:.1%}",
-                "\n".join(reason for reason in row[2:] if reason),
-            )
-            for row in rows
-        ],
-    )
-
-
-def show_next(page: Path, *, seconds: float, has_scores: bool) -> None:
-    """Where everything is, and what to try."""
-    query = (
-        "select * from sparkify.fct_churn_scores order by probability desc"
-        if has_scores
-        else "select * from sparkify.dim_users order by song_count desc"
-    )
-    console.print(
-        f"\n[bold]Done in {seconds:.0f} s.[/bold] Report: {page}\n"
-        "Next, with the environment active (. .venv/bin/activate):\n"
-        f'  sparkify sql "{query}"\n'
-        "  sparkify run --events PATH    your own events\n"
-        "  dbt docs generate             the documentation of every table\n"
-        "  sparkify serve                dbt, JDBC and MLlib for several people at once",
-        soft_wrap=True,
-    )

@@ -27,14 +27,22 @@ class BuildResult:
 
 
 def register_events(settings: Settings, events: str) -> None:
-    """Point the source `raw.events` at a file or folder.
+    """Point the sources `raw.events` and `raw.files` at a file or folder.
+
+    Files that end with .parquet are read as Parquet, all others as JSON.
 
     Raises:
         BadInput: nothing is there, or it holds no file.
     """
+    arguments = {"path": events}
     if "://" not in events:
-        events = str(check_path(Path(events)))
-    run_dbt(settings, "run-operation", "register_events", "--args", json.dumps({"path": events}))
+        path = check_path(Path(events))
+        arguments["path"] = str(path)
+        if any(file.suffix == ".parquet" for file in (path, *path.rglob("*.parquet"))):
+            arguments["format"] = "parquet"
+    elif events.rstrip("/").endswith(".parquet"):
+        arguments["format"] = "parquet"
+    run_dbt(settings, "run-operation", "register_events", "--args", json.dumps(arguments))
 
 
 def check_path(path: Path) -> Path:
@@ -67,7 +75,11 @@ def run_dbt(settings: Settings, *arguments: str, say: Say | None = None) -> dbtR
     """Run a dbt command quietly; one line a finished model goes to `say`."""
     settings.export()
 
+    errors = []
+
     def tell(event) -> None:
+        if event.info.name == "RunningOperationCaughtError":
+            errors.append(event.data.exc)
         if say and event.info.name == "LogModelResult":
             say(f"{event.data.node_info.node_name}  {event.data.execution_time:.1f} s")
 
@@ -84,6 +96,8 @@ def run_dbt(settings: Settings, *arguments: str, say: Say | None = None) -> dbtR
             settings.target,
         ]
     )
+    if errors:
+        raise BadInput(first_line(errors[0]))
     if not result.success:
         raise_failure(result)
     return result
@@ -98,10 +112,23 @@ def raise_failure(result: dbtRunnerResult) -> None:
         for node in getattr(result.result, "results", [])
         if node.status in (NodeStatus.Error, NodeStatus.Fail, NodeStatus.RuntimeErr)
     ]
-    words = "; ".join(f"{name_of(node)}: {first_line(node.message or '')}" for node in bad)
+    if any(name_of(node).startswith("holds_events") for node in bad):
+        raise BadInput("there are no events: no file holds a row of a user who is logged in")
+    words = "; ".join(f"{name_of(node)}: {reason(node)}" for node in bad)
     if any(node.status == NodeStatus.Fail for node in bad):
         raise CheckFailed(f"{len(bad)} data tests failed: {words}")
     raise SparkifyError(f"dbt could not finish: {words}")
+
+
+def reason(node) -> str:
+    """What a failed node says, and of the limit on rejected rows what to do."""
+    if name_of(node).startswith("rejected_share"):
+        return (
+            "more rows are rejected than max_rejected_share allows, so the marts stay as they"
+            ' were; sparkify sql "select rejection_reason, raw_row from '
+            'sparkify.stg_sparkify__rejected_events limit 10" shows some'
+        )
+    return first_line(node.message or "")
 
 
 def name_of(result) -> str:

@@ -7,10 +7,16 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 
-from sparkify import transform
+from sparkify import ledger, transform
 from sparkify.run import run_all
 from sparkify.session import open_session
 from sparkify.settings import Settings
+from sparkify.simulator import simulate
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests of a finished run come first: later ones build other events into the same tables."""
+    items.sort(key=lambda item: "finished_run" not in item.fixturenames)
 
 
 @pytest.fixture(scope="session")
@@ -32,6 +38,8 @@ def spark(settings: Settings) -> SparkSession:
 def finished_run(spark: SparkSession, settings: Settings) -> Settings:
     """What `make run` leaves behind: 225 simulated users, built, checked, scored, reported."""
     run_all(settings, events=None, users=225, seed=42)
+    # What tests do later is another run.
+    ledger.begin_run()
     return settings
 
 
@@ -53,3 +61,16 @@ def real_data() -> Path:
     if not folder:
         pytest.skip("SPARKIFY_REAL_DATA is not set: no real data to test on")
     return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def simulated_days(spark: SparkSession, tmp_path_factory) -> dict[str, list[str]]:
+    """The lines of a log of 12 users by the day they happened."""
+    out = tmp_path_factory.mktemp("simulated") / "log"
+    simulate(spark, users=12, seed=3, out=out)
+    return {
+        folder.name.removeprefix("date="): [
+            line for file in folder.glob("*.json") for line in file.read_text().splitlines()
+        ]
+        for folder in sorted((out / "events").iterdir())
+    }

@@ -1,10 +1,12 @@
 -- One row per line of the source files, parsed once, with the reason why it is rejected.
+-- depends_on: {{ ref('base_sparkify__files') }}
 with source_rows as (
     select
         *,
         _metadata.file_path as source_file,
-        try_cast(ts as double) as ts_ms,
-        try_cast(registration as double) as registration_ms,
+        {{ file_version() }} as input_version,
+        {{ epoch_ms('ts') }} as ts_ms,
+        {{ epoch_ms('registration') }} as registration_ms,
         -- Some exporters write 39 as 39.0.
         nullif(regexp_replace(trim(userid), '\\.0+$', ''), '') as user_id,
         nullif(trim(page), '') as page_name
@@ -56,6 +58,8 @@ typed as (
         location,
         useragent as user_agent,
         source_file,
+        md5(source_file) as file_id,
+        input_version,
         rejection_reason,
         if(
             rejection_reason is not null,
@@ -74,6 +78,7 @@ typed as (
 keyed as (
     select
         * except (location, user_agent),
+        to_date(event_at) as event_date,
         if(
             rejection_reason is null,
             {{ surrogate_key([

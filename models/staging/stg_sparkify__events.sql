@@ -1,12 +1,17 @@
 -- One row per accepted, distinct event.
 with accepted as (
-    select
-        *,
-        to_date(event_at) as event_date
+    select *
     from {{ ref('base_sparkify__rows') }}
     where rejection_reason is null
     -- One shuffle serves the window below and the partitioned write.
-    distribute by to_date(event_at)
+    distribute by event_date
+),
+
+event_dates as (
+    select
+        event_date,
+        input_version
+    from {{ ref('base_sparkify__event_dates') }}
 ),
 
 numbered as (
@@ -19,28 +24,30 @@ numbered as (
 
 distinct_events as (
     select
-        event_id,
-        user_id,
-        session_id,
-        item_in_session,
-        event_at,
-        page,
-        auth,
-        level,
-        method,
-        status,
-        artist,
-        song,
-        song_length_s,
-        gender,
-        registered_at,
-        state,
-        platform,
-        source_file,
-        copy_count,
-        event_date
+        numbered.event_id,
+        numbered.user_id,
+        numbered.session_id,
+        numbered.item_in_session,
+        numbered.event_at,
+        numbered.page,
+        numbered.auth,
+        numbered.level,
+        numbered.method,
+        numbered.status,
+        numbered.artist,
+        numbered.song,
+        numbered.song_length_s,
+        numbered.gender,
+        numbered.registered_at,
+        numbered.state,
+        numbered.platform,
+        numbered.source_file,
+        numbered.copy_count,
+        event_dates.input_version,
+        numbered.event_date
     from numbered
-    where copy_number = 1
+    inner join event_dates on numbered.event_date = event_dates.event_date
+    where numbered.copy_number = 1
 )
 
 select * from distinct_events

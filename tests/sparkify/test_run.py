@@ -6,9 +6,10 @@ import pytest
 from click.testing import CliRunner
 
 from expectations.run import check_tables
-from sparkify import pipeline, transform
+from sparkify import ledger, pipeline, transform
 from sparkify.cli import cli
 from sparkify.errors import CheckFailed
+from sparkify.tables import append
 
 pytestmark = pytest.mark.usefixtures("finished_run")
 
@@ -71,10 +72,10 @@ def test_the_gate_names_the_expectation_that_fails(spark, settings):
     bad = spark.table("sparkify.fct_user_features").limit(1).toPandas()
     bad["user_id"], bad["paid_event_share_28d"], bad["song_count_7d"] = "bad", 1.5, 10**6
     rows = spark.createDataFrame(bad, spark.table("sparkify.fct_user_features").schema)
-    pipeline.append(spark, settings, rows, "sparkify.fct_user_features")
+    append(spark, settings, rows, "sparkify.fct_user_features")
     try:
         with pytest.raises(CheckFailed) as failure:
-            pipeline.check(spark, ["fct_user_features"])
+            pipeline.check(spark, settings, ["fct_user_features"])
     finally:
         spark.sql("delete from sparkify.fct_user_features where user_id = 'bad'")
     assert failure.value.exit_code == 4
@@ -84,5 +85,63 @@ def test_the_gate_names_the_expectation_that_fails(spark, settings):
 
 def test_every_expectation_is_named_and_passes(spark):
     checks = check_tables(spark)
-    assert all(check.is_passed and check.name for check in checks)
-    assert len({(check.table, check.name) for check in checks}) == len(checks)
+    assert all(check.status == "pass" and check.check_name for check in checks)
+    assert len({(check.table_name, check.check_name) for check in checks}) == len(checks)
+
+
+def test_every_check_of_a_run_is_in_the_ledger_once(spark, finished_run):
+    rows = spark.table("sparkify.quality_ledger")
+    first = rows.orderBy("checked_at").first().run_id
+    checks = rows.where(f"run_id = '{first}'")
+    assert checks.count() == checks.dropDuplicates(["tool", "table_name", "check_name"]).count()
+    tools = {row.tool: row["count"] for row in checks.groupBy("tool").count().collect()}
+    assert tools["dbt"] >= 20 and tools["great_expectations"] >= 60 and tools["ml"] >= 1
+    assert checks.where("status = 'pass' and row_count > 0 and failure_count = 0").count() > 80
+    layers = {row.layer for row in checks.select("layer").distinct().collect()}
+    assert {"staging", "core", "features", "retention"} <= layers
+
+
+def test_checks_shows_the_last_run_and_what_changed(spark, settings):
+    bad = spark.table("sparkify.fct_user_features").limit(1).toPandas()
+    bad["user_id"], bad["paid_event_share_28d"] = "bad", 1.5
+    rows = spark.createDataFrame(bad, spark.table("sparkify.fct_user_features").schema)
+    ledger.begin_run()
+    pipeline.check(spark, settings)
+    append(spark, settings, rows, "sparkify.fct_user_features")
+    ledger.begin_run()
+    try:
+        with pytest.raises(CheckFailed):
+            pipeline.check(spark, settings)
+    finally:
+        spark.sql("delete from sparkify.fct_user_features where user_id = 'bad'")
+    shown = CliRunner().invoke(cli, ["checks"]).output
+    not_passed, changed = shown.split("Changed since")
+    assert "values_to_be_between(paid_event_share_28d)" in not_passed
+    assert "such as [1.5]" in not_passed
+    assert "rows" in changed and "pass" in changed
+
+
+def test_the_expectations_are_pages_too(finished_run):
+    page = (finished_run.home / "data_docs" / "index.html").read_text()
+    assert "fct_user_snapshots" in page
+
+
+def test_models_are_listed_and_an_unknown_version_is_not_promoted(finished_run):
+    shown = CliRunner().invoke(cli, ["models"]).output
+    assert "version 1 champion" in shown and "beats the base rate" in shown
+    failed = CliRunner().invoke(cli, ["models", "promote", "99"])
+    assert "no version 99" in str(failed.exception)
+
+
+def test_a_score_is_explained_in_the_users_own_values(spark, finished_run):
+    score = spark.table("sparkify.fct_churn_scores").first()
+    shown = CliRunner().invoke(cli, ["explain", "--user", score.user_id]).output
+    assert f"{score.probability:.1%}" in shown and "typically" in shown
+    unknown = CliRunner().invoke(cli, ["explain", "--user", "nobody"])
+    assert unknown.exception.exit_code == 3
+
+
+def test_the_public_protocol_stands_beside_the_honest_one(finished_run):
+    shown = CliRunner().invoke(cli, ["evaluate", "--protocol", "leaky"]).output
+    assert shown.count("random split of whole histories") == 5
+    assert shown.count("backtest of what was known") == 5

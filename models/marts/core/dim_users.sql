@@ -4,12 +4,7 @@ with user_days as (
 ),
 
 churns as (
-    select
-        user_id,
-        min(event_at) as churned_at
-    from {{ ref('stg_sparkify__events') }}
-    where page in ({{ sql_list(var('churn_pages')) }})
-    group by user_id
+    {{ first_churns('user_days') | indent(4) }}
 ),
 
 totals as (
@@ -22,6 +17,7 @@ totals as (
         sum(session_count) as session_count,
         sum(song_count) as song_count,
         cast(sum(listening_s) as decimal(22, 5)) as listening_s,
+        min_by(last_level, activity_date) as first_level,
         max_by(
             struct(last_level, last_platform, last_state, gender, registered_at), activity_date
         ) as last_known
@@ -35,6 +31,7 @@ users as (
         totals.last_known.registered_at,
         totals.first_seen_at,
         totals.last_seen_at,
+        totals.first_level,
         totals.last_known.last_level as level,
         totals.last_known.last_platform as platform,
         totals.last_known.last_state as state,

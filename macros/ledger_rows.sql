@@ -1,0 +1,36 @@
+{#
+    The statement that appends results of tests, each with how many rows its table holds.
+
+        {{ ledger_rows(["('core', 'dim_users', ..., 0)"], {'dim_users': relation}) }}
+            ->  insert into sparkify.quality_ledger select ... from values (...)
+
+    Arguments:
+        rows: the results, as SQL rows.
+        counted: the relations to count, by the name of their model.
+#}
+{% macro ledger_rows(rows, counted) %}
+    insert into {{ source('checks', 'quality_ledger') }}
+    select
+        '{{ dbt_metadata_envs.get("SPARKIFY_RUN_ID", invocation_id) }}' as run_id,
+        timestamp'{{ run_started_at.strftime("%Y-%m-%d %H:%M:%S") }}' as checked_at,
+        results.layer,
+        nullif(results.table_name, '') as table_name,
+        results.check_name,
+        'dbt' as tool,
+        results.severity,
+        results.status,
+        cast(results.failure_count as bigint) as failure_count,
+        row_counts.row_count,
+        nullif(results.detail, '') as detail
+    from values
+        {{ rows | join(',\n        ') }}
+        as results (layer, table_name, check_name, severity, status, detail, failure_count)
+    left join (
+        {%- for name, table in counted.items() %}
+        select '{{ name }}' as counted_table, count(*) as row_count from {{ table }}
+        {{ 'union all' if not loop.last }}
+        {%- else %}
+        select '' as counted_table, 0 as row_count
+        {%- endfor %}
+    ) as row_counts on results.table_name = row_counts.counted_table
+{% endmacro %}

@@ -1,0 +1,20 @@
+{#
+    The statement that makes a table whole, with the mark of the definition it was made by.
+
+        {{ create_versioned('5d41') }}
+            ->  create or replace table t using delta tblproperties
+                ('sparkify.definition' = '5d41') as select ...
+
+    Arguments:
+        definition: a hash of the compiled model.
+#}
+{% macro create_versioned(definition) %}
+    create or replace table {{ this }}
+    {% if config.get('contract').enforced %}{{ get_assert_columns_equivalent(compiled_code) }}{% endif %}
+    using delta
+    {{ partition_cols(label='partitioned by') }}
+    {{ comment_clause() }}
+    tblproperties ('sparkify.definition' = '{{ definition }}')
+    as
+    {{ get_select_subquery(compiled_code) if config.get('contract').enforced else compiled_code }}
+{% endmacro %}

@@ -1,0 +1,51 @@
+{#
+    A Delta table of which a run rewrites only what changed, in one commit.
+
+        config(materialized='replace_changed', replace_by='event_date', versions='some_model')
+            ->  insert into table t replace where event_date in (date'2018-10-01', ...)
+                select ... from (the model) where event_date in (date'2018-10-01', ...)
+
+    A model under it says what the whole table is; there is no second, incremental version of it to
+    keep in step. Its column `input_version` is a fingerprint of all that the rows of one value of
+    `replace_by` are computed from. Fingerprints that should be are compared with those in the
+    table, so what a run has to do follows from the tables alone, whatever an earlier one left. A
+    change of the model itself, or of a var it uses, makes the table anew.
+
+    Config:
+        replace_by: the column that says what is replaced together: a file, a day.
+        versions: a model with a row per value of replace_by and its input_version; without it
+            they are asked of the model itself, which is fine where that is cheap.
+        partition_by: as in dbt-spark.
+#}
+{% materialization replace_changed, adapter='spark' %}
+    {% set definition = local_md5(compiled_code) %}
+    {% set existing = load_relation(this) %}
+    {% set changed = none %}
+    {% if existing is not none and existing.is_delta and not should_full_refresh() %}
+        {% set properties = run_query('show tblproperties ' ~ this).rows %}
+        {% if definition in properties | map(attribute=1) %}
+            {% set changed = changed_values() %}
+        {% endif %}
+    {% elif existing is not none and not existing.is_delta %}
+        {% do adapter.drop_relation(existing) %}
+    {% endif %}
+
+    {{ run_hooks(pre_hooks) }}
+    {# A list too long for a predicate costs more than everything anew. #}
+    {% if changed is none or changed | length > 2000 %}
+        {% call statement('main') %}
+            {{ create_versioned(definition) }}
+        {% endcall %}
+        {% do persist_constraints(this, model) %}
+    {% elif changed %}
+        {% call statement('main') %}
+            {{ replace_values(changed) }}
+        {% endcall %}
+    {% else %}
+        {% call noop_statement('main', 'UP TO DATE') %}
+            -- Every partition is up to date.
+        {% endcall %}
+    {% endif %}
+    {{ run_hooks(post_hooks) }}
+    {{ return({'relations': [this]}) }}
+{% endmaterialization %}

@@ -1,0 +1,46 @@
+-- One row per user_id to be scored: what contacting the user is expected to bring.
+with scores as (
+    select * from {{ ref('fct_churn_scores') }}
+),
+
+features as (
+    select * from {{ ref('fct_user_features') }}
+),
+
+present as (
+    select
+        scores.user_id,
+        scores.as_of_date,
+        scores.probability,
+        scores.reason_1,
+        scores.reason_2,
+        scores.reason_3,
+        features.is_paid
+    from scores
+    inner join features
+        on
+            scores.user_id = features.user_id
+            and scores.as_of_date = features.as_of_date
+),
+
+valued as (
+    select
+        *,
+        -- Who would have stayed takes the offer too.
+        probability
+        * {{ var('acceptance') }}
+        * ({{ var('customer_value') }} - {{ var('offer_cost') }})
+        - (1 - probability) * {{ var('offer_cost') }}
+        - {{ var('contact_cost') }} as expected_value
+    from present
+),
+
+targets as (
+    select
+        *,
+        expected_value > 0 as is_worth_contacting,
+        row_number() over (order by expected_value desc, user_id asc) as priority
+    from valued
+)
+
+select * from targets

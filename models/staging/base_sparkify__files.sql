@@ -1,0 +1,13 @@
+-- One row per source file that is not empty, as it lies there now.
+with files as (
+    select
+        md5(_metadata.file_path) as file_id,
+        _metadata.file_path as source_file,
+        _metadata.file_size as file_size_bytes,
+        _metadata.file_modification_time as modified_at,
+        {{ file_version() }} as input_version
+    from {{ source('raw', 'files') }}
+    where _metadata.file_size > 0
+)
+
+select * from files

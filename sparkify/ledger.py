@@ -1,0 +1,118 @@
+"""The quality ledger: every check of every run, whatever tool made it."""
+
+import os
+import uuid
+from collections.abc import Iterable
+
+import pandas as pd
+from dbt_common.events.functions import reset_metadata_vars
+from pyspark.sql import SparkSession
+
+from sparkify.errors import BadInput
+from sparkify.settings import Settings
+from sparkify.tables import append, now
+from sparkify.terminal import console, table
+
+LEDGER = "sparkify.quality_ledger"
+# dbt hands what stands under this name on to macros, without parsing the project anew.
+RUN_ID = "DBT_ENV_CUSTOM_ENV_SPARKIFY_RUN_ID"
+KEY = ["tool", "table_name", "check_name"]
+BAD = ("fail", "error", "warn", "skipped")
+
+
+def begin_run() -> None:
+    """Give the checks that follow, of any tool, a run of their own in the ledger."""
+    os.environ[RUN_ID] = str(uuid.uuid4())
+    reset_metadata_vars()
+
+
+def record(spark: SparkSession, settings: Settings, checks: Iterable[dict], *, tool: str) -> None:
+    """Append checks of a tool other than dbt, which appends its own; keyed by column."""
+    stamp = {"run_id": os.environ[RUN_ID], "checked_at": now(), "tool": tool}
+    rows = [check | stamp for check in checks]
+    schema = spark.table(LEDGER).schema
+    rows = [tuple(row[name] for name in schema.fieldNames()) for row in rows]
+    append(spark, settings, spark.createDataFrame(rows, schema), LEDGER)
+
+
+def show_checks(spark: SparkSession) -> None:
+    """Print the last run, check by check where it did not pass, and what changed since before.
+
+    Raises:
+        BadInput: nothing has been checked yet.
+    """
+    if not spark.catalog.tableExists(LEDGER):
+        raise BadInput("nothing has been checked yet; run `sparkify build --events PATH`")
+    runs = spark.sql(
+        f"select run_id, min(checked_at) as began from {LEDGER} group by run_id"
+        " order by began desc, run_id limit 2"
+    ).toPandas()
+    if runs.empty:
+        raise BadInput("nothing has been checked yet; run `sparkify build --events PATH`")
+    found = [
+        spark.table(LEDGER).where(f"run_id = '{run}'").toPandas().drop_duplicates(KEY, keep="last")
+        for run in runs["run_id"]
+    ]
+    show_last(found[0], began=runs["began"][0])
+    if len(found) > 1:
+        show_changes(found[0], found[1], began=runs["began"][1])
+
+
+def show_last(checks: pd.DataFrame, *, began: pd.Timestamp) -> None:
+    """Counts by tool and layer, then each check that did not pass."""
+    counts = checks.groupby(["tool", "layer"], sort=False)["status"].value_counts().unstack()
+    counts = counts.reindex(columns=["pass", *BAD]).fillna(0).astype(int)
+    table(
+        f"Checks of the run of {began:%Y-%m-%d %H:%M:%S} UTC",
+        {"tool": "left", "layer": "left"} | dict.fromkeys(counts.columns, "right"),
+        [(*key, *row) for key, row in zip(counts.index, counts.to_numpy().tolist(), strict=True)],
+    )
+    bad = checks[checks["status"].isin(BAD)]
+    if bad.empty:
+        console.print(f"\nAll {len(checks):,} checks passed.")
+        return
+    table(
+        "Not passed",
+        {"table": "left", "check": "left", "status": "left", "found": "left"},
+        [
+            (row.table_name or "", row.check_name, row.status, found_instead(row))
+            for row in bad.itertuples()
+        ],
+    )
+
+
+def show_changes(last: pd.DataFrame, before: pd.DataFrame, *, began: pd.Timestamp) -> None:
+    """Checks that pass no more or again, that are new or gone, and tables that grew or shrank."""
+    both = before.merge(last, on=KEY, how="outer", suffixes=("_before", "_now"), indicator=True)
+    made = both[both["_merge"] == "both"]
+    rows = [
+        (row.table_name or "", row.check_name, row.status_before, row.status_now)
+        for row in made[made["status_before"] != made["status_now"]].itertuples()
+    ]
+    sizes = made.groupby("table_name")[["row_count_before", "row_count_now"]].max().dropna()
+    rows += [
+        (row.Index, "rows", f"{row.row_count_before:,.0f}", f"{row.row_count_now:,.0f}")
+        for row in sizes[sizes["row_count_before"] != sizes["row_count_now"]].itertuples()
+    ]
+    title = f"since the run of {began:%Y-%m-%d %H:%M:%S} UTC"
+    if rows:
+        table(
+            f"Changed {title}",
+            {"table": "left", "check": "left", "before": "right", "now": "right"},
+            rows,
+        )
+    else:
+        console.print(f"Nothing changed {title}.")
+    counts = both["_merge"].value_counts()
+    if counts["left_only"] or counts["right_only"]:
+        console.print(
+            f"{counts['right_only']} checks were not made in that run, "
+            f"{counts['left_only']} of that run were not made in this one."
+        )
+
+
+def found_instead(row) -> str:
+    """How many rows do not hold, and such as what."""
+    rows = "" if pd.isna(row.row_count) else f" of {row.row_count:,.0f}"
+    count = "" if pd.isna(row.failure_count) else f"{row.failure_count:,.0f}{rows}"
+    return f"{count} {row.detail or ''}".strip()

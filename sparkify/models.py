@@ -1,0 +1,179 @@
+"""What `sparkify models`, `sparkify explain` and `sparkify evaluate` do."""
+
+import pandas as pd
+from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
+
+from sparkify import pipeline
+from sparkify.errors import BadInput
+from sparkify.pipeline import FEATURES, MODEL, Table
+from sparkify.query import print_table
+from sparkify.run import open_stage
+from sparkify.settings import Settings
+from sparkify.summary import interval
+from sparkify.terminal import console, stage, table
+
+# What the public solutions learn from: sums over a user's whole history, the end included.
+WHOLE_HISTORY = """
+    select
+        d.user_id,
+        count(*) as active_day_count,
+        sum(d.song_count) as song_count,
+        sum(d.session_count) as session_count,
+        sum(d.thumbs_up_count) as thumbs_up_count,
+        sum(d.thumbs_down_count) as thumbs_down_count,
+        sum(d.add_to_playlist_count) as add_to_playlist_count,
+        sum(d.add_friend_count) as add_friend_count,
+        sum(d.advert_count) as advert_count,
+        sum(d.error_count) as error_count,
+        sum(d.help_count) as help_count,
+        cast(sum(d.listening_s) as double) as listening_s,
+        max(u.level) as level,
+        max(u.gender) as gender,
+        max(datediff(u.last_seen_at, u.registered_at)) as lifetime_days,
+        max(u.is_churned) as is_churned
+    from sparkify.fct_user_days as d
+    inner join sparkify.dim_users as u on d.user_id = u.user_id
+    group by d.user_id
+"""
+
+
+def list_models(settings: Settings, *, name: str) -> None:
+    """Print every version, and how champions followed each other."""
+    from ml.registry import versions_table
+
+    registry = pipeline.registry(settings, name)
+    versions = registry.versions()
+    if not versions:
+        raise BadInput(f"there is no model {name} yet; run `sparkify train`")
+    for version in versions_table(versions).to_dict("records"):
+        alias = f" [bold]{version['alias']}[/bold]" if version["alias"] else ""
+        console.print(f"\nversion {version['version']}{alias}  {version['trained_at']}")
+        for field in ("candidate", "roc_auc", "log_loss", "top_decile_lift", "table", "decision"):
+            console.print(f"  {field.replace('_', ' '):<16}{version[field]}", soft_wrap=True)
+    for reign in registry.champions():
+        console.print(f"{reign.at}  version {reign.version} {reign.how}", style="dim")
+
+
+def promote(settings: Settings, version: int, *, name: str) -> None:
+    """Make a version champion."""
+    made = pipeline.registry(settings, name).promote(version)
+    console.print(f"{name} version {made.version} ({made.candidate}) is the champion.")
+
+
+def roll_back(settings: Settings, *, name: str) -> None:
+    """Make the champion of before champion again."""
+    made = pipeline.registry(settings, name).roll_back()
+    console.print(f"{name} version {made.version} ({made.candidate}) is the champion again.")
+
+
+def explain_user(settings: Settings, user: str) -> None:
+    """Print why a user's score is what it is, family by family.
+
+    Raises:
+        BadInput: the user is not among those to be scored.
+        NotTrainable: there is no champion.
+    """
+    from ml.errors import NotTrainable
+    from ml.explaining import explain
+    from ml.scoring import check_columns
+
+    spark = open_stage(settings)
+    features = pipeline.feature_table(spark, settings, FEATURES)
+    rows = features.rows.where(F.col(features.id) == user)
+    if rows.isEmpty():
+        raise BadInput(
+            f"user {user} is not among the active users of {FEATURES}: unknown, gone, or inactive"
+        )
+    with stage("Explaining the score"):
+        champion, reason = pipeline.registry(settings, MODEL).champion()
+        if champion is None:
+            raise NotTrainable(reason)
+        check_columns(rows, champion, keys=[features.id, features.time])
+        found = explain(rows, champion, id=features.id, time=features.time).toPandas()
+    show_explanation(found.sort_values("contribution", ascending=False), user=user, model=champion)
+
+
+def show_explanation(found: pd.DataFrame, *, user: str, model) -> None:
+    """The families in the order of what they add, each with what tells most."""
+    first = found.iloc[0]
+    table(
+        f"User {user} as of {first['as_of_date']}: {first['probability']:.1%}, "
+        f"where a typical user has {first['typical_probability']:.1%} "
+        f"[not bold]({model.name} version {model.version})[/not bold]",
+        {"": "left", "log-odds": "right", "because": "left"},
+        [
+            (row.family, f"{row.contribution:+.3f}", "\n".join(list(row.details)[:4]))
+            for row in found.itertuples()
+        ],
+    )
+
+
+def evaluate(settings: Settings, *, protocol: str) -> None:
+    """Print how good models look the public way, or both ways side by side."""
+    spark = open_stage(settings)
+    if protocol == "honest":
+        print_table(latest_performance(spark))
+        return
+    from ml.checks import TableSpec
+    from ml.leaky import public_protocol, side_by_side
+
+    rows = whole_history(spark)
+    with stage("Learning from whole histories, split at random"):
+        public = public_protocol(rows.rows, TableSpec(id=rows.id, label=rows.label, name=rows.name))
+    honest = latest_performance(spark)
+    both = side_by_side(public, honest, candidate=honest["model_candidate"].iloc[0])
+    table(
+        "The same users, judged in two ways [not bold]\\[95 % interval][/not bold]",
+        {
+            "metric": "left",
+            "protocol": "left",
+            "model": "left",
+            "value": "left",
+            "no skill": "right",
+        },
+        [
+            (
+                row["metric"],
+                row["protocol"],
+                row["candidate"],
+                interval(row),
+                f"{row['no_skill']:.3f}",
+            )
+            for _, row in both.iterrows()
+        ],
+    )
+    console.print(
+        "\nThe first learns from what users did up to their last day: how long a user was watched "
+        "is itself the answer.\nThe second learns from what was known at a date and predicts what "
+        "came after, as a team would have to.",
+    )
+
+
+def whole_history(spark: SparkSession) -> Table:
+    """One row per user, with what the whole log says of the user."""
+    if not spark.catalog.tableExists("sparkify.fct_user_days"):
+        raise BadInput("there are no tables yet; run `sparkify build --events PATH`")
+    return Table(
+        rows=spark.sql(WHOLE_HISTORY),
+        name="whole histories",
+        version=None,
+        id="user_id",
+        label="is_churned",
+    )
+
+
+def latest_performance(spark: SparkSession) -> pd.DataFrame:
+    """The metrics of the last training, and in model_candidate the candidate with the least loss.
+
+    Raises:
+        BadInput: nothing was trained yet.
+    """
+    name = "sparkify_ml.model_performance"
+    if not spark.catalog.tableExists(name) or spark.table(name).isEmpty():
+        raise BadInput("no model was trained yet; run `sparkify train`")
+    rows = spark.table(name).toPandas()
+    rows = rows[rows["trained_at"] == rows["trained_at"].max()]
+    losses = rows[(rows["metric"] == "log_loss") & (rows["candidate"] != "base_rate")]
+    best = losses.sort_values("value", kind="stable")["candidate"].iloc[0]
+    return rows.assign(model_candidate=best)

@@ -1,0 +1,129 @@
+"""What a run says at its end."""
+
+from pathlib import Path
+
+from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
+
+from sparkify.terminal import console, table
+
+
+def show_data(spark: SparkSession, *, tests: int, expectations: int) -> None:
+    """Rows in, rejected, users, and the checks that passed."""
+    rejected = spark.table("sparkify.stg_sparkify__rejected_events")
+    reasons = rejected.groupBy("rejection_reason").count().orderBy(F.desc("count")).collect()
+    events = spark.sql(
+        "select count(*) as kept, coalesce(sum(copy_count), 0) as accepted,"
+        " min(event_date) as first, max(event_date) as last"
+        " from sparkify.stg_sparkify__events"
+    ).first()
+    users = spark.sql(
+        "select count(*) as all, count_if(is_churned) as churned from sparkify.dim_users"
+    ).first()
+    turned_away = sum(row["count"] for row in reasons)
+    why = ", ".join(f"{row['count']:,} {row['rejection_reason']}" for row in reasons)
+    table(
+        "Data",
+        {"": "left", " ": "right", "  ": "left"},
+        [
+            ("rows read", f"{events['accepted'] + turned_away:,}", ""),
+            ("events", f"{events['kept']:,}", f"{events['first']} to {events['last']}"),
+            ("duplicates", f"{events['accepted'] - events['kept']:,}", ""),
+            ("rejected", f"{turned_away:,}", why),
+            ("users", f"{users['all']:,}", f"{users['churned']:,} of whom cancelled"),
+            (
+                "checks passed",
+                f"{tests + expectations:,}",
+                f"{tests} dbt tests, {expectations} expectations",
+            ),
+        ],
+    )
+
+
+def show_backtest(result, registered) -> None:
+    """Each candidate's metrics beside what no skill would reach, with 95 % intervals."""
+    shown = {"log_loss": "log loss", "roc_auc": "ROC AUC", "pr_auc": "PR AUC", "f1": "F1 (churn)"}
+    metrics = result.metrics.set_index(["candidate", "metric"])
+    counts = result.metrics.iloc[0]
+    candidates = result.metrics["candidate"].unique()
+    rows = [
+        (
+            f"{name} ←" if name == result.candidate else name,
+            *(interval(metrics.loc[(name, metric)]) for metric in shown),
+        )
+        for name in candidates
+        if name != "base_rate"
+    ]
+    no_skill = [f"{metrics.loc[(candidates[0], m), 'no_skill']:.3f}" for m in shown]
+    table(
+        f"Backtest: {counts['row_count']:,} predictions of {counts['user_count']:,} users, "
+        f"{counts['churner_count']:,} of whom churned [not bold]\\[95 % interval][/not bold]",
+        {"": "left", **dict.fromkeys(shown.values(), "right")},
+        [*rows, ("no skill", *no_skill)],
+    )
+    for gain in (result.skill, result.stack_gain):
+        console.print(
+            f"log loss of {gain.candidate} under {gain.reference}: {gain.value:+.4f} "
+            f"[{gain.ci_low:+.4f}, {gain.ci_high:+.4f}]",
+            markup=False,
+        )
+    for sentence in (*result.warnings, registered.decision):
+        console.print(sentence, markup=False)
+
+
+def interval(row) -> str:
+    """A value and its interval."""
+    return f"{row['value']:.3f} [dim]\\[{row['ci_low']:.3f}, {row['ci_high']:.3f}][/dim]"
+
+
+def show_most_at_risk(spark: SparkSession, count: int = 10) -> None:
+    """The users to look at first."""
+    rows = spark.sql(
+        "select user_id, probability, reason_1, reason_2, reason_3"
+        " from sparkify.fct_churn_scores"
+        " where as_of_date = (select max(as_of_date) from sparkify.fct_user_features)"
+        f" order by probability desc, user_id limit {count}"
+    ).collect()
+    table(
+        f"The {len(rows)} users most at risk",
+        {"user": "right", "probability": "right", "because of": "left"},
+        [
+            (
+                row["user_id"],
+                f"{row['probability']:.1%}",
+                "\n".join(reason for reason in row[2:] if reason),
+            )
+            for row in rows
+        ],
+    )
+
+
+def show_targets(spark: SparkSession) -> None:
+    """Whom an offer pays for, by the economics of the project's vars."""
+    found = spark.sql(
+        "select count(*) as users, count_if(is_worth_contacting) as worth,"
+        " coalesce(sum(if(is_worth_contacting, expected_value, 0)), 0) as value"
+        " from sparkify.fct_retention_targets"
+    ).first()
+    console.print(
+        f"\nAn offer is expected to pay for {found['worth']:,} of {found['users']:,} users, "
+        f"{found['value']:,.0f} in all (sparkify.fct_retention_targets; the costs are dbt vars)."
+    )
+
+
+def show_next(page: Path, *, seconds: float, has_scores: bool) -> None:
+    """Where everything is, and what to try."""
+    query = (
+        "select * from sparkify.fct_churn_scores order by probability desc"
+        if has_scores
+        else "select * from sparkify.dim_users order by song_count desc"
+    )
+    console.print(
+        f"\n[bold]Done in {seconds:.0f} s.[/bold] Report: {page}\n"
+        "Next, with the environment active (. .venv/bin/activate):\n"
+        f'  sparkify sql "{query}"\n'
+        "  sparkify run --events PATH    your own events\n"
+        "  dbt docs generate             the documentation of every table\n"
+        "  sparkify serve                dbt, JDBC and MLlib for several people at once",
+        soft_wrap=True,
+    )

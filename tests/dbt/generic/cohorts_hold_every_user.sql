@@ -1,0 +1,27 @@
+{#
+    Of every way to divide the users, the cohorts hold each churned user with a known registration
+    once; users without a value of that kind apart.
+#}
+{% test cohorts_hold_every_user(model) %}
+with cohorts as (
+    select
+        cohort_by,
+        sum(churned_count) as churned_count
+    from {{ model }}
+    where cohort_by in ('all', 'registration_week')
+    group by cohort_by
+),
+
+users as (
+    select count_if(is_churned) as churned_count
+    from {{ ref('dim_users') }}
+    where
+        registered_at is not null
+        and coalesce(to_date(churned_at) >= to_date(first_seen_at), true)
+)
+
+select *
+from cohorts
+cross join users
+where cohorts.churned_count != users.churned_count
+{% endtest %}

@@ -1,0 +1,212 @@
+"""A run rewrites only what changed, and the tables are as if everything had been built anew."""
+
+import gzip
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+from sparkify import transform
+
+BIN = Path(sys.executable).parent
+PROJECT = Path(__file__).parents[2]
+SELECTION = ("--exclude", "path:models/marts/retention")
+TABLES = (
+    "base_sparkify__rows",
+    "stg_sparkify__events",
+    "int_sparkify__session_days",
+    "fct_sessions",
+    "fct_user_days",
+    "dim_users",
+    "fct_user_snapshots",
+    "fct_user_features",
+)
+INCREMENTAL = [table for table in TABLES if table not in ("dim_users", "fct_user_features")]
+
+
+def fingerprint(frame) -> tuple[int, int]:
+    """Rows and a hash of them, in any order; a sketch by its estimate, for its bytes may differ."""
+    columns = [
+        f"round(hll_sketch_estimate({name}), 6)" if kind == "binary" else name
+        for name, kind in frame.dtypes
+    ]
+    row = frame.selectExpr(f"xxhash64({', '.join(columns)}) as hash").selectExpr(
+        "count(*) as rows", "coalesce(sum(hash), 0) as hash"
+    )
+    return tuple(row.first())
+
+
+def write(file: Path, lines: list[str]) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text("\n".join(lines) + "\n")
+
+
+def compress(folder: Path, date: str, lines: list[str]) -> None:
+    (folder / f"{date}.json.gz").write_bytes(gzip.compress("\n".join(lines).encode()))
+
+
+def test_replayed_steps_leave_what_a_full_refresh_leaves(spark, settings, simulated_days, tmp_path):
+    days, dates = simulated_days, sorted(simulated_days)[:16]
+    folder = tmp_path / "events"
+
+    def run(*arguments: str) -> dict[str, tuple]:
+        transform.run_dbt(settings, "run", *SELECTION, *arguments)
+        return {table: fingerprint(spark.table(f"sparkify.{table}")) for table in TABLES}
+
+    def defined(table: str) -> tuple:
+        """The whole table as its model defines it, over the tables it is made from."""
+        model = next((settings.home / "dbt" / "compiled").rglob(f"{table}.sql"))
+        whole = spark.sql(model.read_text())
+        return fingerprint(whole.select(spark.table(f"sparkify.{table}").columns))
+
+    def versions() -> dict[str, int]:
+        return {table: last_write(table).version for table in INCREMENTAL}
+
+    def last_write(table: str):
+        return spark.sql(f"describe history sparkify.{table} limit 1").first()
+
+    def steps():
+        yield "a day is added", lambda: write(folder / "new.json", days[dates[10]])
+        yield (
+            "late events of old days come in a new file, in a folder of its own",
+            lambda: write(folder / "late" / "a.json", days[dates[2]] + days[dates[7]]),
+        )
+        yield (
+            "the same events again, twice in one file, and broken lines",
+            lambda: write(folder / "again.json", days[dates[5]] * 2 + ["{broken", "[1]"]),
+        )
+        yield (
+            "a file grew",
+            lambda: write(folder / "new.json", days[dates[10]] + days[dates[11]]),
+        )
+        yield (
+            "a file was replaced by another of the same days",
+            lambda: write(folder / f"{dates[4]}.json", days[dates[4]][::2]),
+        )
+        yield (
+            "files vanish, and with them days",
+            lambda: (
+                (folder / f"{dates[0]}.json").unlink(),
+                (folder / f"{dates[6]}.json").unlink(),
+            ),
+        )
+        yield (
+            "many days at once, compressed, the last first",
+            lambda: [
+                (folder / f"{date}.json.gz").write_bytes(
+                    gzip.compress("\n".join(days[date]).encode())
+                )
+                for date in reversed(dates[12:])
+            ],
+        )
+
+    order = [date for date in dates[:10] if date not in (dates[2], dates[7])]
+    random.Random(0).shuffle(order)
+    for date in order:
+        write(folder / f"{date}.json", days[date])
+    transform.register_events(settings, str(folder))
+    run()
+    for step, change in steps():
+        change()
+        for table, found in run().items():
+            assert found == defined(table), f"{step}: {table}"
+    found, before = run(), versions()
+    assert run() == found and versions() == before, "a run with nothing new wrote something"
+    assert run("--full-refresh") == found
+
+
+def test_one_more_day_rewrites_that_day_alone(spark, settings, simulated_days, tmp_path):
+    days, dates = simulated_days, sorted(simulated_days)
+    for date in dates[:40]:
+        write(tmp_path / f"{date}.json", days[date])
+    transform.register_events(settings, str(tmp_path))
+    transform.run_dbt(settings, "run", *SELECTION)
+    write(tmp_path / "more.json", days[dates[40]])
+    transform.run_dbt(settings, "run", *SELECTION)
+    for table in ("stg_sparkify__events", "int_sparkify__session_days", "fct_user_days"):
+        last = spark.sql(f"describe history sparkify.{table} limit 1").first()
+        assert last.operationParameters["predicate"].count(dates[40]) == 1
+        assert not any(date in last.operationParameters["predicate"] for date in dates[:40])
+    snapshots = spark.sql("describe history sparkify.fct_user_snapshots limit 1").first()
+    all_dates = spark.table("sparkify.fct_user_snapshots").select("as_of_date").distinct().count()
+    assert 0 < snapshots.operationParameters["predicate"].count("2018-") <= 3 < all_dates
+
+
+def test_a_changed_definition_makes_the_table_anew(spark, settings, simulated_days, tmp_path):
+    write(tmp_path / "events.json", [line for lines in simulated_days.values() for line in lines])
+    transform.register_events(settings, str(tmp_path))
+    counts = []
+    for definition in ({}, {"churn_definition": "inactive", "inactive_days": 10}):
+        transform.run_dbt(settings, "run", *SELECTION, "--vars", json.dumps(definition))
+        counts.append(spark.table("sparkify.dim_users").where("is_churned").count())
+    assert counts[0] < counts[1]
+
+
+def test_a_killed_run_leaves_whole_tables_and_the_next_one_repairs_them(
+    spark, settings, simulated_days, tmp_path
+):
+    home, folder = tmp_path / "home", tmp_path / "events"
+    days, dates = simulated_days, sorted(simulated_days)
+    environment = os.environ | {
+        "SPARKIFY_HOME": str(home),
+        "DBT_TARGET_PATH": str(home / "dbt"),
+        "DBT_LOG_PATH": str(home / "dbt" / "logs"),
+    }
+    chance = random.Random(5)
+
+    def state() -> dict[str, tuple]:
+        """What a reader sees, table by table; read as files, beside the run."""
+        warehouse = home / "warehouse" / "sparkify.db"
+        return {
+            table: fingerprint(spark.read.format("delta").load(str(warehouse / table)))
+            for table in TABLES
+            if (warehouse / table / "_delta_log").glob("*.json")
+            and any((warehouse / table / "_delta_log").glob("*.json"))
+        }
+
+    def dbt(*arguments: str, kill: bool = False) -> None:
+        process = subprocess.Popen(
+            [BIN / "dbt", "--no-use-colors", *arguments],
+            cwd=PROJECT,
+            env=environment,
+            stdout=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        started = 0
+        last = chance.randint(2, 11)
+        for line in process.stdout:
+            started += "START sql" in line
+            if kill and started >= last:
+                # At some moment of the model that has just begun.
+                threading.Event().wait(chance.uniform(0, 3))
+                os.killpg(process.pid, signal.SIGKILL)
+                break
+        assert process.wait(timeout=300) == (-signal.SIGKILL if kill else 0)
+
+    for date in dates[:10]:
+        write(folder / f"{date}.json", days[date])
+    dbt("run-operation", "register_events", "--args", json.dumps({"path": str(folder)}))
+    dbt("run", *SELECTION, kill=True)
+    seen = [state()]
+    dbt("run", *SELECTION)
+    seen.append(state())
+    write(folder / "late.json", days[dates[3]] + days[dates[12]])
+    (folder / f"{dates[1]}.json").unlink()
+    for _ in range(2):
+        dbt("run", *SELECTION, kill=True)
+        seen.append(state())
+    dbt("run", *SELECTION)
+    seen.append(state())
+    transform.register_events(settings, str(folder))
+    transform.run_dbt(settings, "run", *SELECTION, "--full-refresh")
+    before, after = seen[1], seen[-1]
+    assert after == {table: fingerprint(spark.table(f"sparkify.{table}")) for table in TABLES}
+    assert all(seen[0][table] == before[table] for table in seen[0])
+    for partly in seen[2:-1]:
+        assert all(partly[table] in (before[table], after[table]) for table in TABLES)
+    assert before != after

@@ -1,0 +1,105 @@
+"""The project keeps the rules that dbt's project evaluator asks for, where they apply."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from sparkify import transform
+
+PROJECT = Path(__file__).parents[2]
+DIRECTION = ("staging", "intermediate", "core", "features", "retention")
+
+
+@pytest.fixture(scope="module")
+def manifest(settings) -> dict:
+    transform.run_dbt(settings, "parse")
+    return json.loads((settings.home / "dbt" / "manifest.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def models(manifest) -> dict[str, dict]:
+    return {id: node for id, node in manifest["nodes"].items() if node["resource_type"] == "model"}
+
+
+def layer(model: dict) -> str:
+    return model["fqn"][-2]
+
+
+def parents(model: dict, models: dict) -> list[dict]:
+    return [models[id] for id in model["depends_on"]["nodes"] if id in models]
+
+
+def test_only_staging_reads_the_log_and_only_retention_what_ml_wrote(manifest, models):
+    allowed = {"raw": "staging", "ml": "retention"}
+    for model in models.values():
+        for id in model["depends_on"]["nodes"]:
+            if id.startswith("source."):
+                assert layer(model) == allowed[manifest["sources"][id]["source_name"]]
+
+
+def test_models_depend_in_one_direction(models):
+    for model in models.values():
+        for parent in parents(model, models):
+            assert DIRECTION.index(layer(parent)) <= DIRECTION.index(layer(model)), model["name"]
+
+
+def test_names_say_the_layer(models):
+    starts = {"staging": "(base|stg)_sparkify__", "intermediate": "int_sparkify__"}
+    for model in models.values():
+        assert re.match(starts.get(layer(model), "(fct|dim)_"), model["name"])
+
+
+def test_no_model_rejoins_what_its_only_parent_gave_to_its_only_child(models):
+    # Such a model that others name as their `versions` is asked by the materialization as well.
+    versions = {model["config"].get("versions") for model in models.values()}
+    for id, model in models.items():
+        children = [other for other in models.values() if id in other["depends_on"]["nodes"]]
+        above = model["depends_on"]["nodes"]
+        if len(above) == 1 and len(children) == 1 and model["name"] not in versions:
+            assert above[0] not in children[0]["depends_on"]["nodes"], model["name"]
+
+
+def test_every_model_has_a_grain_a_description_and_a_tested_key(manifest, models):
+    tested = {
+        node["attached_node"]
+        for node in manifest["nodes"].values()
+        if node["resource_type"] == "test" and node["test_metadata"]["name"] == "primary_key"
+    }
+    # A row of the source has no key of its own.
+    without = {"base_sparkify__rows", "stg_sparkify__rejected_events"}
+    for id, model in models.items():
+        assert re.search(r"One\s+row\s+per\s+[^.]+\.$", model["description"]), model["name"]
+        assert id in tested or model["name"] in without, model["name"]
+
+
+def test_what_others_query_has_a_contract_and_every_column_a_description(models):
+    for model in models.values():
+        if not model["name"].startswith(("stg_", "fct_", "dim_")):
+            continue
+        assert model["config"]["contract"]["enforced"], model["name"]
+        for column in model["columns"].values():
+            assert column["data_type"] and column["description"].endswith("."), column["name"]
+
+
+def test_every_use_of_the_tables_is_an_exposure_with_an_owner(manifest, models):
+    exposures = {exposure["name"]: exposure for exposure in manifest["exposures"].values()}
+    assert {"notebook", "report", "churn_model"} <= exposures.keys()
+    text = (PROJECT / "Sparkify.ipynb").read_text()
+    named = {models[id]["name"] for id in exposures["notebook"]["depends_on"]["nodes"]}
+    assert named == set(re.findall(r"sparkify\.((?:stg_sparkify__|fct_|dim_)\w+)", text))
+    assert all(exposure["owner"]["name"] for exposure in exposures.values())
+
+
+def test_the_source_has_a_freshness(manifest):
+    sources = {source["name"]: source for source in manifest["sources"].values()}
+    assert sources["files"]["freshness"]["warn_after"]["count"]
+
+
+def test_macros_are_one_a_file_and_documented():
+    for file in (PROJECT / "macros").rglob("*.sql"):
+        text = file.read_text()
+        assert text.startswith("{#"), f"{file.name} has no description"
+        first = re.search(r"{% (?:macro|materialization) (\w+)", text).group(1)
+        assert first == file.stem
