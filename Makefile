@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help setup run test lint lock clean
+.PHONY: help setup run test bench lint lock clean
 .DEFAULT_GOAL := help
 
 help:  ## Show this list
@@ -17,6 +17,9 @@ run: $(READY)  ## Simulate events (or EVENTS=path to your own), build, check, tr
 
 test: $(READY) lint  ## Lint the code and run every test
 	@$(BIN)/python -m pytest
+
+bench: $(READY)  ## Measure what one more day of events costs, on 2.5 million events
+	@$(BIN)/python -m benchmarks.incremental
 
 lint: $(READY)
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
