@@ -10,11 +10,17 @@
             source('ml', 'churn_scores'): 'user_id string, as_of_date date, probability double, '
                 ~ 'reason_1 string, reason_2 string, reason_3 string, model_name string, '
                 ~ 'model_version int, feature_table_version bigint, scored_at timestamp',
+            source('ml', 'feature_drift'): 'feature string, as_of_date date, psi double, '
+                ~ 'psi_bound double, p_value double, q_value double, is_drifted boolean, '
+                ~ 'model_name string, model_version int, feature_table_version bigint, '
+                ~ 'scored_at timestamp',
             source('ml', 'model_performance'): 'run_id string, trained_at timestamp, '
                 ~ 'model_name string, model_version int, candidate string, metric string, '
                 ~ 'value double, ci_low double, ci_high double, no_skill double, '
                 ~ 'row_count bigint, user_count bigint, churner_count bigint, '
                 ~ 'feature_table string, feature_table_version bigint',
+            source('ml', 'backtest'): 'user_id string, as_of_date date, model string, '
+                ~ 'origin string, probability double, label int, is_flagged boolean, run_id string',
             source('ml', 'out_of_fold'): 'user_id string, as_of_date date, model string, fold int, '
                 ~ 'probability double, label int, run_id string',
             source('ml', 'stack_weights'): 'model string, weight double, share double, '

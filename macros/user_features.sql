@@ -3,11 +3,12 @@
     and scoring share.
 
         {{ user_features('user_days', 'as_of_dates') }}
-            ->  select user_id, as_of_date, sum(song_count) filter (where days_ago <= 7) ... from
+            ->  select user_id, as_of_date, sum(if(days_ago <= 7, song_count, 0)) ... from
                 user_days join as_of_dates on activity_date < as_of_date group by ...
 
     As of D nothing dated D or later is read. Eligible is who was active in the `active_days`
-    before D and has not churned before D.
+    before D and has not churned before D. What reaches back beyond the longest window is carried
+    along from day to day, so a date costs its window, however long the log is.
 
     Arguments:
         user_days: a CTE with the columns of fct_user_days.
@@ -114,7 +115,8 @@ from (
         {%- endfor %}
         cast(sum(if(days_ago <= {{ days }}, listening_s, 0)) as double)
             as listening_s_{{ days }}d,
-        least({{ days }}, max(days_ago)) as observed_day_count_{{ days }}d,
+        least({{ days }}, datediff(as_of_date, min(first_active_date)))
+            as observed_day_count_{{ days }}d,
         {%- endfor %}
         {%- for signal in rarer %}
         sum(if(days_ago <= {{ long }}, {{ signal }}, 0)) as {{ signal }}_{{ long }}d,
@@ -126,10 +128,9 @@ from (
         sum(if(days_ago <= {{ long }}, night_song_count, 0)) as night_song_count,
         max(if(days_ago <= {{ long }}, gap_days, null)) as max_gap_days_{{ long }}d,
         max(activity_date) as last_active_date,
-        max(if(thumbs_down_count > 0, activity_date, null)) as last_thumbs_down_date,
-        max(if(error_count > 0, activity_date, null)) as last_error_date,
-        max(if(submit_upgrade_count + submit_downgrade_count > 0, activity_date, null))
-            as last_level_change_date,
+        max(last_thumbs_down_date) as last_thumbs_down_date,
+        max(last_error_date) as last_error_date,
+        max(last_level_change_date) as last_level_change_date,
         hll_sketch_estimate(hll_union_agg(if(days_ago <= {{ long }}, artist_sketch, null)))
             as distinct_artist_count,
         hll_sketch_estimate(hll_union_agg(if(days_ago <= {{ long }}, song_sketch, null)))
@@ -141,21 +142,37 @@ from (
         max_by(registered_at, activity_date) as registered_at
     from (
         select
-            paced_days.*,
+            known_days.*,
             as_of_date,
             first_date,
             datediff(as_of_date, activity_date) as days_ago
         from (
             select
                 *,
-                datediff(
-                    activity_date,
-                    lag(activity_date) over (partition by user_id order by activity_date)
-                ) as gap_days
-            from {{ user_days }}
-        ) as paced_days
+                min(activity_date) over to_day as first_active_date,
+                max(if(thumbs_down_count > 0, activity_date, null)) over to_day
+                    as last_thumbs_down_date,
+                max(if(error_count > 0, activity_date, null)) over to_day as last_error_date,
+                max(if(submit_upgrade_count + submit_downgrade_count > 0, activity_date, null))
+                    over to_day as last_level_change_date,
+                max(gap_days) over to_day as longest_gap_days,
+                count(first_churn_at) over to_day as churn_day_count
+            from (
+                select
+                    *,
+                    datediff(
+                        activity_date,
+                        lag(activity_date) over (partition by user_id order by activity_date)
+                    ) as gap_days
+                from {{ user_days }}
+            ) as paced_days
+            window to_day as (
+                partition by user_id order by activity_date
+                rows between unbounded preceding and current row
+            )
+        ) as known_days
         inner join (select as_of_date from {{ as_of_dates }}) as as_of_dates
-            on activity_date < as_of_date
+            on activity_date < as_of_date and activity_date >= date_sub(as_of_date, {{ long }})
         cross join (select min(activity_date) as first_date from {{ user_days }}) as period
     )
     group by user_id, as_of_date, first_date
