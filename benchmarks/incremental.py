@@ -1,5 +1,7 @@
 """What one more day costs: a run after a day's file was added, against a build of everything.
 
+And what it costs to hold all of it against the expectations.
+
 python -m benchmarks.incremental [users]
 """
 
@@ -10,7 +12,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from sparkify import transform
+from sparkify import ledger, pipeline, transform
 from sparkify.session import open_session
 from sparkify.settings import Settings
 from sparkify.simulator import simulate
@@ -42,6 +44,11 @@ def main(users: int = 2000) -> None:
                 f"dbt {command}: everything {full:.1f} s, one more day {more:.1f} s "
                 f"({more / full:.1%}), nothing new {none:.1f} s ({none / full:.1%})"
             )
+        ledger.begin_run()
+        for time_of in ("first, with imports", "again"):
+            started = time.perf_counter()
+            held = pipeline.check(spark, settings)
+            print(f"{held} expectations, {time_of}: {time.perf_counter() - started:.1f} s")
 
 
 def seconds(settings: Settings, command: str, *arguments: str) -> float:

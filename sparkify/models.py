@@ -27,10 +27,19 @@ WHOLE_HISTORY = """
         sum(d.advert_count) as advert_count,
         sum(d.error_count) as error_count,
         sum(d.help_count) as help_count,
+        sum(d.home_count) as home_count,
+        sum(d.settings_count) as settings_count,
+        sum(d.downgrade_page_count) as downgrade_page_count,
         cast(sum(d.listening_s) as double) as listening_s,
+        sum(d.song_count) / sum(d.session_count) as song_per_session,
+        sum(d.thumbs_down_count) / sum(d.event_count) as thumbs_down_share,
+        sum(d.thumbs_up_count) / sum(d.event_count) as thumbs_up_share,
+        sum(d.advert_count) / sum(d.event_count) as advert_share,
         max(u.level) as level,
         max(u.gender) as gender,
         max(datediff(u.last_seen_at, u.registered_at)) as lifetime_days,
+        max((unix_seconds(u.last_seen_at) - unix_seconds(u.first_seen_at)) / 86400)
+            as observed_days,
         max(u.is_churned) as is_churned
     from sparkify.fct_user_days as d
     inner join sparkify.dim_users as u on d.user_id = u.user_id

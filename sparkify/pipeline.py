@@ -67,21 +67,29 @@ def check(spark: SparkSession, settings: Settings, tables: Iterable[str] = ()) -
     return sum(check.status == "pass" for check in checks)
 
 
-def feature_table(spark: SparkSession, settings: Settings, name: str) -> Table:
-    """One of the project's two feature tables.
+def feature_table(
+    spark: SparkSession, settings: Settings, name: str, *, version: int | None = None
+) -> Table:
+    """One of the project's two feature tables, as it is now or was at a Delta version.
 
     Raises:
-        BadInput: it has not been built.
+        BadInput: it has not been built, or has no such version.
     """
     if not spark.catalog.tableExists(name):
         raise BadInput(f"there is no table {name} yet; run `sparkify build --events PATH`")
     rows = spark.table(name)
+    if settings.table_format == "delta":
+        kept = [row["version"] for row in spark.sql(f"describe history {name}").collect()]
+        if version not in (None, *kept):
+            raise BadInput(
+                f"{name} has no version {version}; it has {min(kept)} to {max(kept)}, of which "
+                f'`sparkify sql "describe history {name}"` tells more'
+            )
+        version = max(kept) if version is None else version
+        rows = spark.sql(f"select * from {name} version as of {version}")
+    elif version is not None:
+        raise BadInput(f"{name} has no versions: plain Parquet keeps no history")
     label = next((c for c in rows.columns if c.startswith("is_churned_next_")), None)
-    version = (
-        spark.sql(f"describe history {name} limit 1").first()["version"]
-        if settings.table_format == "delta"
-        else None
-    )
     return Table(
         rows=rows,
         name=name,
@@ -92,6 +100,15 @@ def feature_table(spark: SparkSession, settings: Settings, name: str) -> Table:
         exclude=("days_to_churn", "input_version"),
         horizon_days=int(label.removeprefix("is_churned_next_").removesuffix("d")) if label else 14,
     )
+
+
+def learned_from(spark: SparkSession, settings: Settings, model) -> Table:
+    """The snapshots that a deployed model learned from; those of now, if they are not kept."""
+    try:
+        version = model.metadata["spec"]["version"]
+        return feature_table(spark, settings, SNAPSHOTS, version=version)
+    except BadInput:
+        return feature_table(spark, settings, SNAPSHOTS)
 
 
 def parquet_table(spark: SparkSession, path: Path, **columns: object) -> Table:
@@ -110,8 +127,19 @@ def parquet_table(spark: SparkSession, path: Path, **columns: object) -> Table:
     return Table(rows=rows, name=str(path), version=None, **columns)
 
 
-def train(settings: Settings, table: Table, *, options, model: str, say: Say):
-    """Backtest, fit and register; return the result and the registered version."""
+def train(
+    settings: Settings,
+    table: Table,
+    *,
+    options,
+    model: str,
+    say: Say,
+    scoring: DataFrame | None = None,
+):
+    """Backtest, fit and register; return the result and the registered version.
+
+    `scoring`, the rows to be scored, are held against those to learn from.
+    """
     from ml.training import TableSpec
     from ml.training import train as fit
 
@@ -125,7 +153,7 @@ def train(settings: Settings, table: Table, *, options, model: str, say: Say):
         name=table.name,
         version=table.version,
     )
-    result = fit(table.rows, spec, options=options, progress=say)
+    result = fit(table.rows, spec, options=options, progress=say, scoring=scoring)
     say("Registering the model")
     registered = registry(settings, model).log(result, spec, options)
     return result, registered

@@ -71,6 +71,46 @@ def show_backtest(result, registered) -> None:
         console.print(sentence, markup=False)
 
 
+def show_training(result, registered) -> None:
+    """The backtest, how its candidates came about, and what acting on it would have earned."""
+    tuned = result.tuning[result.tuning["chosen"]]
+    table(
+        "Tuning: log loss by fold of users, at the point chosen",
+        {"": "left", "point": "left", "mean": "right", "folds": "left"},
+        [
+            (
+                learner,
+                rows["point"].iloc[0],
+                f"{rows['log_loss'].mean():.4f}",
+                " ".join(f"{loss:.4f}" for loss in rows["log_loss"]),
+            )
+            for learner, rows in tuned.groupby("learner", sort=False)
+        ],
+    )
+    show_backtest(result, registered)
+    weights = ", ".join(f"{name} {result.meta_weights[name]:.2f}" for name in result.points)
+    console.print(f"weights of the stack, on log-odds: {weights}")
+    promised = result.calibration.iloc[0]
+    console.print(
+        f"churners promised: {promised['expected_churners']:.0f}, counted: "
+        f"{promised['observed_churners']:.0f} "
+        f"[{promised['churners_low']:.0f}, {promised['churners_high']:.0f}]",
+        markup=False,
+    )
+    table(
+        "What contacting users would have earned, per user",
+        {"": "left", "contacted": "right", "profit": "right"},
+        [
+            (
+                row["policy"],
+                f"{row['share_contacted']:.1%}",
+                interval(row.rename({"profit": "value"})),
+            )
+            for _, row in result.policies.iterrows()
+        ],
+    )
+
+
 def interval(row) -> str:
     """A value and its interval."""
     return f"{row['value']:.3f} [dim]\\[{row['ci_low']:.3f}, {row['ci_high']:.3f}][/dim]"

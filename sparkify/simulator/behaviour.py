@@ -1,9 +1,10 @@
 """What one user lives through: satisfaction, sessions, pages, and perhaps a cancellation.
 
-Satisfaction is latent: an Ornstein-Uhlenbeck process about a mean of the user's own, plus what the
-service lately did to them (adverts, errors, bad songs; friends, playlists). It moves how often they
-come, what they click and the hazard of cancelling, each with noise of its own, so that the events
-tell something of it and never all. The figures are calibrated on a real log of 225 users.
+Satisfaction is latent: mostly what the service did to a user in the last weeks (adverts, errors,
+bad songs; friends, playlists), about a mean of the user's own, with an Ornstein-Uhlenbeck process
+of moods that nothing explains. It moves how often they come, what they click and the hazard of
+cancelling, each with noise of its own, so that the events tell much of it and never all. The
+figures are calibrated on a real log of 225 users: `python -m benchmarks.simulator` compares.
 """
 
 from dataclasses import dataclass
@@ -16,27 +17,27 @@ DAY_S = 86_400
 FREE, PAID = 0, 1
 
 # Satisfaction.
-MEAN_SD = 0.33  # between users
-WANDER_SD = 0.3  # around a user's own mean
+MEAN_SD = 0.1  # between users
+WANDER_SD = 0.1  # around a user's own mean
 KEEP = np.exp(-1 / 30)  # of that distance, from one day to the next
 STEP_SD = WANDER_SD * np.sqrt(1 - KEEP**2)
-KEEP_LIVED = np.exp(-1 / 10)  # of what was lived through, from one day to the next
+KEEP_LIVED = np.exp(-1 / 24)  # of what was lived through, from one day to the next
 
 # Cancelling.
 HAZARD = 0.0019  # daily, at satisfaction 0
-HAZARD_SLOPE = 1.0
-HAZARD_EAGER = 0.9  # who comes more often meets more reasons and chances to leave
+HAZARD_SLOPE = 0.8
+HAZARD_EAGER = 0.5  # who comes more often meets more reasons and chances to leave
 NOVELTY, NOVELTY_DAYS = 1.5, 30.0  # new users leave more easily
 CANCEL_S = 60  # from the last ordinary page to the confirmation
 
 # Coming. A habit more than a matter of satisfaction, but a change of mood shows.
-ACTIVE_INTERCEPT, ACTIVE_USER_SD = -1.12, 1.2
-ACTIVE_MEAN_SLOPE, ACTIVE_MOOD_SLOPE = 0.1, 1.2
+ACTIVE_INTERCEPT, ACTIVE_USER_SD = -1.25, 1.4
+ACTIVE_MEAN_SLOPE, ACTIVE_MOOD_SLOPE = 0.1, 0.5
 WEEKDAY_LOG_ODDS = np.log([1.1, 1.15, 1.15, 1.1, 1.0, 0.75, 0.75])
 WEEKEND_SD = 0.4
 SECOND_SESSION = 0.2
 SESSION_GAP_S = 1800
-PAUSE_START, PAUSE_SLOPE, PAUSE_DAYS = 0.007, 0.8, 7.0
+PAUSE_START, PAUSE_SLOPE, PAUSE_DAYS = 0.003, 0.8, 7.0
 HOUR_SHIFT_SD = 2.5
 HOUR_WEIGHTS = [
     10,
@@ -67,7 +68,8 @@ HOUR_WEIGHTS = [
 HOUR_CUMULATIVE = np.cumsum(HOUR_WEIGHTS) / np.sum(HOUR_WEIGHTS)
 
 # Listening.
-SONGS_LOG_MEAN, SONGS_USER_SD, SONGS_SHAPE = np.log(67.0), 0.4, 0.9
+SONGS_LOG_MEAN, SONGS_USER_SD, SONGS_SHAPE = np.log(74.0), 0.4, 0.9
+LEVEL_SONGS = np.array([0.7, 1.1])  # free users listen less
 SONG_S = 250
 BREAK_RATE, BREAK_USER_SD, BREAK_S = 0.0004, 1.5, 3600  # per song, spread, mean length
 
@@ -80,17 +82,17 @@ STARTS_PAID = 0.19
 # satisfaction, level that sees it, and what one of them does to satisfaction.
 PAGES = {
     "Thumbs Up": (0.0530, 0.18, 0.12, None, 0.004),
-    "Thumbs Down": (0.0096, 0.1, -0.80, None, -0.1),
+    "Thumbs Down": (0.0083, 0.1, -0.80, None, -0.1),
     "Add to Playlist": (0.0285, 0.0, 0.02, None, 0.015),
     "Add Friend": (0.0142, 0.1, 0.1, None, 0.03),
-    "Roll Advert": (0.091, 0.15, -0.15, FREE, -0.03),
+    "Roll Advert": (0.080, 0.35, -0.15, FREE, -0.03),
     "Error": (0.0011, 0.0, -0.1, None, -0.2),
     "Home": (0.0222, 0.05, 0.0, None, 0.0),
     "Help": (0.0064, 0.0, -0.1, None, 0.0),
     "Settings": (0.0066, 0.1, -0.1, None, 0.0),
     "About": (0.0021, 0.2, 0.0, None, 0.0),
     "Downgrade": (0.0108, 0.1, -0.50, PAID, 0.0),
-    "Upgrade": (0.0115, 0.3, 0.0, FREE, 0.0),
+    "Upgrade": (0.0105, 0.3, 0.0, FREE, 0.0),
     "Logout": (0.0141, 0.05, 0.0, None, 0.0),
 }
 PAGE_NAMES = tuple(PAGES)
@@ -101,7 +103,7 @@ LEVEL_SEES = np.array(
     [[page[3] is None or page[3] == level for page in PAGES.values()] for level in (FREE, PAID)]
 )
 # By level: the page that offers to change it, and how often a visit ends in a submitted form.
-SUBMITS = {FREE: (PAGE_NAMES.index("Upgrade"), 0.3), PAID: (PAGE_NAMES.index("Downgrade"), 0.034)}
+SUBMITS = {FREE: (PAGE_NAMES.index("Upgrade"), 0.26), PAID: (PAGE_NAMES.index("Downgrade"), 0.034)}
 
 
 @dataclass(frozen=True)
@@ -197,13 +199,18 @@ def live(rng: np.random.Generator, *, index: int, start_s: int, days: int) -> Li
         satisfaction = traits.mean + mood.wander + mood.lived
         rates = traits.rates * np.exp(RATE_SLOPE * satisfaction)
         comes = _chance_to_come(traits, mood, weekday=(day_s // DAY_S + 3) % 7)
-        drift = comes * traits.songs * float((rates * LEVEL_SEES[mood.level]) @ IMPACT)
+        drift = (
+            comes
+            * traits.songs
+            * LEVEL_SONGS[mood.level]
+            * float((rates * LEVEL_SEES[mood.level]) @ IMPACT)
+        )
         hazard = float(_hazard(traits.base, satisfaction, (day_s - profile.registered_s) / DAY_S))
         if day >= first_day and rng.random() < -np.expm1(-hazard):
             cancelled_s = day_s + max(2 * CANCEL_S, _second_of_day(rng, traits.hour_shift))
             plan = _last_session(rng, traits, mood, cancelled_s=cancelled_s, day_s=day_s)
         elif profile.is_new and day == first_day - 1:
-            plan = [(profile.registered_s, _song_count(rng, traits))]
+            plan = [(profile.registered_s, _song_count(rng, traits, mood))]
         else:
             is_unseen = not sessions or sessions[-1].start_s < start_s
             comes = 1.0 if day == debut and is_unseen else comes
@@ -331,7 +338,7 @@ def _usual_sessions(
         return []
     count = 1 + (rng.random() < SECOND_SESSION)
     starts = sorted(day_s + _second_of_day(rng, traits.hour_shift) for _ in range(count))
-    return [(begin_s, _song_count(rng, traits)) for begin_s in starts]
+    return [(begin_s, _song_count(rng, traits, mood)) for begin_s in starts]
 
 
 def _last_session(
@@ -340,7 +347,7 @@ def _last_session(
     """The session that ends with the cancellation, unless one is running at that time."""
     if mood.busy_until_s >= cancelled_s - CANCEL_S:
         return []
-    songs = max(3, _song_count(rng, traits))
+    songs = max(3, _song_count(rng, traits, mood))
     begin_s = max(cancelled_s - songs * SONG_S, day_s, mood.busy_until_s)
     return [(begin_s, songs + 40)]  # too many: the cancellation cuts them
 
@@ -376,8 +383,10 @@ def _listen(
     return Session(begin_s, levels, breaks_s, follows, submit_after)
 
 
-def _song_count(rng: np.random.Generator, traits: Traits) -> int:
-    return round(traits.songs * rng.standard_gamma(SONGS_SHAPE) / SONGS_SHAPE)
+def _song_count(rng: np.random.Generator, traits: Traits, mood: _Mood) -> int:
+    return round(
+        traits.songs * LEVEL_SONGS[mood.level] * rng.standard_gamma(SONGS_SHAPE) / SONGS_SHAPE
+    )
 
 
 def _second_of_day(rng: np.random.Generator, hour_shift: float) -> int:

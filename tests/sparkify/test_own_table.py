@@ -54,6 +54,19 @@ def test_a_table_of_ones_own_is_trained_on_and_scored(spark, customers, tmp_path
     assert scores["reason_1"].notna().sum() > 100
 
 
+def test_columns_that_tell_rows_to_score_apart_are_left_out(spark, customers, tmp_path):
+    customers.drop(columns="exit_survey").to_parquet(tmp_path / "customers.parquet")
+    dearer = customers.drop(columns=["left", "exit_survey"]).assign(spend=customers["spend"] + 500)
+    dearer.to_parquet(tmp_path / "new.parquet")
+    table = tmp_path / "customers.parquet"
+    trained = train(table, "--to-score", str(tmp_path / "new.parquet"), "--stable-only")
+    assert trained.exit_code == 0, trained.exception
+    assert "Rows to score differ" in trained.output
+    assert "spend (tells rows to score from training rows)" in " ".join(trained.output.split())
+    refused = train(table, "--stable-only")
+    assert "--to-score" in str(refused.exception)
+
+
 def test_a_table_without_a_column_of_the_model_is_refused(spark, customers, tmp_path):
     customers[["customer", "plan"]].to_parquet(tmp_path / "narrow.parquet")
     arguments = ["score", "--parquet", str(tmp_path / "narrow.parquet"), "--id", "customer"]

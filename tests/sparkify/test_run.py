@@ -6,9 +6,11 @@ import pytest
 from click.testing import CliRunner
 
 from expectations.run import check_tables
-from sparkify import ledger, pipeline, transform
+from ml.card import digest
+from ml.training import TrainOptions
+from sparkify import ledger, pipeline, run, transform
 from sparkify.cli import cli
-from sparkify.errors import CheckFailed
+from sparkify.errors import BadInput, CheckFailed
 from sparkify.tables import append
 
 pytestmark = pytest.mark.usefixtures("finished_run")
@@ -139,6 +141,45 @@ def test_a_score_is_explained_in_the_users_own_values(spark, finished_run):
     assert f"{score.probability:.1%}" in shown and "typically" in shown
     unknown = CliRunner().invoke(cli, ["explain", "--user", "nobody"])
     assert unknown.exception.exit_code == 3
+
+
+def test_every_feature_of_the_model_is_watched_for_drift(spark):
+    drift = spark.table("sparkify.fct_feature_drift")
+    assert drift.count() == drift.select("feature").distinct().count() > 40
+    assert drift.where("psi < 0 or psi_bound <= 0 and psi > 0 or q_value < p_value").count() == 0
+    ledger_rows = spark.table("sparkify.quality_ledger").where("check_name like '%learned from%'")
+    assert ledger_rows.count() == 1
+
+
+def test_the_backtest_and_the_stack_are_tables(spark):
+    backtest = spark.table("sparkify_ml.backtest")
+    performance = spark.table("sparkify.fct_model_performance")
+    found = backtest.where("model = 'stack'").selectExpr(
+        "-avg(ln(if(label = 1, probability, 1 - probability)))"
+    )
+    told = performance.where("candidate = 'stack' and metric = 'log_loss'").select("value")
+    assert found.first()[0] == pytest.approx(told.first()[0], abs=1e-9)
+    assert (
+        spark.table("sparkify_ml.stack_weights")
+        .where("model != 'intercept' and weight < 0")
+        .count()
+        == 0
+    )
+
+
+def test_an_old_table_version_is_trained_on_again_to_the_last_digit(spark, settings):
+    options = TrainOptions(models=("logistic_regression",), draws=50)
+    snapshots = "sparkify.fct_user_snapshots"
+    first, _ = run.train_stage(spark, settings, options=options, model="again")
+    version = pipeline.feature_table(spark, settings, snapshots).version
+    spark.sql(f"delete from {snapshots} where as_of_date <= '2018-10-15'")
+    try:
+        again, _ = run.train_stage(spark, settings, options=options, model="again", version=version)
+    finally:
+        spark.sql(f"restore table {snapshots} to version as of {version}")
+    assert digest(again) == digest(first)
+    with pytest.raises(BadInput, match="has no version 999"):
+        pipeline.feature_table(spark, settings, snapshots, version=999)
 
 
 def test_the_public_protocol_stands_beside_the_honest_one(finished_run):

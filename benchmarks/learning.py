@@ -1,0 +1,155 @@
+"""What models reach of what can be known, and how long they take.
+
+python -m benchmarks.learning [users]
+"""
+
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pandas as pd
+from pyspark.sql import SparkSession
+from sklearn.ensemble import HistGradientBoostingClassifier
+
+from ml import evaluation
+from ml.checks import TableSpec
+from ml.leaky import public_protocol
+from ml.options import TrainOptions
+from ml.stacking import BASE_RATE
+from ml.training import TrainingResult
+from sparkify import pipeline, transform
+from sparkify.models import whole_history
+from sparkify.pipeline import SNAPSHOTS
+from sparkify.session import open_session
+from sparkify.settings import Settings
+from sparkify.simulator import simulate
+
+MARTS = ("--select", "path:models/marts/features", "+path:models/marts/features")
+
+
+def main(users: int = 5000) -> None:
+    """Print the models beside the oracle, scikit-learn and the public protocol."""
+    with tempfile.TemporaryDirectory() as scratch:
+        os.environ["SPARKIFY_HOME"] = str(Path(scratch, "home"))
+        settings = Settings.from_environment()
+        settings.export()
+        spark = open_session(settings)
+        with timed(f"simulating {users:,} users"):
+            simulate(spark, users=users, seed=1, out=Path(scratch, "log"))
+        with timed("building the feature tables"):
+            transform.register_events(settings, str(Path(scratch, "log", "events")))
+            transform.run_dbt(settings, "run", *MARTS)
+        with timed("tuning, stacking and backtesting"):
+            result, _ = pipeline.train(
+                settings,
+                pipeline.feature_table(spark, settings, SNAPSHOTS),
+                options=TrainOptions(),
+                model="benchmark",
+                say=lambda step: None,
+            )
+        truth = pd.read_parquet(Path(scratch, "log", "truth", "snapshots"))
+        show(spark, result, truth)
+
+
+def show(spark: SparkSession, result: TrainingResult, truth: pd.DataFrame) -> None:
+    """Print every candidate beside the oracle on the same rows, and the public figures."""
+    base = result.backtest[result.backtest["candidate"] == BASE_RATE]
+    rows = base.merge(
+        truth, left_on=["user", "time"], right_on=["user_id", "as_of_date"], validate="1:1"
+    )
+    assert len(rows) == len(base), "a backtest row has no truth"
+    others = [
+        rows.assign(candidate="oracle", p=rows["probability"])[base.columns],
+        scikit_learn(spark, base)[base.columns],
+    ]
+    metrics = evaluation.performance(
+        pd.concat([result.backtest, *others]).sort_values(["candidate", "origin", "user"]),
+        draws=200,
+        seed=0,
+    ).set_index(["candidate", "metric"])
+    best = metrics.loc[("oracle", "roc_auc"), "value"] - 0.5
+    counts = metrics.iloc[0]
+    print(
+        f"\n{counts['row_count']:,.0f} predictions of {counts['user_count']:,.0f} users, "
+        f"{counts['churner_count']:,.0f} of whom churned"
+    )
+    print(
+        f"{'':<26}{'ROC AUC':>9}{'95 % interval':>18}{'of oracle':>11}{'log loss':>10}{'lift':>7}"
+    )
+    for name in metrics.index.unique("candidate"):
+        auc, loss, lift = (
+            metrics.loc[(name, each)] for each in ("roc_auc", "log_loss", "top_decile_lift")
+        )
+        label = f"{name} (deployed)" if name == result.candidate else name
+        print(
+            f"{label:<34}"[:34]
+            + f"{auc['value']:.3f}{auc['ci_low']:>11.3f} to {auc['ci_high']:.3f}"
+            f"{(auc['value'] - 0.5) / best:>10.1%}{loss['value']:>10.4f}{lift['value']:>7.2f}"
+        )
+    own = metrics.loc[result.candidate]
+    overall = result.calibration.iloc[0]
+    print(
+        f"expected calibration error {own.loc['ece', 'value']:.4f}; "
+        f"{overall['expected_churners']:.0f} churners promised, "
+        f"{overall['observed_churners']:.0f} counted "
+        f"({overall['churners_low']:.0f} to {overall['churners_high']:.0f})"
+    )
+    for gain in (result.skill, result.stack_gain):
+        print(
+            f"log loss of {gain.candidate} under {gain.reference}: {gain.value:+.4f} "
+            f"({gain.ci_low:+.4f} to {gain.ci_high:+.4f})"
+        )
+    table = whole_history(spark)
+    public = public_protocol(table.rows, TableSpec(id=table.id, label=table.label, name=table.name))
+    leaky = public[(public["metric"] == "roc_auc") & (public["candidate"] != BASE_RATE)]
+    shown = ", ".join(f"{row.candidate} {row.value:.3f}" for row in leaky.itertuples())
+    print(f"the public protocol, whole histories and a random split: ROC AUC {shown}")
+
+
+def scikit_learn(spark: SparkSession, base: pd.DataFrame) -> pd.DataFrame:
+    """HistGradientBoosting on the same rows and origins, with early stopping by user."""
+    snapshots = spark.table(SNAPSHOTS).toPandas()
+    label = next(name for name in snapshots if name.startswith("is_churned_next_"))
+    horizon = pd.Timedelta(int(label.removeprefix("is_churned_next_").removesuffix("d")), "D")
+    left_out = ["user_id", "as_of_date", label, "days_to_churn", "input_version"]
+    features = snapshots.drop(columns=left_out)
+    texts = features.select_dtypes("object").columns
+    features = features.astype(dict.fromkeys(texts, "category"))
+    times = pd.to_datetime(snapshots["as_of_date"])
+    parts = []
+    for origin, part in base.groupby("origin"):
+        date = pd.Timestamp(origin)
+        known = (times + horizon <= date) & snapshots[label].notna()
+        now = times == date
+        model = HistGradientBoostingClassifier(
+            learning_rate=0.03,
+            max_iter=120,
+            max_leaf_nodes=8,
+            min_samples_leaf=40,
+            l2_regularization=5.0,
+            max_features=0.3,
+            random_state=0,
+            categorical_features="from_dtype",
+        )
+        model.fit(features[known], snapshots.loc[known, label].astype(int))
+        found = snapshots.loc[now, ["user_id"]].assign(p=model.predict_proba(features[now])[:, 1])
+        parts.append(part.drop(columns="p").merge(found, left_on="user", right_on="user_id"))
+    table = pd.concat(parts).assign(candidate="scikit-learn HGB")
+    assert len(table) == len(base), "scikit-learn predicted other rows"
+    return table
+
+
+@contextmanager
+def timed(what: str) -> Iterator[None]:
+    """Print how long something took."""
+    started = time.perf_counter()
+    yield
+    print(f"{what}: {time.perf_counter() - started:.0f} s", flush=True)
+
+
+if __name__ == "__main__":
+    main(*map(int, sys.argv[1:]))

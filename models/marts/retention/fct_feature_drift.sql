@@ -1,0 +1,32 @@
+-- One row per (as_of_date, feature): how far the users scored are from those learned from.
+with drift as (
+    select * from {{ source('ml', 'feature_drift') }}
+),
+
+ranked as (
+    select
+        *,
+        row_number() over (
+            partition by as_of_date, feature order by scored_at desc, model_version desc
+        ) as recency
+    from drift
+),
+
+latest as (
+    select
+        as_of_date,
+        feature,
+        psi,
+        psi_bound,
+        p_value,
+        q_value,
+        is_drifted,
+        model_name,
+        model_version,
+        feature_table_version,
+        scored_at
+    from ranked
+    where recency = 1
+)
+
+select * from latest
