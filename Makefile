@@ -18,8 +18,9 @@ run: $(READY)  ## Simulate events (or EVENTS=path to your own), build, check, tr
 test: $(READY) lint  ## Lint the code and run every test
 	@$(BIN)/python -m pytest
 
-bench: $(READY)  ## Measure what one more day of events costs, on 2.5 million events
-	@$(BIN)/python -m benchmarks.incremental
+bench: $(READY)  ## Measure the simulator, the models and what one more day costs (BENCH=name: one of them)
+	@for name in $(or $(BENCH),simulator learning incremental); do \
+		echo "== $$name"; $(BIN)/python -m benchmarks.$$name || exit 1; done
 
 lint: $(READY)
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
