@@ -168,7 +168,7 @@ def test_the_backtest_and_the_stack_are_tables(spark):
 
 
 def test_an_old_table_version_is_trained_on_again_to_the_last_digit(spark, settings):
-    options = TrainOptions(models=("logistic_regression",), origins=1, draws=50)
+    options = TrainOptions(models=("logistic_regression",), draws=50)
     snapshots = "sparkify.fct_user_snapshots"
     first, _ = run.train_stage(spark, settings, options=options, model="again")
     version = pipeline.feature_table(spark, settings, snapshots).version
