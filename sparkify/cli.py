@@ -72,7 +72,8 @@ def simulate(settings: Settings, users: int, seed: int, out: Path) -> None:
 @click.pass_obj
 def build(settings: Settings, events: str) -> None:
     """Build and test every table, then hold them against the expectations."""
-    from sparkify.run import build_all, open_stage
+    from sparkify.run import build_all
+    from sparkify.stages import open_stage
     from sparkify.summary import show_data
 
     spark = open_stage(settings, events=events)
@@ -98,7 +99,7 @@ def build(settings: Settings, events: str) -> None:
 @click.pass_obj
 def train(settings: Settings, **arguments) -> None:
     """Backtest, tune, stack and register a model."""
-    from sparkify.run import train_command
+    from sparkify.training import train_command
 
     train_command(settings, **arguments)
 
@@ -111,7 +112,7 @@ def train(settings: Settings, **arguments) -> None:
 @click.pass_obj
 def score(settings: Settings, **arguments) -> None:
     """Score users with the champion."""
-    from sparkify.run import score_command
+    from sparkify.scoring import score_command
 
     score_command(settings, **arguments)
 

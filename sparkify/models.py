@@ -8,8 +8,8 @@ from sparkify import pipeline
 from sparkify.errors import BadInput
 from sparkify.pipeline import FEATURES, MODEL, Table
 from sparkify.query import print_table
-from sparkify.run import open_stage
 from sparkify.settings import Settings
+from sparkify.stages import open_stage
 from sparkify.summary import interval
 from sparkify.terminal import console, stage, table
 

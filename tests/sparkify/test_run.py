@@ -2,16 +2,20 @@
 
 import json
 
+import pandas as pd
 import pytest
 from click.testing import CliRunner
+from lifelines import KaplanMeierFitter
+from lifelines.exceptions import StatError
 
 from expectations.run import check_tables
 from ml.card import digest
 from ml.training import TrainOptions
-from sparkify import ledger, pipeline, run, transform
+from sparkify import ledger, pipeline, transform
 from sparkify.cli import cli
 from sparkify.errors import BadInput, CheckFailed
 from sparkify.tables import append
+from sparkify.training import train_stage
 
 pytestmark = pytest.mark.usefixtures("finished_run")
 
@@ -170,11 +174,11 @@ def test_the_backtest_and_the_stack_are_tables(spark):
 def test_an_old_table_version_is_trained_on_again_to_the_last_digit(spark, settings):
     options = TrainOptions(models=("logistic_regression",), draws=50)
     snapshots = "sparkify.fct_user_snapshots"
-    first, _ = run.train_stage(spark, settings, options=options, model="again")
+    first, _ = train_stage(spark, settings, options=options, model="again")
     version = pipeline.feature_table(spark, settings, snapshots).version
     spark.sql(f"delete from {snapshots} where as_of_date <= '2018-10-15'")
     try:
-        again, _ = run.train_stage(spark, settings, options=options, model="again", version=version)
+        again, _ = train_stage(spark, settings, options=options, model="again", version=version)
     finally:
         spark.sql(f"restore table {snapshots} to version as of {version}")
     assert digest(again) == digest(first)
@@ -186,3 +190,39 @@ def test_the_public_protocol_stands_beside_the_honest_one(finished_run):
     shown = CliRunner().invoke(cli, ["evaluate", "--protocol", "leaky"]).output
     assert shown.count("random split of whole histories") == 5
     assert shown.count("backtest of what was known") == 5
+
+
+def test_survival_agrees_with_lifelines(spark):
+    users = spark.table("sparkify.dim_users").where("registered_at is not null").toPandas()
+    days = {name: users[name].dt.normalize() for name in ("registered_at", "first_seen_at")}
+    left = users["churned_at"].fillna(users["last_seen_at"].max()).dt.normalize()
+    users["entry"] = (days["first_seen_at"] - days["registered_at"]).dt.days.clip(lower=0)
+    users["exit"] = (left - days["registered_at"]).dt.days.clip(lower=0)
+    users["registration_week"] = (
+        users["registered_at"].dt.to_period("W-SUN").dt.start_time.dt.strftime("%Y-%m-%d")
+    )
+    users["all"] = "all"
+    curves = spark.table("sparkify.fct_retention_cohorts").toPandas()
+    compared, refused = 0, 0
+    for (by, cohort), curve in curves.groupby(["cohort_by", "cohort"]):
+        column = "first_level" if by == "level" else by
+        members = users[users[column].astype(str) == cohort]
+        # lifelines wants everybody to stay for some time: half a day changes no order of days.
+        try:
+            fitted = KaplanMeierFitter().fit(
+                members["exit"] + 0.5, members["is_churned"], entry=members["entry"]
+            )
+        except StatError:  # it refuses a cohort of which, for a while, nobody is seen
+            refused += 1
+            continue
+        expected = fitted.survival_function_at_times(curve["tenure_days"] + 0.5)
+        pd.testing.assert_series_equal(
+            curve["survival"], expected.set_axis(curve.index), check_names=False, rtol=1e-9
+        )
+        limits = fitted.confidence_interval_.reindex(curve["tenure_days"] + 0.5, method="ffill")
+        inside = curve["ci_low"].notna().to_numpy()
+        for column, limit in zip(("ci_low", "ci_high"), limits.to_numpy()[inside].T, strict=True):
+            assert curve[column][inside].to_numpy() == pytest.approx(limit, rel=1e-9)
+        compared += inside.sum()
+    assert compared > 100
+    assert refused < curves["cohort"].nunique() / 2

@@ -1,0 +1,97 @@
+"""What `sparkify score` does, for the active users or for a table of the user's own."""
+
+from pathlib import Path
+
+from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
+
+from sparkify import ledger, pipeline
+from sparkify.errors import WrongUse
+from sparkify.pipeline import FEATURES, MODEL, Table
+from sparkify.settings import Settings
+from sparkify.stages import open_stage, retention_stage
+from sparkify.summary import show_most_at_risk
+from sparkify.tables import append, now
+from sparkify.terminal import console, stage
+
+
+def score_command(
+    settings: Settings,
+    *,
+    parquet: Path | None,
+    id_column: str | None,
+    out: Path | None,
+    name: str | None,
+) -> None:
+    """`sparkify score`: the active users into the marts, or an own table into a CSV file."""
+    if parquet is None:
+        if id_column or out or name:
+            raise WrongUse("--id, --out and --name go with a table of your own: add --parquet")
+        spark = open_stage(settings)
+        left_out = score_stage(spark, settings)
+        if left_out:
+            from ml.errors import NotTrainable
+
+            raise NotTrainable(left_out)
+        retention_stage(settings)
+        show_most_at_risk(spark)
+        return
+    if not (id_column and out):
+        raise WrongUse("--parquet needs --id, the column of the user, and --out, the CSV to write")
+    spark = open_stage(settings)
+    own: Table = pipeline.parquet_table(spark, parquet, id=id_column)
+    with stage("Scoring the table"):
+        rows = pipeline.score_table(settings, own, model=name or pipeline.OWN_MODEL)
+        pipeline.write_csv(rows, out)
+    console.print(f"{len(rows):,} scores in {out}")
+
+
+def score_stage(spark: SparkSession, settings: Settings) -> str | None:
+    """Append a score of every active user; return why not, where there is no champion."""
+    from ml.scoring import score
+
+    champion, reason = pipeline.registry(settings, MODEL).champion()
+    if champion is None:
+        return reason
+    features = pipeline.feature_table(spark, settings, FEATURES)
+    stamp = {
+        "model_name": F.lit(champion.name),
+        "model_version": F.lit(champion.version),
+        "feature_table_version": F.lit(features.version),
+        "scored_at": F.lit(now()),
+    }
+    with stage("Scoring the active users"):
+        scores = score(features.rows, champion, id=features.id, time=features.time)
+        append(spark, settings, scores.withColumns(stamp), "sparkify_ml.churn_scores")
+        drift_stage(spark, settings, champion, features, stamp)
+    return None
+
+
+def drift_stage(spark: SparkSession, settings: Settings, champion, features: Table, stamp) -> None:
+    """Append how each feature of the users scored differs from what the champion learned from."""
+    from ml.drift import find_drift
+    from ml.preprocessing import Columns
+
+    snapshots = pipeline.learned_from(spark, settings, champion)
+    found = find_drift(
+        snapshots.rows.where(F.col(snapshots.label).isNotNull()),
+        features.rows,
+        Columns(champion.features),
+        user=features.id,
+    )
+    as_of = features.rows.agg(F.max(features.time)).first()[0]
+    rows = spark.createDataFrame(found.rename(columns={"column": "feature"}))
+    rows = rows.withColumns(stamp | {"as_of_date": F.lit(as_of)})
+    append(spark, settings, rows, "sparkify_ml.feature_drift")
+    drifted = found.loc[found["is_drifted"], "column"]
+    check = {
+        "layer": "ml",
+        "table_name": features.name.removeprefix("sparkify."),
+        "check_name": "the users scored are like those learned from",
+        "severity": "warn",
+        "status": "warn" if len(drifted) else "pass",
+        "failure_count": len(drifted),
+        "row_count": features.rows.count(),
+        "detail": f"features that drift: {', '.join(drifted)}" if len(drifted) else "",
+    }
+    ledger.record(spark, settings, [check], tool="ml")
