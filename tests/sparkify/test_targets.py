@@ -29,8 +29,9 @@ TABLES = {
 }
 
 
-def query(table: str) -> str:
-    return f"select {', '.join(TABLES[table])} from sparkify.{table} order by user_id, 2"
+def query(table: str, source: str = "") -> str:
+    columns = ", ".join(TABLES[table])
+    return f"select {columns} from {source or f'sparkify.{table}'} order by user_id, 2"
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +53,7 @@ def assert_same(found: pd.DataFrame, expected: pd.DataFrame) -> None:
     )
 
 
-def test_parquet_without_any_jar_builds_the_same_tables(local, events, tmp_path):
+def test_parquet_without_any_jar_builds_the_same_tables(spark, local, events, tmp_path):
     environment = os.environ | {
         "SPARKIFY_HOME": str(tmp_path),
         "DBT_TARGET_PATH": str(tmp_path / "dbt"),
@@ -63,15 +64,19 @@ def test_parquet_without_any_jar_builds_the_same_tables(local, events, tmp_path)
         [BIN / "sparkify", "build", "--events", events], env=environment, check=True, timeout=300
     )
     for table, expected in local.items():
-        shown = subprocess.run(
-            [BIN / "sparkify", "sql", query(table), "--format", "json"],
-            env=environment,
-            check=True,
-            capture_output=True,
-            text=True,
-            timeout=120,
-        ).stdout
-        assert shown == expected.to_json(orient="records", lines=True, date_format="iso")
+        files = tmp_path / "parquet" / "warehouse" / "sparkify.db" / table
+        spark.read.parquet(str(files)).createOrReplaceTempView("found")
+        assert_same(spark.sql(query(table, "found")).toPandas(), expected)
+    shown = subprocess.run(
+        [BIN / "sparkify", "sql", query("fct_user_features"), "--format", "json"],
+        env=environment,
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    ).stdout
+    expected = local["fct_user_features"]
+    assert shown == expected.to_json(orient="records", lines=True, date_format="iso")
 
 
 @pytest.fixture
