@@ -22,9 +22,10 @@ PREFIX = "ml__"
 FEATURES = f"{PREFIX}features"
 SCALED = f"{PREFIX}scaled"
 
-# A nonnegative column whose largest value is this many times its median is read on a log scale.
-SKEW = 10
-MIN_CATEGORIES, MAX_CATEGORIES, USERS_PER_CATEGORY = 10, 100, 20
+# A nonnegative column whose largest value is this many times its mean is read on a log scale. Not
+# its median: that of a count which is mostly 0 would send every such count there.
+SKEW = 20
+MIN_CATEGORIES, MAX_CATEGORIES, USERS_PER_CATEGORY = 10, 100, 200
 # On fewer rows a count may well take every value once.
 MIN_NUMBERED = 20
 
@@ -186,9 +187,9 @@ def _cleaning(train: DataFrame, columns: Columns) -> tuple[str, list[str], list[
             parts.append(f"coalesce(nullif({quote(feature.name)}, ''), '(none)') as {name}")
             texts.append(name)
             continue
-        missing, low, median, high = facts[feature.name]
+        missing, low, median, mean, high = facts[feature.name]
         value = f"coalesce({clean(feature)}, {median!r}D)"
-        if feature.kind == "numeric" and low >= 0 and high > SKEW * median:
+        if feature.kind == "numeric" and low >= 0 and high > SKEW * mean:
             value = f"log1p(greatest({value}, 0D))"
         parts.append(f"{value} as {name}")
         numbers.append(name)
@@ -199,7 +200,7 @@ def _cleaning(train: DataFrame, columns: Columns) -> tuple[str, list[str], list[
 
 
 def _facts(train: DataFrame, numeric: list[Feature]) -> dict[str, tuple]:
-    """For each column: rows without a value, smallest, median and largest value."""
+    """For each column: rows without a value, smallest, median, mean and largest value."""
     if not numeric:
         return {}
     aggregates = []
@@ -209,10 +210,11 @@ def _facts(train: DataFrame, numeric: list[Feature]) -> dict[str, tuple]:
             F.count_if(value.isNull()).alias(f"missing_{i}"),
             F.coalesce(F.min(value), F.lit(0.0)).alias(f"low_{i}"),
             F.coalesce(F.percentile_approx(value, 0.5), F.lit(0.0)).alias(f"median_{i}"),
+            F.coalesce(F.avg(value), F.lit(0.0)).alias(f"mean_{i}"),
             F.coalesce(F.max(value), F.lit(0.0)).alias(f"high_{i}"),
         ]
     row = train.agg(*aggregates).first().asDict()
-    keys = ("missing", "low", "median", "high")
+    keys = ("missing", "low", "median", "mean", "high")
     return {f.name: tuple(row[f"{key}_{i}"] for key in keys) for i, f in enumerate(numeric)}
 
 

@@ -154,7 +154,7 @@ def _gradient_boosted_trees(shape: Shape, seed: int) -> Estimator:
         labelCol=LABEL,
         predictionCol=names["predictionCol"],
         maxIter=_by_size(shape, small=15, large=40),
-        maxDepth=_by_size(shape, small=2, large=4),
+        maxDepth=2,
         minInstancesPerNode=10,
         subsamplingRate=0.8,
         featureSubsetStrategy="0.5",
@@ -167,7 +167,7 @@ def _gradient_boosted_trees(shape: Shape, seed: int) -> Estimator:
 
 
 def _by_size(shape: Shape, *, small: int, large: int) -> int:
-    """Fewer and smaller trees on few rows: more would learn noise, and each costs several jobs."""
+    """Fewer trees on few rows: more would learn noise, and each costs several jobs."""
     return small if shape.rows < 20_000 else large
 
 
@@ -221,7 +221,9 @@ def _factorization_machine(shape: Shape, seed: int) -> Estimator:
 LEARNERS: dict[str, Learner] = {
     learner.name: learner
     for learner in (
-        Learner("logistic_regression", _logistic_regression, {"regParam": (0.01, 0.1, 0.3, 1.0)}),
+        Learner(
+            "logistic_regression", _logistic_regression, {"regParam": (0.01, 0.03, 0.1, 0.3, 1.0)}
+        ),
         Learner("random_forest", _random_forest, {"maxDepth": (4, 6)}),
         Learner("gradient_boosted_trees", _gradient_boosted_trees, {"stepSize": (0.05, 0.15)}),
         Learner("linear_svm", _linear_svm, {"regParam": (0.03, 0.3)}),
