@@ -111,13 +111,14 @@ def test_values_and_nulls_never_seen_in_training_are_no_error(spark, rows, colum
 
 
 def test_skewed_counts_are_read_on_a_log_scale_and_others_as_they_are(spark):
-    table = spark.createDataFrame([(i, 2.0**i) for i in range(12)], "even int, skewed double")
+    data = [(i, 2 * (i % 10 == 0), 1000.0 if i == 0 else i % 3 + 0.5) for i in range(40)]
+    table = spark.createDataFrame(data, "even int, rare int, skewed double")
     columns = find_columns(table, ignore=())
     prepared = fit_preparation(table, columns, scaled=False).transform(table)
 
     for row in prepared.collect():
         assert list(row[FEATURES].toArray()) == pytest.approx(
-            [row["even"], math.log1p(row["skewed"])]
+            [row["even"], row["rare"], math.log1p(row["skewed"])]
         )
 
 
