@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import time
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -88,11 +89,11 @@ def wait_until_ready(
     limit_s = float(os.environ.get("SPARKIFY_SERVER_START_S", "180"))
     deadline = time.monotonic() + limit_s
     while not (answers(thrift_port) and answers(connect_port)):
-        if server.poll() is not None:
-            raise SparkifyError(f"the server ended at once; the reason is at the end of {log}")
         if time.monotonic() > deadline:
             raise SparkifyError(f"the server did not answer within {limit_s:.0f} s; see {log}")
-        time.sleep(0.5)
+        with suppress(subprocess.TimeoutExpired):
+            server.wait(timeout=0.5)
+            raise SparkifyError(f"the server ended at once; the reason is at the end of {log}")
 
 
 def answers(port: int) -> bool:

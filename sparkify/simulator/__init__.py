@@ -15,8 +15,9 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from sparkify.errors import BadInput, WrongUse
-from sparkify.simulator.behaviour import DAY_S, Life, churn_probability, live
+from sparkify.simulator.behaviour import Life, churn_probability, live
 from sparkify.simulator.events import Rows, rows_of
+from sparkify.simulator.people import DAY_S
 from sparkify.simulator.writing import write_events, write_truth
 
 USERS_PER_PART = 1024

@@ -11,34 +11,37 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sparkify.simulator.catalogue import FIRST_NAMES, LAST_NAMES, LOCATIONS, USER_AGENTS
-
-DAY_S = 86_400
-FREE, PAID = 0, 1
+from sparkify.simulator.people import (
+    DAY_S,
+    FREE,
+    IMPACT,
+    PAGE_NAMES,
+    PAGES,
+    PAID,
+    RATE_SLOPE,
+    Profile,
+    Traits,
+    draw_profile,
+    draw_traits,
+)
 
 # Satisfaction.
-MEAN_SD = 0.1  # between users
 WANDER_SD = 0.1  # around a user's own mean
 KEEP = np.exp(-1 / 30)  # of that distance, from one day to the next
 STEP_SD = WANDER_SD * np.sqrt(1 - KEEP**2)
 KEEP_LIVED = np.exp(-1 / 24)  # of what was lived through, from one day to the next
 
 # Cancelling.
-HAZARD = 0.0019  # daily, at satisfaction 0
 HAZARD_SLOPE = 0.8
-HAZARD_EAGER = 0.5  # who comes more often meets more reasons and chances to leave
 NOVELTY, NOVELTY_DAYS = 1.5, 30.0  # new users leave more easily
 CANCEL_S = 60  # from the last ordinary page to the confirmation
 
 # Coming. A habit more than a matter of satisfaction, but a change of mood shows.
-ACTIVE_INTERCEPT, ACTIVE_USER_SD = -1.25, 1.4
 ACTIVE_MEAN_SLOPE, ACTIVE_MOOD_SLOPE = 0.1, 0.5
 WEEKDAY_LOG_ODDS = np.log([1.1, 1.15, 1.15, 1.1, 1.0, 0.75, 0.75])
-WEEKEND_SD = 0.4
 SECOND_SESSION = 0.2
 SESSION_GAP_S = 1800
 PAUSE_START, PAUSE_SLOPE, PAUSE_DAYS = 0.003, 0.8, 7.0
-HOUR_SHIFT_SD = 2.5
 HOUR_WEIGHTS = [
     10,
     9,
@@ -68,71 +71,16 @@ HOUR_WEIGHTS = [
 HOUR_CUMULATIVE = np.cumsum(HOUR_WEIGHTS) / np.sum(HOUR_WEIGHTS)
 
 # Listening.
-SONGS_LOG_MEAN, SONGS_USER_SD, SONGS_SHAPE = np.log(74.0), 0.4, 0.9
+SONGS_SHAPE = 0.9
 LEVEL_SONGS = np.array([0.7, 1.1])  # free users listen less
 SONG_S = 250
-BREAK_RATE, BREAK_USER_SD, BREAK_S = 0.0004, 1.5, 3600  # per song, spread, mean length
+BREAK_S = 3600  # mean length of a silence
 
-# Users.
-NEW_USERS = 0.04
-LATE_REGISTRATIONS = 0.0065
-STARTS_PAID = 0.19
-
-# Pages that may follow a song: rate per song, spread between users (sd of the log), slope on
-# satisfaction, level that sees it, and what one of them does to satisfaction.
-PAGES = {
-    "Thumbs Up": (0.0530, 0.18, 0.12, None, 0.004),
-    "Thumbs Down": (0.0083, 0.1, -0.80, None, -0.1),
-    "Add to Playlist": (0.0285, 0.0, 0.02, None, 0.015),
-    "Add Friend": (0.0142, 0.1, 0.1, None, 0.03),
-    "Roll Advert": (0.080, 0.35, -0.15, FREE, -0.03),
-    "Error": (0.0011, 0.0, -0.1, None, -0.2),
-    "Home": (0.0222, 0.05, 0.0, None, 0.0),
-    "Help": (0.0064, 0.0, -0.1, None, 0.0),
-    "Settings": (0.0066, 0.1, -0.1, None, 0.0),
-    "About": (0.0021, 0.2, 0.0, None, 0.0),
-    "Downgrade": (0.0108, 0.1, -0.50, PAID, 0.0),
-    "Upgrade": (0.0105, 0.3, 0.0, FREE, 0.0),
-    "Logout": (0.0141, 0.05, 0.0, None, 0.0),
-}
-PAGE_NAMES = tuple(PAGES)
-RATE, RATE_SD, RATE_SLOPE, IMPACT = (
-    np.array([page[column] for page in PAGES.values()]) for column in (0, 1, 2, 4)
-)
 LEVEL_SEES = np.array(
     [[page[3] is None or page[3] == level for page in PAGES.values()] for level in (FREE, PAID)]
 )
 # By level: the page that offers to change it, and how often a visit ends in a submitted form.
 SUBMITS = {FREE: (PAGE_NAMES.index("Upgrade"), 0.26), PAID: (PAGE_NAMES.index("Downgrade"), 0.034)}
-
-
-@dataclass(frozen=True)
-class Profile:
-    """Who the user is; what a row says of them."""
-
-    user_id: str
-    first_name: str
-    last_name: str
-    gender: str
-    location: str
-    user_agent: str
-    registered_s: int
-    is_new: bool  # registers in the period
-    starts_paid: bool
-
-
-@dataclass(frozen=True)
-class Traits:
-    """What stays the same about a user."""
-
-    mean: float  # of satisfaction
-    base: float  # daily hazard at satisfaction 0, long after registration
-    log_odds: float  # of coming on a weekday at satisfaction 0
-    weekend: float  # what a weekend adds to them
-    songs: float  # mean of a session
-    breaks: float  # silences per song
-    hour_shift: float
-    rates: np.ndarray  # per song and page, at satisfaction 0
 
 
 @dataclass(frozen=True)
@@ -183,8 +131,8 @@ class _Mood:
 
 def live(rng: np.random.Generator, *, index: int, start_s: int, days: int) -> Life:
     """Simulate one user, from a day before the first so that sessions run across the start."""
-    profile = _profile(rng, index=index, start_s=start_s, days=days)
-    traits = _traits(rng)
+    profile = draw_profile(rng, index=index, start_s=start_s, days=days)
+    traits = draw_traits(rng)
     first_day = (profile.registered_s - start_s) // DAY_S + 1 if profile.is_new else 0
     mood = _first_mood(rng, profile, start_s)
     sessions: list[Session] = []
@@ -262,44 +210,6 @@ def churn_probability(
     to_come = drift * (KEEP_LIVED - KEEP_LIVED**ahead) / (1 - KEEP_LIVED)
     expected = mean + wander * KEEP**ahead + lived * KEEP_LIVED**ahead + to_come
     return -np.expm1(-_hazard(base, expected, age + ahead - 1) @ noise).mean(axis=1)
-
-
-def _profile(rng: np.random.Generator, *, index: int, start_s: int, days: int) -> Profile:
-    gender = "M" if rng.random() < 0.54 else "F"
-    is_new = bool(rng.random() < NEW_USERS)
-    if is_new:
-        registered_s = start_s + int(rng.random() * 0.9 * days * DAY_S)
-    elif rng.random() < LATE_REGISTRATIONS:
-        registered_s = start_s + int(rng.random() * 0.3 * days * DAY_S)
-    else:
-        registered_s = start_s - int(rng.gamma(1.2, 38.0) * DAY_S) - 3600
-    cities = np.cumsum(1 / (np.arange(len(LOCATIONS)) + 5.0))
-    agents = np.cumsum(1 / (np.arange(len(USER_AGENTS)) + 3.0))
-    return Profile(
-        user_id=str(index + 1),
-        first_name=FIRST_NAMES[gender][int(rng.random() * len(FIRST_NAMES[gender]))],
-        last_name=LAST_NAMES[int(rng.random() * len(LAST_NAMES))],
-        gender=gender,
-        location=LOCATIONS[int(np.searchsorted(cities, rng.random() * cities[-1]))],
-        user_agent=USER_AGENTS[int(np.searchsorted(agents, rng.random() * agents[-1]))],
-        registered_s=registered_s,
-        is_new=is_new,
-        starts_paid=bool(not is_new and rng.random() < STARTS_PAID),
-    )
-
-
-def _traits(rng: np.random.Generator) -> Traits:
-    eagerness = rng.standard_normal()
-    return Traits(
-        mean=MEAN_SD * rng.standard_normal(),
-        base=HAZARD * np.exp(HAZARD_EAGER * eagerness),
-        log_odds=ACTIVE_INTERCEPT + ACTIVE_USER_SD * eagerness,
-        weekend=WEEKEND_SD * rng.standard_normal(),
-        songs=np.exp(SONGS_LOG_MEAN + SONGS_USER_SD * rng.standard_normal()),
-        breaks=BREAK_RATE * np.exp(BREAK_USER_SD * rng.standard_normal()),
-        hour_shift=HOUR_SHIFT_SD * rng.standard_normal(),
-        rates=RATE * np.exp(RATE_SD * rng.standard_normal(len(RATE))),
-    )
 
 
 def _first_mood(rng: np.random.Generator, profile: Profile, start_s: int) -> _Mood:

@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sparkify.simulator.behaviour import CANCEL_S, DAY_S, FREE, PAGE_NAMES, Life, Session
+from sparkify.simulator.behaviour import CANCEL_S, Life, Session
 from sparkify.simulator.catalogue import songs
+from sparkify.simulator.people import DAY_S, FREE, PAGE_NAMES
 
 # Every kind of row: page, auth, method, status.
 KINDS = (

@@ -10,9 +10,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from sparkify.simulator.behaviour import DAY_S, Life, Profile
+from sparkify.simulator.behaviour import Life
 from sparkify.simulator.catalogue import as_json, songs
 from sparkify.simulator.events import ANONYMOUS, KINDS, Rows
+from sparkify.simulator.people import DAY_S, Profile
 
 LEVELS = ("free", "paid")  # by the code of a level
 

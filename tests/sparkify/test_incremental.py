@@ -118,7 +118,7 @@ def test_replayed_steps_leave_what_a_full_refresh_leaves(spark, settings, simula
     for step, change in steps():
         change()
         found = run()
-        for table in INCREMENTAL:
+        for table in TABLES:
             assert found[table] == defined(table), f"{step}: {table}"
     before = versions()
     assert run() == found and versions() == before, "a run with nothing new wrote something"

@@ -53,6 +53,14 @@ def assert_same(found: pd.DataFrame, expected: pd.DataFrame) -> None:
     )
 
 
+def asked(question: str, style: str, environment: dict[str, str]) -> str:
+    """What `sparkify sql` prints."""
+    command = [BIN / "sparkify", "sql", question, "--format", style]
+    return subprocess.run(
+        command, env=environment, check=True, capture_output=True, text=True, timeout=120
+    ).stdout
+
+
 def test_parquet_without_any_jar_builds_the_same_tables(spark, local, events, tmp_path):
     environment = os.environ | {
         "SPARKIFY_HOME": str(tmp_path),
@@ -67,14 +75,7 @@ def test_parquet_without_any_jar_builds_the_same_tables(spark, local, events, tm
         files = tmp_path / "parquet" / "warehouse" / "sparkify.db" / table
         spark.read.parquet(str(files)).createOrReplaceTempView("found")
         assert_same(spark.sql(query(table, "found")).toPandas(), expected)
-    shown = subprocess.run(
-        [BIN / "sparkify", "sql", query("fct_user_features"), "--format", "json"],
-        env=environment,
-        check=True,
-        capture_output=True,
-        text=True,
-        timeout=120,
-    ).stdout
+    shown = asked(query("fct_user_features"), "json", environment)
     expected = local["fct_user_features"]
     assert shown == expected.to_json(orient="records", lines=True, date_format="iso")
 
@@ -123,18 +124,5 @@ def test_dbt_over_thrift_builds_the_same_tables_and_connect_reads_them(local, ev
         for table, expected in local.items():
             found = pd.read_sql(query(table), connection)
             assert_same(found, expected)
-    shown = subprocess.run(
-        [
-            BIN / "sparkify",
-            "sql",
-            "select count(*) as n from sparkify.dim_users",
-            "--format",
-            "csv",
-        ],
-        env=environment,
-        check=True,
-        capture_output=True,
-        text=True,
-        timeout=120,
-    ).stdout
+    shown = asked("select count(*) as n from sparkify.dim_users", "csv", environment)
     assert int(shown.split()[1]) > 0
