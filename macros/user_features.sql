@@ -12,11 +12,13 @@
 
     Arguments:
         user_days: a CTE with the columns of fct_user_days.
-        as_of_dates: a CTE with one column, as_of_date.
+        as_of_dates: a CTE with as_of_date and first_date, the first day of the data.
+        carried: further columns of as_of_dates to hand on.
 #}
-{% macro user_features(user_days, as_of_dates) %}
+{% macro user_features(user_days, as_of_dates, carried=[]) %}
 {%- set windows = var('feature_windows') -%}
 {%- set short, long = windows | first, windows | last -%}
+{%- set as_of_columns = (['as_of_date', 'first_date'] + carried) | join(', ') -%}
 {%- set counted = [
     'song_count', 'session_count', 'thumbs_up_count', 'thumbs_down_count', 'advert_count',
 ] -%}
@@ -103,11 +105,13 @@ select
     gender,
     last_platform as platform,
     last_state as state
+    {%- for column in carried %},
+    {{ column }}
+    {%- endfor %}
 from (
     select
         user_id,
-        as_of_date,
-        first_date,
+        {{ as_of_columns }},
         {%- for days in windows %}
         count_if(days_ago <= {{ days }}) as active_day_count_{{ days }}d,
         {%- for signal in counted %}
@@ -143,8 +147,7 @@ from (
     from (
         select
             known_days.*,
-            as_of_date,
-            first_date,
+            {{ as_of_columns }},
             datediff(as_of_date, activity_date) as days_ago
         from (
             select
@@ -159,7 +162,7 @@ from (
                 count(first_churn_at) over to_day as churn_day_count
             from (
                 select
-                    *,
+                    * except (input_version),
                     datediff(
                         activity_date,
                         lag(activity_date) over (partition by user_id order by activity_date)
@@ -171,11 +174,10 @@ from (
                 rows between unbounded preceding and current row
             )
         ) as known_days
-        inner join (select as_of_date from {{ as_of_dates }}) as as_of_dates
+        inner join {{ as_of_dates }} as as_of_dates
             on activity_date < as_of_date and activity_date >= date_sub(as_of_date, {{ long }})
-        cross join (select min(activity_date) as first_date from {{ user_days }}) as period
     )
-    group by user_id, as_of_date, first_date
+    group by user_id, {{ as_of_columns }}
     having
         max(activity_date) >= date_sub(as_of_date, {{ var('active_days') }})
         and {{ not_churned() | indent(8) }}

@@ -4,7 +4,9 @@ with user_days as (
 ),
 
 as_of_dates as (
-    select scoring_date as as_of_date
+    select
+        first_date,
+        scoring_date as as_of_date
     from (
         {{ observed_period('user_days') | indent(8) }}
     )

@@ -12,19 +12,18 @@ as_of_dates as (
 ),
 
 features as (
-    {{ user_features('user_days', 'as_of_dates') | indent(4) }}
+    {{ user_features(
+        'user_days', 'as_of_dates', carried=['is_observed', 'input_version']
+    ) | indent(4) }}
 ),
 
 followed as (
     select
         features.*,
-        as_of_dates.is_observed,
-        as_of_dates.input_version,
         -- Null without a churn; never negative, for who churned before is not eligible.
         datediff(to_date(users.churned_at), features.as_of_date) as days_to_first_churn
     from features
     inner join users on features.user_id = users.user_id
-    inner join as_of_dates on features.as_of_date = as_of_dates.as_of_date
 ),
 
 snapshots as (
