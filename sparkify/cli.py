@@ -245,7 +245,9 @@ def main() -> None:
         if debug:
             raise
         fail(str(error), {NotTrainable: 5, TableMismatch: 3, UnknownVersion: 2}[type(error)])
-    except Exception as error:  # the last place that can spare a user a page of Java
+    # Spark, dbt and file systems raise what they like; here ends every command, so whatever it is
+    # becomes one line and an exit code, and --debug raises it.
+    except Exception as error:
         if debug:
             raise
         if "Another instance of Derby" in str(error):

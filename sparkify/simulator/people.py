@@ -14,7 +14,7 @@ LATE_REGISTRATIONS = 0.0065
 STARTS_PAID = 0.19
 
 # What differs between users: satisfaction, the hazard of cancelling, coming, listening.
-MEAN_SD = 0.1  # between users
+MEAN_SD = 0.1
 HAZARD = 0.0019  # daily, at satisfaction 0
 HAZARD_EAGER = 0.5  # who comes more often meets more reasons and chances to leave
 ACTIVE_INTERCEPT, ACTIVE_USER_SD = -1.25, 1.4
@@ -76,6 +76,7 @@ class Traits:
 
 
 def draw_profile(rng: np.random.Generator, *, index: int, start_s: int, days: int) -> Profile:
+    """Draw a user of a log of so many days; start_s is its first second since 1970, UTC."""
     gender = "M" if rng.random() < 0.54 else "F"
     is_new = bool(rng.random() < NEW_USERS)
     if is_new:
@@ -100,6 +101,7 @@ def draw_profile(rng: np.random.Generator, *, index: int, start_s: int, days: in
 
 
 def draw_traits(rng: np.random.Generator) -> Traits:
+    """Draw what makes one user differ from another, independent of who the user is."""
     eagerness = rng.standard_normal()
     return Traits(
         mean=MEAN_SD * rng.standard_normal(),

@@ -2,30 +2,36 @@
 with days as (
     select
         activity_date,
-        max(input_version) as input_version,
-        min(min(activity_date)) over () as first_date,
-        date_add(max(max(activity_date)) over (), 1) as scoring_date
+        max(input_version) as input_version
     from {{ ref('fct_user_days') }}
     group by activity_date
 ),
 
-started as (
+period as (
     select
         *,
         -- next_day is strictly later, so it starts one day early.
         next_day(
             date_add(first_date, {{ var('min_history_days') }} - 1), '{{ var("snapshot_weekday") }}'
         ) as first_snapshot
-    from days
+    from (
+        {{ observed_period('days') | indent(8) }}
+    )
 ),
 
 dated as (
     select
-        *,
-        explode(sequence(first_snapshot, scoring_date, interval 7 days)) as as_of_date
-    from started
+        days.activity_date,
+        days.input_version,
+        period.first_date,
+        period.scoring_date,
+        explode(
+            sequence(period.first_snapshot, period.scoring_date, interval 7 days)
+        ) as as_of_date
+    from days
+    cross join period
     -- A sequence that starts after its end would run backwards.
-    where first_snapshot <= scoring_date
+    where period.first_snapshot <= period.scoring_date
 ),
 
 snapshot_dates as (
