@@ -34,16 +34,23 @@ dated as (
     where period.first_snapshot <= period.scoring_date
 ),
 
+observed as (
+    select
+        *,
+        date_add(as_of_date, {{ var('horizon_days') }}) <= scoring_date as is_observed
+    from dated
+),
+
 snapshot_dates as (
     select
         as_of_date,
         first_date,
-        date_add(as_of_date, {{ var('horizon_days') }}) <= scoring_date as is_observed,
-        -- Features see the days before, the label those up to the horizon.
+        is_observed,
         bit_xor(xxhash64(activity_date, input_version)) as days_version
-    from dated
-    where activity_date < date_add(as_of_date, {{ var('horizon_days') }})
-    group by as_of_date, first_date, scoring_date
+    from observed
+    -- Features see the days before; a label, once observed, those up to the horizon.
+    where activity_date < date_add(as_of_date, if(is_observed, {{ var('horizon_days') }}, 0))
+    group by as_of_date, first_date, is_observed
 ),
 
 versioned as (
