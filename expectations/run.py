@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
+from itertools import chain
 from pathlib import Path
 
 import great_expectations as gx
@@ -16,6 +18,7 @@ from pyspark.sql import functions as F
 
 from expectations.previous import previous_build
 from expectations.suites import COMPARED, SUITES, layer_of, rules_of
+from ml.threads import in_threads
 
 SCHEMA = "sparkify"
 
@@ -49,7 +52,9 @@ def check_tables(
     """
     context = gx.get_context(mode="ephemeral", project_config=configuration(docs))
     source = context.data_sources.add_spark(name=SCHEMA, persist=False)
-    checks = [check for table in tables for check in check_table(context, source, spark, table)]
+    # A small table keeps the driver busy rather than the cores, so two are checked at a time.
+    tasks = [partial(check_table, context, source, spark, table) for table in tables]
+    checks = list(chain.from_iterable(in_threads(spark, tasks, parallelism=2)))
     if docs:
         context.build_data_docs()
     return checks
