@@ -123,9 +123,9 @@ def features(columns: Sequence[str], previous: Previous | None) -> list[Expectat
             f"active_day_count_{long}d > observed_day_count_{long}d",
         ),
         no_rows(
-            "no ratio is negative, infinite or not a number",
+            "no ratio is missing, negative, infinite or not a number",
             " or ".join(
-                f"{c} < 0 or isnan({c}) or {c} = double('inf')"
+                f"{c} is null or {c} < 0 or isnan({c}) or {c} = double('inf')"
                 for c in columns
                 if "_per_" in c or "_trend_" in c
             ),

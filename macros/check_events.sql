@@ -6,7 +6,7 @@
     A session that stays open remembers the files it saw; they are listed anew.
 #}
 {% macro check_events() %}
-    {% if execute and flags.WHICH in ['run', 'build', 'test', 'snapshot'] %}
+    {% if execute and flags.WHICH in ['run', 'build', 'test', 'snapshot', 'freshness'] %}
         {% for table in [source('raw', 'events'), source('raw', 'files')] %}
             {% if not load_relation(table) %}
                 {% do exceptions.raise_compiler_error(

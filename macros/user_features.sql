@@ -22,6 +22,7 @@
 {%- set counted = [
     'song_count', 'session_count', 'thumbs_up_count', 'thumbs_down_count', 'advert_count',
 ] -%}
+{%- set to_date = ['song_count', 'thumbs_up_count', 'thumbs_down_count'] -%}
 {%- set rarer = [
     'add_to_playlist_count', 'add_friend_count', 'home_count', 'error_count', 'help_count',
     'settings_count', 'downgrade_page_count', 'upgrade_page_count', 'submit_downgrade_count',
@@ -50,6 +51,8 @@ select
         as session_count_per_day_{{ long }}d,
     {{ ratio('active_day_count_' ~ long ~ 'd', 'observed_day_count_' ~ long ~ 'd') }}
         as active_day_share_{{ long }}d,
+    {{ ratio('active_day_count_to_date', 'observed_day_count_to_date') }}
+        as active_day_share_to_date,
     -- ratios
     {%- for days in [short, long] %}
     {%- for signal in ['thumbs_up', 'thumbs_down'] %}
@@ -60,6 +63,9 @@ select
         as advert_per_hour_{{ days }}d,
     {{ ratio('song_count_' ~ days ~ 'd', 'session_count_' ~ days ~ 'd') }}
         as song_per_session_{{ days }}d,
+    {%- endfor %}
+    {%- for signal in ['thumbs_up', 'thumbs_down'] %}
+    {{ ratio(signal ~ '_count_to_date', 'song_count_to_date') }} as {{ signal }}_per_song_to_date,
     {%- endfor %}
     {%- for signal in ['add_to_playlist', 'add_friend'] %}
     {{ ratio(signal ~ '_count_' ~ long ~ 'd', 'song_count_' ~ long ~ 'd') }}
@@ -131,6 +137,11 @@ from (
             as weekend_song_count,
         sum(if(days_ago <= {{ long }}, night_song_count, 0)) as night_song_count,
         max(if(days_ago <= {{ long }}, gap_days, null)) as max_gap_days_{{ long }}d,
+        datediff(as_of_date, min(first_active_date)) as observed_day_count_to_date,
+        max(active_day_count_to_date) as active_day_count_to_date,
+        {%- for signal in to_date %}
+        max({{ signal }}_to_date) as {{ signal }}_to_date,
+        {%- endfor %}
         max(activity_date) as last_active_date,
         max(last_thumbs_down_date) as last_thumbs_down_date,
         max(last_error_date) as last_error_date,
@@ -153,6 +164,10 @@ from (
             select
                 *,
                 min(activity_date) over to_day as first_active_date,
+                count(*) over to_day as active_day_count_to_date,
+                {%- for signal in to_date %}
+                sum({{ signal }}) over to_day as {{ signal }}_to_date,
+                {%- endfor %}
                 max(if(thumbs_down_count > 0, activity_date, null)) over to_day
                     as last_thumbs_down_date,
                 max(if(error_count > 0, activity_date, null)) over to_day as last_error_date,

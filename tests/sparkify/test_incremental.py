@@ -1,5 +1,6 @@
 """A run rewrites only what changed, and the tables are as if everything had been built anew."""
 
+import datetime as dt
 import gzip
 import json
 import os
@@ -55,6 +56,12 @@ def write(file: Path, lines: list[str]) -> None:
     file.write_text("\n".join(lines) + "\n")
 
 
+def of_the_same_size(lines: list[str]) -> list[str]:
+    other = [line.replace('"NextSong"', '"Settings"') for line in lines]
+    assert other != lines and [*map(len, other)] == [*map(len, lines)]
+    return other
+
+
 def compress(folder: Path, date: str, lines: list[str]) -> None:
     (folder / f"{date}.json.gz").write_bytes(gzip.compress("\n".join(lines).encode()))
 
@@ -95,14 +102,18 @@ def test_replayed_steps_leave_what_a_full_refresh_leaves(spark, settings, simula
             lambda: write(folder / f"{dates[9]}.json", days[dates[9]] + days[dates[10]]),
         )
         yield (
-            "a file was replaced by another of the same days",
-            lambda: write(folder / f"{dates[4]}.json", days[dates[4]][::2]),
+            "files were replaced, one by fewer of its events, one by others in as many bytes",
+            lambda: (
+                write(folder / f"{dates[4]}.json", days[dates[4]][::2]),
+                write(folder / f"{dates[8]}.json", of_the_same_size(days[dates[8]])),
+            ),
         )
         yield (
-            "files vanish, and with them days",
+            "files vanish, and with them days; another only has a new name",
             lambda: (
                 (folder / f"{dates[0]}.json").unlink(),
                 (folder / f"{dates[6]}.json").unlink(),
+                (folder / f"{dates[3]}.json").rename(folder / "a new name.json"),
             ),
         )
         yield (
@@ -112,10 +123,12 @@ def test_replayed_steps_leave_what_a_full_refresh_leaves(spark, settings, simula
 
     order = [date for date in dates[:10] if date not in (dates[2], dates[7])]
     random.Random(0).shuffle(order)
-    for date in order:
-        write(folder / f"{date}.json", days[date])
-    transform.register_events(settings, str(folder))
-    run()
+    # Days come in any order, in several runs.
+    for part in (order[:3], order[3:]):
+        for date in part:
+            write(folder / f"{date}.json", days[date])
+        transform.register_events(settings, str(folder))
+        run()
     for step, change in steps():
         change()
         found = run()
@@ -129,9 +142,10 @@ def test_replayed_steps_leave_what_a_full_refresh_leaves(spark, settings, simula
 def test_one_more_day_rewrites_what_it_changes_alone(spark, settings, simulated_days, tmp_path):
     def rewritten(table: str) -> list[str]:
         last = spark.sql(f"describe history sparkify.{table} limit 1").first()
-        return sorted(re.findall(r"\d{4}-\d\d-\d\d", last.operationParameters["predicate"]))
+        value = r"\d{4}-\d\d-\d\d|[0-9a-f]{32}"
+        return sorted(re.findall(value, last.operationParameters["predicate"]))
 
-    sunday = "2018-11-11"
+    saturday, sunday = "2018-11-10", "2018-11-11"
     for date, lines in simulated_days.items():
         if date < sunday:
             write(tmp_path / f"{date}.json", lines)
@@ -139,20 +153,50 @@ def test_one_more_day_rewrites_what_it_changes_alone(spark, settings, simulated_
     transform.run_dbt(settings, "run", *SELECTION)
     write(tmp_path / "more.json", simulated_days[sunday])
     transform.run_dbt(settings, "run", *SELECTION)
+    files = spark.table("sparkify.base_sparkify__files").where("source_file like '%more.json'")
+    assert rewritten("base_sparkify__rows") == [files.first().file_id]
     for table in ("stg_sparkify__events", "int_sparkify__session_days", "fct_user_days"):
         assert rewritten(table) == [sunday]
+    # A session may have begun the evening before.
+    assert sunday in rewritten("fct_sessions") and {*rewritten("fct_sessions")} <= {
+        saturday,
+        sunday,
+    }
     # One date's label is known now, and one date is new; those between wait for their label.
     assert rewritten("fct_user_snapshots") == ["2018-10-29", "2018-11-12"]
 
 
-def test_a_changed_definition_makes_the_table_anew(spark, settings, simulated_days, tmp_path):
-    write(tmp_path / "events.json", [line for lines in simulated_days.values() for line in lines])
+def test_a_changed_definition_makes_the_tables_anew(spark, settings, simulated_days, tmp_path):
+    lines = [line for lines in simulated_days.values() for line in lines]
+    events = [event for event in map(json.loads, lines) if event["auth"] == "Logged In"]
+    left = {event["userId"] for event in events if event["page"] == "Cancel"}
+    stayed = next(event for event in events if event["userId"] not in left)
+    write(tmp_path / "a.json", [*lines, json.dumps(stayed | {"page": "Submit Downgrade"})])
     transform.register_events(settings, str(tmp_path))
-    counts = []
-    for definition in ({}, {"churn_definition": "inactive", "inactive_days": 10}):
+    churned = []
+    for definition in (
+        {},
+        {"churn_definition": "inactive", "inactive_days": 10},
+        {
+            "churn_definition": "cancelled_or_downgraded",
+            "horizon_days": 7,
+            "feature_windows": [3, 30],
+        },
+    ):
         transform.run_dbt(settings, "run", *SELECTION, "--vars", json.dumps(definition))
-        counts.append(spark.table("sparkify.dim_users").where("is_churned").count())
-    assert counts[0] < counts[1]
+        churned.append(spark.table("sparkify.dim_users").where("is_churned").count())
+    assert churned[0] < churned[1]
+    pages = "page in ('Cancellation Confirmation', 'Submit Downgrade')"
+    events = spark.table("sparkify.stg_sparkify__events").where(pages)
+    assert churned[0] < churned[2] == events.select("user_id").distinct().count()
+    snapshots = spark.table("sparkify.fct_user_snapshots")
+    assert {"song_count_3d", "song_count_30d", "is_churned_next_7d"} <= {*snapshots.columns}
+    assert not any("14d" in name or "28d" in name for name in snapshots.columns)
+    assert snapshots.where("days_to_churn > 6").count() == 0
+    # Labels are known a week before the data ends, and for the other dates not.
+    last = snapshots.where("is_churned_next_7d is not null").agg({"as_of_date": "max"}).first()[0]
+    end = dt.date.fromisoformat(max(simulated_days)) + dt.timedelta(days=1)
+    assert dt.timedelta(days=7) <= end - last < dt.timedelta(days=14)
 
 
 def test_a_killed_run_leaves_whole_tables_and_the_next_one_repairs_them(
@@ -173,11 +217,11 @@ def test_a_killed_run_leaves_whole_tables_and_the_next_one_repairs_them(
         return {
             table: fingerprint(spark.read.format("delta").load(str(warehouse / table)))
             for table in TABLES
-            if (warehouse / table / "_delta_log").glob("*.json")
-            and any((warehouse / table / "_delta_log").glob("*.json"))
+            if any((warehouse / table / "_delta_log").glob("*.json"))
         }
 
-    def dbt_run(*, kill: bool) -> None:
+    def dbt_run(*, kill: bool, whole: tuple[dict[str, tuple], ...]) -> None:
+        """Run; what a reader sees meanwhile and after a kill is one of the `whole` states."""
         process = subprocess.Popen(
             [sys.executable, "-c", RUN, str(folder)],
             cwd=PROJECT,
@@ -190,12 +234,19 @@ def test_a_killed_run_leaves_whole_tables_and_the_next_one_repairs_them(
         last = chance.randint(2, 11)
         for line in process.stdout:
             started += "START sql" in line
+            if "START sql" in line and started % 3 == 0:
+                assert_whole(state(), whole)
             if kill and started >= last:
                 # At some moment of the model that has just begun.
                 threading.Event().wait(chance.uniform(0, 3))
                 os.killpg(process.pid, signal.SIGKILL)
                 break
         assert process.wait(timeout=300) == (-signal.SIGKILL if kill else 0)
+        assert_whole(state(), whole)
+
+    def assert_whole(seen: dict[str, tuple], whole: tuple[dict[str, tuple], ...]) -> None:
+        for table in seen:
+            assert seen[table] in [each[table] for each in whole], table
 
     def undisturbed() -> dict[str, tuple]:
         transform.register_events(settings, str(folder))
@@ -205,18 +256,13 @@ def test_a_killed_run_leaves_whole_tables_and_the_next_one_repairs_them(
     for date in dates[:10]:
         write(folder / f"{date}.json", days[date])
     before = undisturbed()
-    dbt_run(kill=True)
-    seen = state()
-    assert all(seen[table] == before[table] for table in seen)
-    dbt_run(kill=False)
+    for kill in (True, False):
+        dbt_run(kill=kill, whole=(before,))
     assert state() == before
     write(folder / "late.json", days[dates[3]] + days[dates[12]])
     (folder / f"{dates[1]}.json").unlink()
     after = undisturbed()
     assert before != after
-    for _ in range(2):
-        dbt_run(kill=True)
-        seen = state()
-        assert all(seen[table] in (before[table], after[table]) for table in TABLES)
-    dbt_run(kill=False)
+    for kill in (True, True, False):
+        dbt_run(kill=kill, whole=(before, after))
     assert state() == after

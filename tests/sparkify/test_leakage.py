@@ -36,14 +36,22 @@ def truth(rebuild, simulated_days) -> pd.DataFrame:
     return rebuild(simulated_days)[0]
 
 
+FALSE = {
+    "level": "paid",
+    "artist": "nobody",
+    "registration": 1538352000000,
+    "gender": "X",
+    "location": "Nowhere, XX",
+    "userAgent": "none",
+}
+
+
 def falsified(lines: list[str]) -> list[str]:
-    """Other pages, other songs, twice as often, and a cancellation of everybody."""
-    false = []
-    for line in lines:
-        event = json.loads(line)
-        for page in ("Thumbs Down", "Cancellation Confirmation"):
-            false.append(json.dumps(event | {"page": page, "level": "paid", "artist": "nobody"}))
-    return false
+    """All else about users, other pages, twice as often, and a cancellation of everybody."""
+    pages = ("Thumbs Down", "Cancellation Confirmation")
+    return [
+        json.dumps(json.loads(line) | FALSE | {"page": page}) for line in lines for page in pages
+    ]
 
 
 def known(snapshots: pd.DataFrame, date: dt.date) -> pd.DataFrame:

@@ -1,7 +1,9 @@
 """The project keeps the rules that dbt's project evaluator asks for, where they apply."""
 
 import json
+import os
 import re
+import time
 from pathlib import Path
 
 import pytest
@@ -92,9 +94,15 @@ def test_every_use_of_the_tables_is_an_exposure_with_an_owner(manifest, models):
     assert all(exposure["owner"]["name"] for exposure in exposures.values())
 
 
-def test_the_source_has_a_freshness(manifest):
-    sources = {source["name"]: source for source in manifest["sources"].values()}
-    assert sources["files"]["freshness"]["warn_after"]["count"]
+def test_the_freshness_of_the_log_is_that_of_its_newest_file(settings, tmp_path):
+    (tmp_path / "a.json").write_text("{}\n")
+    transform.register_events(settings, str(tmp_path))
+    for age, status in ((0, "pass"), (3, "warn")):
+        then = time.time() - age * 86_400
+        os.utime(tmp_path / "a.json", (then, then))
+        found = transform.run_dbt(settings, "source", "freshness", "--select", "source:raw.files")
+        source = [each for each in found.result.results if each.node.resource_type == "source"]
+        assert [each.status for each in source] == [status]
 
 
 def test_macros_are_one_a_file_and_documented():
