@@ -6,7 +6,7 @@
                 ('sparkify.definition' = '5d41') as select ...
 
     Arguments:
-        definition: a hash of the compiled model.
+        definition: of definition_hash.
 #}
 {% macro create_versioned(definition) %}
     create or replace table {{ this }}

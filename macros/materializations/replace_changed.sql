@@ -9,7 +9,7 @@
     keep in step. Its column `input_version` is a fingerprint of all that the rows of one value of
     `replace_by` are computed from. Fingerprints that should be are compared with those in the
     table, so what a run has to do follows from the tables alone, whatever an earlier one left. A
-    change of the model itself, or of a var it uses, makes the table anew.
+    change of the model itself, of a model above it, or of a var they use makes the table anew.
 
     Config:
         replace_by: the column that says what is replaced together: a file, a day.
@@ -18,7 +18,7 @@
         partition_by: as in dbt-spark.
 #}
 {% materialization replace_changed, adapter='spark' %}
-    {% set definition = local_md5(compiled_code) %}
+    {% set definition = definition_hash() %}
     {% set existing = load_relation(this) %}
     {% set changed = none %}
     {% if existing is not none and existing.is_delta and not should_full_refresh() %}
