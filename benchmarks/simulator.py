@@ -8,6 +8,7 @@ import os
 import tempfile
 import threading
 import time
+from datetime import date
 from pathlib import Path
 
 import duckdb
@@ -48,7 +49,7 @@ AGGREGATES = f"""
         select * from read_json($path, format = 'newline_delimited', columns = {{
             ts: 'bigint', userId: 'varchar', sessionId: 'varchar', page: 'varchar',
             method: 'varchar', status: 'int', level: 'varchar', gender: 'varchar', length: 'double'
-        }}) where userId != ''
+        }}) where userId != '' and ts < epoch_ms(cast($until as timestamp))
     ),
     sessions as (
         select userId, count(*) as items, count(*) filter (page = 'NextSong') as songs,
@@ -82,6 +83,26 @@ AGGREGATES = f"""
     from users join lengths using (userId)
 """
 
+TOTALS = """
+    select
+        count(*) as "rows",
+        count(*) filter (userId = '') as "rows without a user",
+        count(distinct nullif(userId, '')) as users,
+        count(*) filter (page = 'Cancellation Confirmation') as "churned users",
+        count(distinct (userId, sessionId)) filter (userId != '') as "pairs of user and session",
+        count(*) filter (level = 'paid') as "rows of paid level",
+        count(distinct artist) as artists,
+        count(distinct song) as songs
+    from read_json($path, format = 'newline_delimited', columns = {
+        userId: 'varchar', sessionId: 'varchar', page: 'varchar', level: 'varchar',
+        artist: 'varchar', song: 'varchar'
+    })
+"""
+CANCELLED = """
+    select ts from read_json($path, columns = {ts: 'bigint', page: 'varchar'})
+    where page = 'Cancellation Confirmation'
+"""
+
 
 def main() -> None:
     """Print seconds, rows and memory at two sizes, then how simulated users differ from real."""
@@ -97,7 +118,7 @@ def main() -> None:
         if folder := os.environ.get("SPARKIFY_REAL_DATA"):
             compare(Path(folder), logs)
         else:
-            print("SPARKIFY_REAL_DATA is not set: nothing real to compare with")
+            print("SPARKIFY_REAL_DATA is not set: the comparison with real users is left out")
         with PeakMemory() as memory:
             started = time.perf_counter()
             written = simulate(spark, users=FULL, seed=1, out=Path(scratch, "full"))
@@ -109,40 +130,99 @@ def main() -> None:
 
 
 def compare(real_data: Path, logs: list[Path]) -> None:
-    """Print totals, users' medians and the AUC of a classifier, simulated beside real."""
+    """Print totals, users' quantiles and the AUC of a classifier, simulated beside real."""
     real = pd.read_csv(real_data / "mini_225_users.csv")
     simulated = [aggregates(log) for log in logs]
     facts = json.loads((real_data / "mini_facts.json").read_text())
-    print("\nuser aggregate: median of those who stay | churn, real, then simulated")
-    every = pd.concat(simulated)
-    columns = [name for name in real.columns if name not in ("userId", "gender", "churn")]
-    for name in columns:
-        medians = [t.groupby("churn")[name].median() for t in (real, every)]
-        print(f"  {name:<28}", *(f"{m[0]:10.2f} |{m[1]:10.2f}" for m in medians))
-    print("\npage: share of all rows in percent, real and simulated")
-    total = facts["rows"]
-    found = pages(logs)
-    for page, (count, *_) in facts["page_status_method_all_rows"].items():
-        print(f"  {page:<26}{100 * count / total:8.3f}{100 * found.get(page, 0):8.3f}")
-    churners = [int(table["churn"].sum()) for table in simulated]
-    print(f"\nchurned of {MINI}: {int(real['churn'].sum())} real, {churners} simulated")
+    quantiles = pd.read_csv(real_data / "user_level_quantiles_by_churn.csv")
+    cancelled = pd.read_csv(real_data / "mini_52_cancellations.csv")["ts"]
+    show_totals(facts, logs)
+    show_quantiles(quantiles, pd.concat(simulated))
+    show_pages(facts, logs)
+    show_weeks(cancelled, logs)
     scores = [told_apart(real, table) for table in simulated]
     print(
-        "a classifier tells simulated from real users by ROC AUC "
+        "\na classifier tells simulated from real users by ROC AUC "
         f"{np.mean(scores):.3f} ({', '.join(f'{score:.3f}' for score in scores)})"
     )
 
 
-def aggregates(log: Path) -> pd.DataFrame:
-    """One row per user, with the columns of mini_225_users.csv."""
-    return duckdb.execute(AGGREGATES, {"path": str(log / "events" / "*" / "*.json")}).df()
+def show_totals(facts: dict, logs: list[Path]) -> None:
+    """The totals of the mini set, then those of each simulation."""
+    totals = [duckdb.execute(TOTALS, {"path": events(log)}).df().iloc[0] for log in logs]
+    real = {
+        "rows": facts["rows"],
+        "rows without a user": facts["empty_userId_rows"],
+        "users": facts["users_nonempty"],
+        "churned users": facts["churn_users"],
+        "pairs of user and session": facts["distinct"]["user_session_pairs"],
+        "rows of paid level": facts["level_rows_all"]["paid"],
+        "artists": facts["distinct"]["artist"],
+        "songs": facts["distinct"]["song"],
+    }
+    print(f"\n{'total':<28}{'real':>9}  simulated, {len(logs)} seeds")
+    for name, value in real.items():
+        print(f"  {name:<26}{value:>9,} ", *(f"{int(total[name]):>8,}" for total in totals))
+
+
+def show_quantiles(quantiles: pd.DataFrame, simulated: pd.DataFrame) -> None:
+    """Quartiles of users' aggregates by churn: of the mini and the full set, and simulated."""
+    print("\nusers' 25 %, 50 % and 75 % quantiles")
+    heads = (f"{who:^27}" for who in ("real, mini set", "real, full set", "simulated"))
+    print(f"  {'aggregate':<28}{'churn':<6}", *heads, sep="")
+    wanted = quantiles.set_index(["ds", "feature", "churn"])[["q25", "q50", "q75"]]
+    for name in quantiles["feature"].unique():
+        for churn in (0, 1):
+            values = simulated.loc[simulated["churn"] == churn, name]
+            rows = [wanted.loc[which, name, churn] for which in ("mini", "full")]
+            rows.append(values.quantile([0.25, 0.5, 0.75]))
+            cells = (f"{value:>9,.{digits(value)}f}" for row in rows for value in row)
+            print(f"  {'' if churn else name:<28}{churn:<6}", *cells, sep="")
+
+
+def digits(value: float) -> int:
+    """Decimals that leave about three figures."""
+    return 0 if value >= 100 else 1 if value >= 10 else 3
+
+
+def show_pages(facts: dict, logs: list[Path]) -> None:
+    """Each page's share of all rows."""
+    print("\npage: share of all rows in percent, real and simulated")
+    found = pages(logs)
+    for page, (count, *_) in facts["page_status_method_all_rows"].items():
+        print(f"  {page:<26}{100 * count / facts['rows']:9.3f}{100 * found.get(page, 0):9.3f}")
+
+
+def show_weeks(cancelled_ms: pd.Series, logs: list[Path]) -> None:
+    """Cancellations by week of 2018, a row a set."""
+    weeks = range(40, 49)
+    found = [cancelled_ms] + [
+        duckdb.execute(CANCELLED, {"path": events(e)}).df()["ts"] for e in logs
+    ]
+    counts = [
+        pd.to_datetime(each, unit="ms").dt.isocalendar()["week"].value_counts() for each in found
+    ]
+    print(f"\n{'cancellations in week':<24}", *(f"{week:>4}" for week in weeks), " all", sep="")
+    for name, each in zip(["real", *(f"seed {seed}" for seed in SEEDS)], counts, strict=True):
+        cells = (f"{each.get(week, 0):>4}" for week in weeks)
+        print(f"  {name:<22}", *cells, f"{each.sum():>4}", sep="")
+
+
+def events(log: Path) -> str:
+    """The files of a simulated log, as a pattern."""
+    return str(log / "events" / "*" / "*.json")
+
+
+def aggregates(log: Path, *, until: date = date.max) -> pd.DataFrame:
+    """One row per user seen before `until`, with the columns of mini_225_users.csv."""
+    return duckdb.execute(AGGREGATES, {"path": events(log), "until": until}).df()
 
 
 def pages(logs: list[Path]) -> pd.Series:
     """Each page's share of all rows."""
-    paths = [str(log / "events" / "*" / "*.json") for log in logs]
     query = "select page from read_json($paths, columns = {page: 'varchar'})"
-    return duckdb.execute(query, {"paths": paths}).df()["page"].value_counts(normalize=True)
+    found = duckdb.execute(query, {"paths": [events(log) for log in logs]}).df()
+    return found["page"].value_counts(normalize=True)
 
 
 def told_apart(real: pd.DataFrame, simulated: pd.DataFrame) -> float:

@@ -7,7 +7,7 @@ cancelling, each with noise of its own, so that the events tell much of it and n
 figures are calibrated on a real log of 225 users: `python -m benchmarks.simulator` compares.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 
@@ -34,12 +34,14 @@ KEEP_LIVED = np.exp(-1 / 24)  # of what was lived through, from one day to the n
 # Cancelling.
 HAZARD_SLOPE = 0.8
 NOVELTY, NOVELTY_DAYS = 1.5, 30.0  # new users leave more easily
+NODES = 7  # of the Gauss-Hermite quadrature over what the days ahead may bring
 CANCEL_S = 60  # from the last ordinary page to the confirmation
 
 # Coming. A habit more than a matter of satisfaction, but a change of mood shows.
 ACTIVE_MEAN_SLOPE, ACTIVE_MOOD_SLOPE = 0.1, 0.5
 WEEKDAY_LOG_ODDS = np.log([1.1, 1.15, 1.15, 1.1, 1.0, 0.75, 0.75])
 SECOND_SESSION = 0.2
+SESSIONS = 1.1  # on a day with any: a long one leaves no room for a second
 SESSION_GAP_S = 1800
 PAUSE_START, PAUSE_SLOPE, PAUSE_DAYS = 0.003, 0.8, 7.0
 HOUR_WEIGHTS = [
@@ -98,19 +100,19 @@ class Session:
 class Life:
     """A user's sessions, cancellation and latent truth.
 
-    `wander`, `lived` and `drift` begin a day before `first_day`; they are as of the end of a day.
+    `wander`, `lived` and `level` begin a day before `first_day`; they are as of the end of a day.
     """
 
     profile: Profile
     traits: Traits
     first_day: int  # the first day at risk, counted from the start of the period
-    age_days: float  # from registration to the start of the period
+    start_s: int  # of the period
     sessions: list[Session]
     cancelled_s: int | None
     hazard: np.ndarray  # daily, from first_day to the end or the day of the cancellation
     wander: np.ndarray  # distance of satisfaction from its mean
     lived: np.ndarray  # what remains in it of what was lived through
-    drift: np.ndarray  # expected daily change of `lived`
+    level: np.ndarray
 
     def is_first(self, session: Session) -> bool:
         """Whether the user registers at the start of this session."""
@@ -146,13 +148,7 @@ def live(rng: np.random.Generator, *, index: int, start_s: int, days: int) -> Li
         mood.lived *= KEEP_LIVED
         satisfaction = traits.mean + mood.wander + mood.lived
         rates = traits.rates * np.exp(RATE_SLOPE * satisfaction)
-        comes = _chance_to_come(traits, mood, weekday=(day_s // DAY_S + 3) % 7)
-        drift = (
-            comes
-            * traits.songs
-            * LEVEL_SONGS[mood.level]
-            * float((rates * LEVEL_SEES[mood.level]) @ IMPACT)
-        )
+        comes = _chance_to_come(traits, mood, weekday=_weekday(day_s))
         hazard = float(_hazard(traits.base, satisfaction, (day_s - profile.registered_s) / DAY_S))
         if day >= first_day and rng.random() < -np.expm1(-hazard):
             cancelled_s = day_s + max(2 * CANCEL_S, _second_of_day(rng, traits.hour_shift))
@@ -166,50 +162,75 @@ def live(rng: np.random.Generator, *, index: int, start_s: int, days: int) -> Li
         for begin_s, songs in plan:
             if begin_s >= mood.busy_until_s:
                 sessions.append(_listen(rng, traits, mood, begin_s, songs=songs, rates=rates))
-        truth.append((hazard, mood.wander, mood.lived, drift))
+        truth.append((hazard, mood.wander, mood.lived, mood.level))
         if cancelled_s is not None:
             break
-    hazards, wander, lived, drifts = np.array(truth).T
-    age_days = (start_s - profile.registered_s) / DAY_S
+    hazards, wander, lived, level = np.array(truth).T
     return Life(
         profile=profile,
         traits=traits,
         first_day=first_day,
-        age_days=age_days,
+        start_s=start_s,
         sessions=sessions,
         cancelled_s=cancelled_s,
         hazard=hazards[1:],
         wander=wander,
         lived=lived,
-        drift=drifts,
+        level=level,
     )
 
 
-def churn_probability(
-    lives: list[Life], *, day: int, horizon: int = 14, paths: int = 512
-) -> np.ndarray:
+def churn_probability(lives: list[Life], *, day: int, horizon: int = 14) -> np.ndarray:
     """Return each life's probability of cancelling on `day` to `day + horizon - 1`.
 
-    Given the latent state at the end of the day before, the process ahead is Gaussian: its integral
-    is taken over the same `paths` for everybody, so only the states differ. What will be lived
-    through enters with its expectation.
+    It follows from the state at the end of the day before. Satisfaction ahead is taken as Gaussian;
+    its mean and variance go from day to day with what users of such a state live through.
     """
-    rng = np.random.default_rng(day)
-    ahead = np.arange(1, horizon + 1)
-    at, noise = np.zeros(paths), np.empty((horizon, paths))
-    for step in noise:
-        half = rng.standard_normal(paths // 2)
-        at = at * KEEP + STEP_SD * np.concatenate([half, -half])
-        step[:] = np.exp(-HAZARD_SLOPE * at)
-    state = [
-        (o.traits.base, o.traits.mean, o.age_days + day, o.wander[i], o.lived[i], o.drift[i])
-        for o in lives
-        for i in [day - o.first_day]
-    ]
-    base, mean, age, wander, lived, drift = np.array(state).T[:, :, None]
-    to_come = drift * (KEEP_LIVED - KEEP_LIVED**ahead) / (1 - KEEP_LIVED)
-    expected = mean + wander * KEEP**ahead + lived * KEEP_LIVED**ahead + to_come
-    return -np.expm1(-_hazard(base, expected, age + ahead - 1) @ noise).mean(axis=1)
+    traits = Traits(
+        **{
+            field.name: np.array([getattr(life.traits, field.name) for life in lives])
+            for field in fields(Traits)
+        }
+    )
+    registered_s = np.array([life.profile.registered_s for life in lives])
+    state = [(o.wander[i], o.lived[i], o.level[i]) for o in lives for i in [day - o.first_day]]
+    wander, lived, is_paid = np.array(state).T
+    wander_variance, lived_variance = np.zeros((2, len(lives)))
+    luck, weights = np.polynomial.hermite_e.hermegauss(NODES)
+    total = np.zeros((len(lives), NODES))
+    for day_s in lives[0].start_s + DAY_S * np.arange(day, day + horizon):
+        wander, wander_variance = wander * KEEP, wander_variance * KEEP**2 + STEP_SD**2
+        lived, lived_variance = lived * KEEP_LIVED, lived_variance * KEEP_LIVED**2
+        satisfaction = traits.mean + wander + lived
+        hazard = _hazard(traits.base, satisfaction, (day_s - registered_s) / DAY_S)
+        spread = np.sqrt(wander_variance + lived_variance)
+        total += hazard[:, None] * np.exp(-HAZARD_SLOPE * spread[:, None] * luck)
+        gain, variance, is_paid = _day_ahead(traits, wander, lived, is_paid, day_s=day_s)
+        lived, lived_variance = lived + gain, lived_variance + variance
+    return (-np.expm1(-total) * weights).sum(axis=1) / weights.sum()
+
+
+def _day_ahead(
+    traits: Traits, wander: np.ndarray, lived: np.ndarray, is_paid: np.ndarray, *, day_s: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Mean and variance of what a day adds to `lived`, and the chance of paying after it."""
+    satisfaction = traits.mean + wander + lived
+    mood = _Mood(wander=wander, lived=lived, level=FREE, busy_until_s=0, pause_until=0)
+    comes = SESSIONS * _chance_to_come(traits, mood, weekday=_weekday(day_s))
+    comes /= 1 + PAUSE_DAYS * PAUSE_START * np.exp(-PAUSE_SLOPE * satisfaction)
+    rates = np.minimum(1, traits.rates * np.exp(RATE_SLOPE * satisfaction[:, None]))
+    mean, square, changes = 0.0, 0.0, {}
+    for level, share in ((FREE, 1 - is_paid), (PAID, is_paid)):
+        songs = traits.songs * LEVEL_SONGS[level]
+        seen = rates * LEVEL_SEES[level]
+        # Sums by row, not a matrix product: its last bits depend on the number of rows.
+        gain = songs * (seen * IMPACT).sum(axis=1)
+        noise = songs * (seen * IMPACT**2).sum(axis=1)
+        mean += share * comes * gain
+        square += share * comes * (noise + gain**2 * (1 + 1 / SONGS_SHAPE))
+        page, submits = SUBMITS[level]
+        changes[level] = share * -np.expm1(-comes * songs * rates[:, page] * submits)
+    return mean, square - mean**2, is_paid + changes[FREE] - changes[PAID]
 
 
 def _first_mood(rng: np.random.Generator, profile: Profile, start_s: int) -> _Mood:
@@ -229,6 +250,10 @@ def _hazard(
 ) -> float | np.ndarray:
     novelty = 1 + NOVELTY * np.exp(-np.maximum(age_days, 0) / NOVELTY_DAYS)
     return base * novelty * np.exp(-HAZARD_SLOPE * satisfaction)
+
+
+def _weekday(day_s: int) -> int:
+    return (day_s // DAY_S + 3) % 7  # 1970 began on a Thursday
 
 
 def _chance_to_come(traits: Traits, mood: _Mood, *, weekday: int) -> float:

@@ -6,7 +6,7 @@ import numpy as np
 
 from sparkify.simulator.behaviour import CANCEL_S, Life, Session
 from sparkify.simulator.catalogue import songs
-from sparkify.simulator.people import DAY_S, FREE, PAGE_NAMES
+from sparkify.simulator.people import DAY_S, FREE, PAGE_NAMES, PAID
 
 # Every kind of row: page, auth, method, status.
 KINDS = (
@@ -47,6 +47,7 @@ _SONG, _HOME, _SAVE, _CANCEL = (
     _CODES[page, "Logged In"] for page in ("NextSong", "Home", "Save Settings", "Cancel")
 )
 _CONFIRMED = _CODES["Cancellation Confirmation", "Cancelled"]
+_FORMS = [_CODES[f"Submit {change}", "Logged In"] for change in ("Upgrade", "Downgrade")]
 _OUT_HOME, _OUT_ABOUT, _OUT_HELP, _OUT_ERROR, _LOGIN = (
     _CODES[page, "Logged Out"] for page in ("Home", "About", "Help", "Error", "Login")
 )
@@ -129,10 +130,19 @@ def _session_rows(
         ts_s=ts[order],
         session_id=np.full(len(ts), session_id),
         kind=np.concatenate([np.full(count, _SONG), kinds]).astype(np.int8)[order],
-        level=np.concatenate([session.levels[1:], session.levels[slot]])[order],
+        level=np.concatenate([session.levels[1:], _step_levels(session, slot, kinds)])[order],
         item=np.arange(len(ts), dtype=np.int32),
         song=np.concatenate([song, np.full(len(slot), -1, np.int32)])[order],
     )
+
+
+def _step_levels(session: Session, slot: np.ndarray, kinds: np.ndarray) -> np.ndarray:
+    """A submitted form still has the old level; what follows it, the new one."""
+    levels = session.levels[slot]
+    for form in np.flatnonzero(np.isin(kinds, _FORMS)):
+        follows = (slot == slot[form]) & (np.arange(len(slot)) > form)
+        levels[follows] = FREE + PAID - levels[form]
+    return levels
 
 
 def _timed(chain: list[Step], start: int = 0) -> list[Step]:

@@ -1,78 +1,84 @@
+from datetime import date
+
 import numpy as np
 import pandas as pd
 import pytest
 
+from benchmarks.simulator import aggregates
+from ml import training
 from ml.drift import false_discovery_rate, find_drift
 from ml.errors import TableMismatch
+from ml.options import TrainOptions
 from ml.preprocessing import find_columns
 from ml.shift import find_shift
+from ml.training import TableSpec
+from sparkify.simulator import simulate
 
-COUNTS = ["song_count", "thumbs_up_count", "session_count"]
-RATES = ["song_per_session", "thumbs_up_per_song", "platform", "is_paid"]
-
-
-def whole_history(days, *, users, seed):
-    """Counts of every user since their first day, up to day `days`, and rates that do not grow."""
-    habits = np.random.default_rng(0)
-    daily = habits.gamma(4, 1, users)
-    length = habits.gamma(8, 2, users)
-    liking = habits.beta(3, 40, users)
-    generator = np.random.default_rng(seed)
-    sessions = 1 + generator.poisson(daily * days / 4)
-    songs = 1 + generator.poisson(sessions * length)
-    return pd.DataFrame(
-        {
-            "user_id": [f"u{i}" for i in range(users)],
-            "song_count": songs,
-            "thumbs_up_count": generator.binomial(songs, liking),
-            "session_count": sessions,
-            "song_per_session": songs / sessions,
-            "thumbs_up_per_song": generator.beta(3, 40, users),
-            "platform": generator.choice(["mac", "ios", "web"], users),
-            "is_paid": generator.random(users) < 0.4,
-        }
-    )
+# Of frequent pages only: the rate of a rare one is 0 for who was seen briefly, so it tells as well.
+PAGES = ("next_song", "home", "thumbs_up", "add_playlist")
+COUNTS = ["tenure_days", "session_count", "sum_session_length_hours"]
+COUNTS += [f"{page}_count" for page in PAGES]
+RATES = ["avg_session_length_hours", "gender", "paid"]
+RATES += [f"{page}_rate" for page in PAGES]
 
 
 @pytest.fixture(scope="module")
-def at_day(spark):
-    """A function that makes the table of whole-history counts up to a day."""
+def until(spark, tmp_path_factory):
+    """A function that aggregates the whole history of 225 users up to a date."""
+    log = tmp_path_factory.mktemp("simulated") / "log"
+    simulate(spark, users=225, seed=1, out=log, start=date(2018, 10, 1), days=126)
 
-    def table(days, *, users=400, seed=1):
-        return spark.createDataFrame(whole_history(days, users=users, seed=seed)).coalesce(1)
+    def table(end):
+        users = aggregates(log, until=end)[["userId", *COUNTS, *RATES]]
+        return spark.createDataFrame(users).coalesce(1)
 
     return table
 
 
-def features(table):
-    return find_columns(table, ignore=("user_id",))
+@pytest.fixture(scope="module")
+def early(until):
+    return until(date(2018, 10, 22)).cache()
+
+
+def features(table, user="userId"):
+    return find_columns(table, ignore=(user,))
 
 
 @pytest.fixture(scope="module")
-def grown(at_day):
-    """Training rows hold 30 days of history, rows to score 60."""
-    training, scoring = at_day(30), at_day(60, seed=2)
-    return find_shift(training, scoring, features(training), user="user_id", seed=1)
+def grown(until, early):
+    """What stable-only training keeps, and why: learned from 3 weeks of history, scored on 18."""
+    spec = TableSpec(id="userId", label="churn")
+    options = TrainOptions(stable_only=True, seed=1)
+    return training._compare(early, until(date(2019, 2, 4)), features(early), spec, options)
 
 
 def test_counts_that_grow_with_the_time_observed_are_named_and_rates_are_not(grown):
-    assert set(grown.unstable) == set(COUNTS)
-    assert grown.ci_low > 0.7
-    assert grown.auc_without < 0.6
-    assert "Rows to score differ" in grown.summary
-    assert all(name in grown.summary for name in COUNTS)
+    _, found = grown
+    assert set(found.unstable) == set(COUNTS)
+    assert found.ci_low > 0.8
+    assert found.auc_without < 0.7
+    assert "Rows to score differ" in found.summary
+    assert "mostly by tenure_days (" in found.summary
+    assert all(f"{name} (" in found.summary for name in COUNTS)
+
+
+def test_stable_only_keeps_the_rates_and_says_what_it_drops(grown):
+    columns, found = grown
+    assert sorted(columns.names) == sorted(RATES)
+    assert {name for name, _ in columns.dropped} == set(COUNTS)
+    assert columns.notes == (found.summary,)
 
 
 def test_the_shares_of_all_columns_add_up_and_those_named_lead(grown):
-    assert grown.columns["share"].sum() == pytest.approx(1)
-    assert sorted(grown.columns["column"]) == sorted(COUNTS + RATES)
-    named = grown.columns[grown.columns["round"].notna()]
-    assert named["share"].sum() > 0.7
+    columns = grown[1].columns
+    assert columns["share"].sum() == pytest.approx(1)
+    assert sorted(columns["column"]) == sorted(COUNTS + RATES)
+    assert columns.loc[columns["round"].notna(), "share"].sum() > 0.7
 
 
-def test_tables_of_the_same_day_are_not_told_apart(at_day):
-    training = at_day(30)
-    found = find_shift(training, at_day(30, seed=3), features(training), user="user_id", seed=1)
+def test_users_of_the_same_day_are_not_told_apart(early):
+    halves = early.randomSplit([0.5, 0.5], seed=2)
+    found = find_shift(*halves, features(early), user="userId", seed=1)
 
     assert found.unstable == ()
     assert found.ci_low < 0.5 + 0.05
@@ -80,12 +86,11 @@ def test_tables_of_the_same_day_are_not_told_apart(at_day):
     assert "look like training rows" in found.summary
 
 
-def test_a_table_that_lacks_a_column_or_rows_is_refused(at_day):
-    training = at_day(30, users=30)
-    with pytest.raises(TableMismatch, match="no column `song_count`.*--exclude"):
-        find_shift(training, training.drop("song_count"), features(training), user="user_id")
+def test_a_table_that_lacks_a_column_or_rows_is_refused(early):
+    with pytest.raises(TableMismatch, match="no column `home_count`.*--exclude"):
+        find_shift(early, early.drop("home_count"), features(early), user="userId")
     with pytest.raises(TableMismatch, match="no rows"):
-        find_shift(training, training.limit(0), features(training), user="user_id")
+        find_shift(early, early.limit(0), features(early), user="userId")
 
 
 def test_drift_of_a_feature_is_named_and_noise_of_few_users_is_not(spark):
@@ -98,7 +103,7 @@ def test_drift_of_a_feature_is_named_and_noise_of_few_users_is_not(spark):
         spark.createDataFrame(each.assign(user_id=range(112))).coalesce(1)
         for each in (first, second)
     ]
-    columns = features(tables[0])
+    columns = features(tables[0], "user_id")
     found = find_drift(*tables, columns, user="user_id").set_index("column")
 
     assert (found["psi"].drop("moved") > 0.1).sum() > 10
@@ -112,7 +117,7 @@ def test_repeated_rows_of_a_user_make_no_drift_significant(spark):
     for _ in range(2):
         once = pd.DataFrame({"user_id": range(60), "x": generator.normal(size=60)})
         tables.append(spark.createDataFrame(pd.concat([once] * 8)).coalesce(1))
-    found = find_drift(*tables, features(tables[0]), user="user_id")
+    found = find_drift(*tables, features(tables[0], "user_id"), user="user_id")
 
     assert not found["is_drifted"].any()
 
@@ -129,7 +134,7 @@ def test_categories_and_missing_values_drift_too_and_rare_categories_count_toget
     ]
     schema = "user_id int, platform string, rate double, state string"
     tables = [spark.createDataFrame(rows, schema) for rows in (first, second)]
-    found = find_drift(*tables, features(tables[0]), user="user_id").set_index("column")
+    found = find_drift(*tables, features(tables[0], "user_id"), user="user_id").set_index("column")
 
     assert found["is_drifted"].to_dict() == {"platform": True, "rate": True, "state": False}
     assert found.loc["state", "psi"] == 0
