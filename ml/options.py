@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from ml.economics import Offer
-from ml.tuning import FAST
+from ml.tuning import FAST, LEARNERS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,7 +17,7 @@ class TrainOptions:
     stable_only: leave out the columns by which rows to score differ from training rows.
 
     Raises:
-        ValueError: a number too small to mean anything.
+        ValueError: an unknown learner, or a number too small to mean anything.
     """
 
     models: tuple[str, ...] = FAST
@@ -32,6 +32,10 @@ class TrainOptions:
     stable_only: bool = False
 
     def __post_init__(self) -> None:
+        unknown = ", ".join(name for name in self.models if name not in LEARNERS)
+        if unknown or not self.models:
+            wrong = f"there is no learner {unknown}" if unknown else "models is empty"
+            raise ValueError(f"{wrong}; choose among {', '.join(LEARNERS)}.")
         for name, least in (("folds", 2), ("origins", 1), ("draws", 2), ("parallelism", 1)):
             if getattr(self, name) < least:
                 raise ValueError(f"{name} is {getattr(self, name)}; give {least} or more.")

@@ -30,7 +30,7 @@ from ml.preprocessing import Columns, Feature
 from ml.protocol import FOLD, LABEL
 from ml.shift import Shift, find_shift
 from ml.stacking import AVERAGE, BASE_RATE, STACK, Fitted
-from ml.tuning import LEARNERS, Learner, Point
+from ml.tuning import LEARNERS, Point
 
 __all__ = ["TableSpec", "TrainOptions", "TrainingResult", "train"]
 
@@ -102,9 +102,9 @@ def train(
         TableMismatch: a column of `spec` is missing or has a wrong type or values.
         NotTrainable: no labelled rows, one class, too few churners, no features, a column that
             knows the outcome.
-        ValueError: an unknown learner; stable_only without `scoring`.
+        ValueError: stable_only without `scoring`.
     """
-    learners = _learners(options)
+    learners = tuple(LEARNERS[name] for name in options.models)
     if options.stable_only and scoring is None:
         raise ValueError("stable_only compares with the rows to be scored: give their table.")
     labelled, found, columns = _checked(rows, spec, options)
@@ -226,10 +226,3 @@ def _warnings(plan: Plan, run: Run, metrics: pd.DataFrame) -> tuple[str, ...]:
         dropped = "; ".join(f"{name} ({reason})" for name, reason in plan.columns.dropped)
         found.append(f"Columns that are not used: {dropped}.")
     return tuple(found)
-
-
-def _learners(options: TrainOptions) -> tuple[Learner, ...]:
-    unknown = [name for name in options.models if name not in LEARNERS]
-    if unknown or not options.models:
-        raise ValueError(f"Unknown learners {unknown}; choose among {', '.join(LEARNERS)}.")
-    return tuple(LEARNERS[name] for name in options.models)

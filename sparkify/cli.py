@@ -87,7 +87,13 @@ def build(settings: Settings, events: str) -> None:
 @click.option("--label", help="Its column that says who churned: boolean or 0/1.")
 @click.option("--time", help="Its column with the date a row is as of, if it has one.")
 @click.option("--allow", default="", help="Its columns that separate the label and are no leak.")
-@click.option("--horizon-days", default=14, show_default=True, help="Days its label looks ahead.")
+@click.option(
+    "--horizon-days",
+    type=click.IntRange(min=1),
+    default=14,
+    show_default=True,
+    help="Days its label looks ahead.",
+)
 @click.option("--to-score", type=FOLDER, help="Its rows to be scored, held against it.")
 @click.option("--feature-version", type=int, help="Delta version of the snapshots to learn from.")
 @click.option("--exclude", default="", help="Columns never to learn from, with commas between.")

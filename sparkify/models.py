@@ -122,7 +122,7 @@ def evaluate(settings: Settings, *, protocol: str) -> None:
     """Print how good models look the public way, or both ways side by side."""
     spark = open_stage(settings)
     if protocol == "honest":
-        print_table(latest_performance(spark))
+        print_table(latest_performance(spark, settings))
         return
     from ml.checks import TableSpec
     from ml.leaky import public_protocol, side_by_side
@@ -130,7 +130,7 @@ def evaluate(settings: Settings, *, protocol: str) -> None:
     rows = whole_history(spark)
     with stage("Learning from whole histories, split at random"):
         public = public_protocol(rows.rows, TableSpec(id=rows.id, label=rows.label, name=rows.name))
-    honest = latest_performance(spark)
+    honest = latest_performance(spark, settings)
     both = side_by_side(public, honest, candidate=honest["model_candidate"].iloc[0])
     table(
         "The same users, judged in two ways [not bold]\\[95 % interval][/not bold]",
@@ -172,17 +172,20 @@ def whole_history(spark: SparkSession) -> Table:
     )
 
 
-def latest_performance(spark: SparkSession) -> pd.DataFrame:
-    """The metrics of the last training, and in model_candidate the candidate with the least loss.
+def latest_performance(spark: SparkSession, settings: Settings) -> pd.DataFrame:
+    """The metrics of the last training, and in model_candidate the candidate that it deployed.
 
     Raises:
-        BadInput: nothing was trained yet.
+        BadInput: nothing was trained yet, or the registry does not know what was.
     """
     name = "sparkify_ml.model_performance"
     if not spark.catalog.tableExists(name) or spark.table(name).isEmpty():
         raise BadInput("no model was trained yet; run `sparkify train`")
     rows = spark.table(name).toPandas()
     rows = rows[rows["trained_at"] == rows["trained_at"].max()]
-    losses = rows[(rows["metric"] == "log_loss") & (rows["candidate"] != "base_rate")]
-    best = losses.sort_values("value", kind="stable")["candidate"].iloc[0]
-    return rows.assign(model_candidate=best)
+    run, model = rows[["run_id", "model_name"]].iloc[0]
+    versions = pipeline.registry(settings, model).versions()
+    deployed = next((each.candidate for each in versions if each.run_id == run), None)
+    if deployed is None:
+        raise BadInput(f"the registry has no {model} of the last run {run}; run `sparkify train`")
+    return rows.assign(model_candidate=deployed)

@@ -34,6 +34,7 @@ def write_report(spark: SparkSession, settings: Settings) -> Path:
         # Unlike over TCP, the default, nobody else on the machine can listen in.
         config=Config(KernelManager={"transport": "ipc"}),
         timeout=TIMEOUT_S,
+        startup_timeout=TIMEOUT_S,
         record_timing=False,
         resources={"metadata": {"path": str(PROJECT)}},
     )

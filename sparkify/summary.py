@@ -80,7 +80,7 @@ def show_training(result, registered) -> None:
         [
             (
                 learner,
-                rows["point"].iloc[0],
+                " or ".join(rows["point"].unique()),
                 f"{rows['log_loss'].mean():.4f}",
                 " ".join(f"{loss:.4f}" for loss in rows["log_loss"]),
             )

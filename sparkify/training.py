@@ -34,9 +34,12 @@ def train_command(
     from ml.training import TrainOptions
 
     chosen = {"models": tuple(split(models))} if models else {}
-    options = TrainOptions(
-        origins=origins, seed=seed, offer=pipeline.offer(), stable_only=stable_only, **chosen
-    )
+    try:
+        options = TrainOptions(
+            origins=origins, seed=seed, offer=pipeline.offer(), stable_only=stable_only, **chosen
+        )
+    except ValueError as error:
+        raise WrongUse(str(error)) from error
     left_out = tuple(split(exclude))
     if own["parquet"] is not None:
         if feature_version is not None:

@@ -83,13 +83,6 @@ def brute_force(spark, row, model):
     return total
 
 
-def test_contributions_add_up_to_the_score(rows, model, explained):
-    scored = model.pipeline.transform(rows.filter("user_id < 6")).toPandas().set_index("user_id")
-    added = explained["base"] + explained["contributions"].map(lambda each: sum(each.values()))
-
-    assert added.to_numpy() == pytest.approx(scored[LOG_ODDS].sort_index().to_numpy(), abs=1e-6)
-
-
 @pytest.fixture(scope="module")
 def stack(rows, model):
     """A stack of a linear model and trees."""
@@ -110,15 +103,6 @@ def stack(rows, model):
     )
     models = {name: tuned.model for name, tuned in fitted.bases.items()}
     return replace(model, pipeline=pipeline(fitted.preparation, models, meta=fitted.meta))
-
-
-def test_contributions_of_a_stack_add_up_to_its_score_too(rows, stack):
-    few = rows.filter("user_id < 6")
-    found = contributions(few, stack, keys=["user_id"]).toPandas().set_index("user_id").sort_index()
-    scored = stack.pipeline.transform(few).toPandas().set_index("user_id").sort_index()
-    added = found["base"] + found["contributions"].map(lambda each: sum(each.values()))
-
-    assert added.to_numpy() == pytest.approx(scored[LOG_ODDS].to_numpy(), abs=1e-6)
 
 
 def test_an_explanation_adds_up_and_tells_every_value_beside_the_typical_one(rows, model):

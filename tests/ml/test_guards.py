@@ -72,6 +72,20 @@ def test_columns_that_know_the_outcome_are_refused_by_name_with_the_remedy(rows)
     assert "\n" not in message
 
 
+def test_the_limit_is_an_auc_of_97_percent(spark):
+    """A column that marks a share of the churners only has an AUC of 1/2 + share / 2."""
+    data = [(f"u{i}", float(i < 100), i < 93, i < 95) for i in range(200)]
+    marked = spark.createDataFrame(
+        data, f"user_id string, {LABEL} double, below boolean, above boolean"
+    ).coalesce(1)
+    with pytest.raises(NotTrainable) as refused:
+        refuse_leaks(marked, features(marked), user="user_id", found=counted(marked))
+
+    assert str(refused.value).startswith("`above` (ROC AUC 0.975): alone it tells")
+    below = marked.drop("above")
+    assert refuse_leaks(below, features(below), user="user_id", found=counted(below)) == ()
+
+
 def test_a_column_allowed_by_name_is_kept_and_said_to_be(rows):
     few = rows.drop("days left", "last_page")
     notes = refuse_leaks(

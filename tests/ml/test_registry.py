@@ -6,12 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ml import calibration, economics, evaluation
+from ml import calibration, card, economics, evaluation
 from ml.errors import NotTrainable, UnknownVersion
 from ml.preprocessing import find_columns, typical_row
 from ml.promotion import Reign, decide, previous
 from ml.protocol import LABEL
-from ml.registry import Registry, versions_table
+from ml.registry import FRAMES, Registry, versions_table
 from ml.scoring import score
 from ml.stacking import BASE_RATE, fit_average
 from ml.training import TableSpec, TrainingResult, TrainOptions
@@ -216,10 +216,10 @@ def test_the_run_holds_parameters_and_metrics_with_intervals(registry, make_resu
     assert json.loads((folder / "card.json").read_text())["warnings"] == ["Few churners."]
 
 
-def test_another_setting_or_table_version_has_another_fingerprint(registry, make_result):
+def test_another_setting_or_table_version_has_another_fingerprint(make_result):
     result = make_result(0.3)
-    versions = [
-        registry.log(result, spec, options)
+    cards = [
+        card.make_card(result, spec, options)
         for spec, options in (
             (SPEC, OPTIONS),
             (replace(SPEC, version=8), OPTIONS),
@@ -227,7 +227,23 @@ def test_another_setting_or_table_version_has_another_fingerprint(registry, make
         )
     ]
 
-    assert len({version.fingerprint for version in versions}) == 3
+    assert len({each["fingerprint"] for each in cards}) == 3
+
+
+def test_other_code_has_another_fingerprint(make_result, tmp_path, monkeypatch):
+    result = make_result(0.3)
+
+    def fingerprint():
+        return card.make_card(result, SPEC, OPTIONS)["fingerprint"]
+
+    original = fingerprint()
+    for source in Path(card.__file__).parent.glob("*.py"):
+        (tmp_path / source.name).write_bytes(source.read_bytes())
+    monkeypatch.setattr(card, "__file__", str(tmp_path / "card.py"))
+    assert fingerprint() == original
+    with (tmp_path / "protocol.py").open("a") as source:
+        source.write("\n")
+    assert fingerprint() != original
 
 
 def test_a_version_can_be_promoted_by_hand_and_rolled_back_step_by_step(registry, make_result):
@@ -289,7 +305,8 @@ def test_the_listing_shows_alias_date_and_metrics_with_intervals(registry, make_
 
 
 def test_a_run_keeps_its_plots_and_tables(registry, make_result):
-    version = registry.log(make_result(0.3), SPEC, OPTIONS)
+    result = make_result(0.3)
+    version = registry.log(result, SPEC, OPTIONS)
     artifacts = Path(registry.artifact_root) / version.run_id / "artifacts"
 
     plots = {path.name: path.read_text() for path in (artifacts / "plots").iterdir()}
@@ -302,5 +319,7 @@ def test_a_run_keeps_its_plots_and_tables(registry, make_result):
     }
     assert all(text.startswith("<svg") and len(text) < 100_000 for text in plots.values())
     assert "share of users contacted" in plots["profit.svg"]
-    policies = pd.read_csv(artifacts / "model" / "policies.csv")
-    assert "score above break-even" in set(policies["policy"])
+    assert {"tuning", "out_of_fold", "policies"} < set(FRAMES)
+    for name in FRAMES:
+        kept = pd.read_csv(artifacts / "model" / f"{name}.csv")
+        pd.testing.assert_frame_equal(kept, getattr(result, name), check_dtype=False)

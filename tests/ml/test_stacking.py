@@ -3,8 +3,10 @@ import pytest
 from pyspark.ml import PipelineModel
 from sklearn.metrics import log_loss, roc_auc_score
 
-from ml.preprocessing import find_columns
+from ml.explaining import contributions, families
+from ml.preprocessing import find_columns, typical_row
 from ml.protocol import FOLD, LABEL
+from ml.scoring import DeployedModel
 from ml.stacking import (
     AVERAGE,
     LOG_ODDS,
@@ -139,6 +141,10 @@ def test_of_very_many_rows_folds_are_of_some_users_and_models_learn_from_all(
     )
 
 
+def test_every_learner_has_a_grid_to_choose_from():
+    assert all(len(learner.points()) > 1 for learner in LEARNERS.values())
+
+
 def test_every_folds_score_is_kept_and_the_best_point_is_chosen(fitted):
     scores = fitted.scores[fitted.scores["learner"] == "logistic_regression"]
     mean = scores.groupby(["point", "chosen"])["log_loss"].mean().reset_index("chosen")
@@ -188,6 +194,34 @@ def test_single_and_average_pipelines_equal_a_manual_computation(rows, fitted):
         manual = table.set_index(list(KEYS)).sort_index()["manual"]
         found = log_odds(made, rows)[PROBABILITY]
         assert found.to_numpy() == pytest.approx(manual.to_numpy(), abs=1e-9)
+
+
+@pytest.fixture(scope="module")
+def explainable(rows, columns):
+    """All that an explanation needs beside a pipeline."""
+    return {
+        "features": columns.features,
+        "typical": typical_row(rows, columns),
+        "families": families(columns.names),
+        "name": "test",
+        "version": 1,
+    }
+
+
+@pytest.mark.parametrize("name", [*LEARNERS, AVERAGE, STACK])
+def test_the_contributions_to_the_score_of_any_candidate_add_up_to_it(
+    rows, fitted, explainable, name
+):
+    chosen = [each for each in fitted.bases if name in (each, AVERAGE, STACK)]
+    models = {each: fitted.bases[each].model for each in chosen}
+    made = pipeline(fitted.preparation, models, meta=fitted.meta if name == STACK else None)
+    few = rows.filter("user_id in ('u0', 'u1')")
+    found = contributions(few, DeployedModel(pipeline=made, **explainable), keys=KEYS)
+    found = found.toPandas().set_index(list(KEYS)).sort_index()
+    added = found["base"] + found["contributions"].map(lambda each: sum(each.values()))
+
+    assert added.to_numpy() == pytest.approx(log_odds(made, few)[LOG_ODDS].to_numpy(), abs=1e-6)
+    assert added.nunique() > 1
 
 
 def test_fitting_without_folds_gives_the_same_base_models(rows, columns, fitted):

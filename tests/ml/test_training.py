@@ -165,6 +165,26 @@ def test_the_same_seed_gives_the_same_digits_whatever_the_partitions(rows, resul
     assert card.digest(again) == card.digest(result)
 
 
+def test_no_prediction_depends_on_a_label_that_was_not_known_at_its_origin(rows, result):
+    """The labels of MONDAYS[2] on were open at the first origin, MONDAYS[3], and are falsified."""
+    is_open = F.col("as_of_date") >= F.lit(MONDAYS[2])
+    label = F.col("is_churned")
+    false = quiet_train(rows.withColumn("is_churned", F.when(is_open, ~label).otherwise(label)))
+    before, after = (
+        each.backtest.set_index(["origin", "candidate", "user"]).sort_index()
+        for each in (result, false)
+    )
+    first, second = map(str, MONDAYS[3:5])
+
+    assert (after["y"] == 1 - before["y"]).all()
+    learned = ["p", "flagged"]
+    assert after.loc[first, learned].equals(before.loc[first, learned])
+    # At the second origin the labels of MONDAYS[2] were known, false as they are.
+    for candidate in (*OPTIONS.models, AVERAGE, STACK, BASE_RATE):
+        change = after.loc[(second, candidate), "p"] - before.loc[(second, candidate), "p"]
+        assert (change != 0).all()
+
+
 @pytest.fixture(scope="module")
 def users(rows):
     """One row a user, the label as 0/1."""
@@ -202,6 +222,13 @@ def test_without_a_time_out_of_fold_rows_have_no_date(spark, crossed):
 def test_a_number_too_small_to_mean_anything_is_refused(name):
     with pytest.raises(ValueError, match=f"{name} is 0; give"):
         TrainOptions(**{name: 0})
+
+
+def test_an_unknown_learner_is_refused_with_the_known_ones():
+    with pytest.raises(ValueError, match="no learner oracle; choose among logistic_regression"):
+        TrainOptions(models=("naive_bayes", "oracle"))
+    with pytest.raises(ValueError, match="models is empty; choose among logistic_regression"):
+        TrainOptions(models=())
 
 
 def test_neither_bases_nor_stack_learn_from_the_users_they_are_evaluated_on(users, crossed):
@@ -300,8 +327,3 @@ def test_stable_only_leaves_out_what_gives_the_rows_to_score_away(rows):
 def test_rows_that_repeat_a_user_and_date_are_refused(rows):
     with pytest.raises(TableMismatch, match="rows repeat the `user_id` and `as_of_date`"):
         quiet_train(rows.unionAll(rows))
-
-
-def test_an_unknown_learner_is_refused_with_the_known_ones(rows):
-    with pytest.raises(ValueError, match="oracle.*logistic_regression"):
-        quiet_train(rows, options=replace(OPTIONS, models=("oracle",)))

@@ -7,6 +7,7 @@ from click.testing import CliRunner
 
 from ml.errors import NotTrainable, TableMismatch
 from sparkify.cli import cli
+from sparkify.errors import WrongUse
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +56,33 @@ def test_a_table_of_ones_own_is_trained_on_and_scored(spark, customers, tmp_path
     assert scores["probability"].is_monotonic_decreasing
     assert scores["probability"].corr(scores["complaints"]) > 0.8
     assert scores["reason_1"].notna().sum() > 100
+
+
+def test_a_column_that_knows_the_outcome_is_refused_unless_it_is_allowed_by_name(
+    spark, customers, tmp_path
+):
+    table = tmp_path / "customers.parquet"
+    customers[["customer", "complaints", "left", "exit_survey"]].to_parquet(table)
+    refused = train(table)
+    assert isinstance(refused.exception, NotTrainable)
+    assert "`exit_survey` (ROC AUC 1.000)" in str(refused.exception)
+    assert "--allow exit_survey" in str(refused.exception)
+    allowed = train(table, "--allow", "exit_survey", "--name", "allowed", models="naive_bayes")
+    assert allowed.exit_code == 0, allowed.exception
+    assert "`exit_survey` tells churners from the others" in " ".join(allowed.output.split())
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "remedy"),
+    [
+        ("--models", "oracle", "no learner oracle; choose among logistic_regression"),
+        ("--origins", "0", "origins is 0; give 1 or more"),
+    ],
+)
+def test_an_option_without_a_meaning_is_wrong_use(settings, tmp_path, option, value, remedy):
+    refused = train(tmp_path / "customers.parquet", option, value)
+    assert isinstance(refused.exception, WrongUse)
+    assert remedy in str(refused.exception)
 
 
 def test_columns_that_tell_rows_to_score_apart_are_left_out(spark, customers, tmp_path):

@@ -1,21 +1,23 @@
 """What `make run` leaves behind, from end to end."""
 
 import json
+import re
 
 import pandas as pd
 import pytest
 from click.testing import CliRunner
 from lifelines import KaplanMeierFitter
 from lifelines.exceptions import StatError
+from pyspark.sql import functions as F
 
 from expectations.run import check_tables
-from ml.card import digest
+from expectations.suites import SUITES
+from ml.economics import Offer, break_even, contact_profit
 from ml.training import TrainOptions
 from sparkify import ledger, pipeline, transform
 from sparkify.cli import cli
 from sparkify.errors import BadInput, CheckFailed
 from sparkify.tables import append
-from sparkify.training import train_stage
 
 pytestmark = pytest.mark.usefixtures("finished_run")
 
@@ -25,7 +27,11 @@ def test_every_active_user_has_a_score_and_an_order(spark):
     features = spark.table("sparkify.fct_user_features")
     assert scores.join(features, ["user_id", "as_of_date"]).count() == features.count()
     assert 0 < scores.selectExpr("avg(probability)").first()[0] < 0.5
-    assert scores.where("reason_1 is not null").count() > 0
+    reasons = scores.select("reason_1", "reason_2", "reason_3").toPandas()
+    counts = reasons.notna().sum()
+    assert counts["reason_1"] >= counts["reason_2"] >= counts["reason_3"] > 0
+    families = reasons.apply(lambda reason: reason.str.split(":").str[0])
+    assert (families.nunique(axis=1) == reasons.notna().sum(axis=1)).all()
 
 
 def test_every_candidate_is_measured_beside_its_baseline(spark):
@@ -89,6 +95,38 @@ def test_the_gate_names_the_expectation_that_fails(spark, settings):
     assert "a short window counts no more than a longer one" in str(failure.value)
 
 
+def test_the_gate_sees_doubles_strangers_lost_events_and_other_data(spark, settings):
+    days = spark.table("sparkify.fct_user_days")
+    false = {"user_id": "bad", "last_level": "gold", "event_count": 10**6, "song_count": 10**6}
+    rows = days.limit(1).withColumns({name: F.lit(value) for name, value in false.items()})
+    rows = spark.createDataFrame(rows.union(rows).collect(), days.schema)
+    append(spark, settings, rows, "sparkify.fct_user_days")
+    try:
+        found = check_tables(spark, ["fct_user_days"])
+    finally:
+        spark.sql("delete from sparkify.fct_user_days where user_id = 'bad'")
+    assert {check.check_name: check.status for check in found if check.status != "pass"} == {
+        "compound_columns_to_be_unique(user_id, activity_date)": "fail",
+        "column_values_to_be_in_set(last_level)": "fail",
+        "the days hold as many events as were staged": "fail",
+        "the mean of event_count is like that of the build before": "warn",
+        "the mean of song_count is like that of the build before": "warn",
+    }
+
+
+def test_every_feature_says_what_null_means(spark, finished_run):
+    manifest = json.loads((finished_run.home / "dbt" / "manifest.json").read_text())
+    for table in ("fct_user_snapshots", "fct_user_features"):
+        rows = spark.table(f"sparkify.{table}")
+        counts = rows.agg(*(F.count_if(rows[name].isNull()).alias(name) for name in rows.columns))
+        nulls = counts.first().asDict()
+        columns = manifest["nodes"][f"model.sparkify.{table}"]["columns"]
+        silent = [
+            name for name in nulls if nulls[name] and "null" not in columns[name]["description"]
+        ]
+        assert not silent
+
+
 def test_every_expectation_is_named_and_passes(spark):
     checks = check_tables(spark)
     assert all(check.status == "pass" and check.check_name for check in checks)
@@ -100,8 +138,19 @@ def test_every_check_of_a_run_is_in_the_ledger_once(spark, finished_run):
     first = rows.orderBy("checked_at").first().run_id
     checks = rows.where(f"run_id = '{first}'")
     assert checks.count() == checks.dropDuplicates(["tool", "table_name", "check_name"]).count()
-    tools = {row.tool: row["count"] for row in checks.groupBy("tool").count().collect()}
-    assert tools["dbt"] >= 20 and tools["great_expectations"] >= 60 and tools["ml"] >= 1
+    made = {
+        tool: {row.check_name for row in checks.where(checks.tool == tool).collect()}
+        for tool in ("dbt", "ml")
+    }
+    manifest = json.loads((finished_run.home / "dbt" / "manifest.json").read_text())
+    nodes = manifest["nodes"].values()
+    assert made["dbt"] == {node["name"] for node in nodes if node["resource_type"] == "test"}
+    suites = {
+        name: suite(spark.table(f"sparkify.{name}").columns, None) for name, suite in SUITES.items()
+    }
+    counts = checks.where("tool = 'great_expectations'").groupBy("table_name").count().collect()
+    assert dict(counts) == {name: len(suite) for name, suite in suites.items()}
+    assert made["ml"]
     assert checks.where("status = 'pass' and row_count > 0 and failure_count = 0").count() > 80
     layers = {row.layer for row in checks.select("layer").distinct().collect()}
     assert {"staging", "core", "features", "retention"} <= layers
@@ -171,25 +220,124 @@ def test_the_backtest_and_the_stack_are_tables(spark):
     )
 
 
-def test_an_old_table_version_is_trained_on_again_to_the_last_digit(spark, settings):
-    options = TrainOptions(models=("logistic_regression",), draws=50)
+def test_every_training_row_is_predicted_out_of_the_one_fold_of_its_user(spark):
+    run = spark.table("sparkify.fct_model_performance").orderBy("trained_at").first().run_id
+    oof = spark.table("sparkify_ml.out_of_fold").where(f"run_id = '{run}'").toPandas()
+    learned = spark.table("sparkify.fct_user_snapshots").where("is_churned_next_14d is not null")
+    learned = learned.where(f"as_of_date <= '{oof['as_of_date'].max()}'").toPandas()
+    label = learned.set_index(["user_id", "as_of_date"])["is_churned_next_14d"].astype(int)
+    assert oof.groupby("user_id")["fold"].nunique().max() == 1
+    assert set(oof["fold"]) == set(range(TrainOptions().folds))
+    assert set(oof["model"]) == set(TrainOptions().models)
+    for _, rows in oof.groupby("model"):
+        told = rows.set_index(["user_id", "as_of_date"])["label"]
+        assert told.index.is_unique
+        assert told.to_dict() == label.to_dict()
+    assert oof["probability"].between(0, 1, inclusive="neither").all()
+
+
+def test_a_run_leaves_its_folds_and_its_policies_with_the_model(spark, finished_run):
+    run = spark.table("sparkify.fct_model_performance").orderBy("trained_at").first().run_id
+    folder = finished_run.home / "mlflow" / "artifacts" / run / "artifacts" / "model"
+    tuning = pd.read_csv(folder / "tuning.csv")
+    folds = tuning.groupby(["learner", "point"])["fold"].apply(sorted)
+    assert all(each == list(range(TrainOptions().folds)) for each in folds)
+    assert tuning["log_loss"].gt(0).all()
+    assert tuning[tuning["chosen"]].groupby("learner")["point"].nunique().eq(1).all()
+    assert len(pd.read_csv(folder / "out_of_fold.csv")) > 0
+    assert "top decile by inactivity" in set(pd.read_csv(folder / "policies.csv")["policy"])
+
+
+def test_an_offer_has_the_same_value_in_sql_and_in_python(spark):
+    targets = spark.table("sparkify.fct_retention_targets").toPandas()
+    p, offer = targets["probability"].to_numpy(), pipeline.offer()
+    assert targets["expected_value"].to_numpy() == pytest.approx(contact_profit(p, offer))
+    assert (targets["is_worth_contacting"] == (p > break_even(offer))).all()
+
+
+def test_the_offer_is_that_of_the_vars_of_the_project(tmp_path, monkeypatch):
+    names = {"customer_value": 90, "contact_cost": 2, "offer_cost": 7, "acceptance": 0.6}
+    project = {"vars": names | {"horizon_days": 14}}
+    (tmp_path / "dbt_project.yml").write_text(json.dumps(project))
+    monkeypatch.setattr(pipeline, "PROJECT", tmp_path)
+    assert pipeline.offer() == Offer(**names)
+
+
+def predictions(spark, run: str) -> list:
+    """What every candidate of a run said in its backtest, bit by bit."""
+    rows = spark.table("sparkify_ml.backtest").where(f"run_id = '{run}'").drop("run_id")
+    return sorted(map(tuple, rows.collect()))
+
+
+@pytest.fixture(scope="module")
+def again(spark, settings) -> list[str]:
+    """What a training prints, and one on the same version of a table that has changed since."""
     snapshots = "sparkify.fct_user_snapshots"
-    first, _ = train_stage(spark, settings, options=options, model="again")
     version = pipeline.feature_table(spark, settings, snapshots).version
+    options = ["--models", "logistic_regression", "--name", "again"]
+    first = CliRunner().invoke(cli, ["train", *options])
     spark.sql(f"delete from {snapshots} where as_of_date <= '2018-10-15'")
     try:
-        again, _ = train_stage(spark, settings, options=options, model="again", version=version)
+        second = CliRunner().invoke(cli, ["train", *options, "--feature-version", str(version)])
     finally:
         spark.sql(f"restore table {snapshots} to version as of {version}")
-    assert digest(again) == digest(first)
+    assert (first.exit_code, second.exit_code) == (0, 0), (first.exception, second.exception)
+    return [first.output, second.output]
+
+
+def test_an_old_table_version_is_trained_on_again_to_the_last_digit(spark, settings, again):
+    versions = pipeline.registry(settings, "again").versions()
+    second, first = (predictions(spark, version.run_id) for version in versions)
+    assert len(first) > 1000
+    assert first == second
     with pytest.raises(BadInput, match="has no version 999"):
-        pipeline.feature_table(spark, settings, snapshots, version=999)
+        pipeline.feature_table(spark, settings, "sparkify.fct_user_snapshots", version=999)
 
 
-def test_the_public_protocol_stands_beside_the_honest_one(finished_run):
-    shown = CliRunner().invoke(cli, ["evaluate", "--protocol", "leaky"]).output
-    assert shown.count("random split of whole histories") == 5
-    assert shown.count("backtest of what was known") == 5
+def test_training_shows_the_score_of_every_fold_and_the_weights_of_the_stack(again):
+    for shown in again:
+        assert "Tuning: log loss by fold of users" in shown
+        loss = r"\d\.\d{4}"
+        row = rf"logistic_regression\s+{{'regParam': [\d.]+}}\s+{loss}((?: +{loss})+)"
+        assert len(re.search(row, shown)[1].split()) == TrainOptions().folds
+        assert re.search(r"weights of the stack, on log-odds: logistic_regression \d\.\d\d", shown)
+        assert "top decile by inactivity" in shown
+
+
+def test_a_version_is_promoted_and_rolled_back_by_command(settings, again):
+    def models(*words: str) -> str:
+        done = CliRunner().invoke(cli, ["models", "--name", "again", *words])
+        assert done.exit_code == 0, done.exception
+        return done.output
+
+    assert "again version 2 (" in models("promote", "2")
+    assert "version 2 champion" in models()
+    assert "again version 1 (" in models("rollback")
+    listed = models()
+    assert "version 1 champion" in listed and "version 2 champion" not in listed
+
+
+def test_the_public_protocol_stands_above_the_honest_one_of_the_deployed_model(spark, settings):
+    table = "sparkify_ml.model_performance"
+    last = spark.table(table).orderBy("trained_at", ascending=False).first()
+    versions = pipeline.registry(settings, last.model_name).versions()
+    deployed = next(version for version in versions if version.run_id == last.run_id)
+    before = spark.sql(f"describe history {table}").first().version
+    # Less loss than the deployed candidate's must not draw the comparison to another one.
+    spark.sql(
+        f"update {table} set value = 0 where run_id = '{last.run_id}' and metric = 'log_loss'"
+        f" and candidate != '{deployed.candidate}'"
+    )
+    try:
+        shown = CliRunner().invoke(cli, ["evaluate", "--protocol", "leaky"]).output
+    finally:
+        spark.sql(f"restore table {table} to version as of {before}")
+    public, honest = "random split of whole histories", "backtest of what was known"
+    assert shown.count(public) == shown.count(honest) == 5
+    found = [re.search(rf"roc_auc +{way} +(\w+) +(0\.\d+) ", shown) for way in (public, honest)]
+    assert found[1][1] == deployed.candidate
+    assert float(found[1][2]) == pytest.approx(deployed.metrics["roc_auc"][0], abs=6e-4)
+    assert float(found[0][2]) > float(found[1][2])
 
 
 def test_survival_agrees_with_lifelines(spark):
