@@ -111,11 +111,8 @@ def in_detail(batch, rows: DataFrame, outcome):
 def to_check(table: str, count: int, outcome) -> Check:
     """Name an expectation by its type and columns, and say what was found instead."""
     config, found = outcome.expectation_config, outcome.result
-    columns = [
-        str(value)
-        for key, value in config.kwargs.items()
-        if key in ("column", "column_A", "column_B", "column_list")
-    ]
+    column = config.kwargs.get("column")
+    columns = [column] if column else config.kwargs.get("column_list", [])
     kind = f"{config.type.removeprefix('expect_')}({', '.join(columns)})"
     is_warning = config.severity == "warning"
     detail = next((info.get("exception_message") for info in raised(outcome.exception_info)), None)

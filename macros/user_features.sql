@@ -98,7 +98,9 @@ select
         as distinct_song_per_song_{{ long }}d,
     -- subscription
     last_level = 'paid' as is_paid,
-    greatest(0, datediff(as_of_date, to_date(registered_at))) as tenure_days,
+    -- greatest alone would pass over a null.
+    if(registered_at is null, null, greatest(0, datediff(as_of_date, to_date(registered_at))))
+        as tenure_days,
     {{ ratio('paid_event_count', 'event_count') }} as paid_event_share_{{ long }}d,
     datediff(as_of_date, last_level_change_date) as days_since_last_level_change,
     -- habit

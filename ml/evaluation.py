@@ -64,7 +64,8 @@ def performance(
                     "candidate": name,
                     "metric": metric,
                     "value": float(value[0]),
-                    "ci_low": low,
+                    # Drawing rows twice adds error of its own to ece: its draws may all exceed it.
+                    "ci_low": min(low, float(value[0])),
                     "ci_high": high,
                     "no_skill": no_skill[metric],
                     **counts,

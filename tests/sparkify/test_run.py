@@ -97,7 +97,7 @@ def test_the_gate_names_the_expectation_that_fails(spark, settings):
 
 def test_the_gate_sees_doubles_strangers_lost_events_and_other_data(spark, settings):
     days = spark.table("sparkify.fct_user_days")
-    false = {"user_id": "bad", "last_level": "gold", "event_count": 10**6, "song_count": 10**6}
+    false = {"user_id": "bad", "last_level": "gold", "event_count": 10**7, "song_count": 10**6}
     rows = days.limit(1).withColumns({name: F.lit(value) for name, value in false.items()})
     rows = spark.createDataFrame(rows.union(rows).collect(), days.schema)
     append(spark, settings, rows, "sparkify.fct_user_days")
