@@ -118,7 +118,7 @@ def train(
         columns = replace(columns, notes=columns.notes + allowed)
         if scoring is not None:
             progress("Comparing the rows to be scored with the training rows")
-            columns, shifted = _compare(data, scoring, columns, spec, options)
+            columns, shifted = compare(data, scoring, columns, spec, options)
         plan = Plan(spec, columns, found.rows, learners, options, progress)
         run = backtest.rolling(data, plan) if spec.time else backtest.by_user(data, plan)
         progress("Measuring every candidate against its baseline")
@@ -141,7 +141,7 @@ def _checked(
     return labelled, found, columns
 
 
-def _compare(
+def compare(
     data: DataFrame, scoring: DataFrame, columns: Columns, spec: TableSpec, options: TrainOptions
 ) -> tuple[Columns, Shift]:
     """The columns to learn from, with a note of how far the rows to be scored differ."""

@@ -49,23 +49,26 @@ def grown(until, early):
     """What stable-only training keeps, and why: learned from 3 weeks of history, scored on 18."""
     spec = TableSpec(id="userId", label="churn")
     options = TrainOptions(stable_only=True, seed=1)
-    return training._compare(early, until(date(2019, 2, 4)), features(early), spec, options)
+    return training.compare(early, until(date(2019, 2, 4)), features(early), spec, options)
 
 
-def test_counts_that_grow_with_the_time_observed_are_named_and_rates_are_not(grown):
+def test_counts_that_grow_with_the_time_observed_are_named_and_first(grown):
+    """Rates may follow: over a short history they are noisy, which tells a little too."""
     _, found = grown
-    assert set(found.unstable) == set(COUNTS)
+    named = found.columns.set_index("column")["round"].dropna()
+    assert set(COUNTS) <= set(found.unstable) == set(named.index)
+    assert set(named.index[named == 1]) <= set(COUNTS)
+    assert not {"gender", "paid"} & set(found.unstable)
     assert found.ci_low > 0.8
-    assert found.auc_without < 0.7
+    assert found.auc_without < 0.75
     assert "Rows to score differ" in found.summary
     assert "mostly by tenure_days (" in found.summary
-    assert all(f"{name} (" in found.summary for name in COUNTS)
 
 
-def test_stable_only_keeps_the_rates_and_says_what_it_drops(grown):
+def test_stable_only_leaves_out_what_is_named_and_says_so(grown):
     columns, found = grown
-    assert sorted(columns.names) == sorted(RATES)
-    assert {name for name, _ in columns.dropped} == set(COUNTS)
+    assert {*columns.names, *found.unstable} == {*COUNTS, *RATES}
+    assert {name for name, _ in columns.dropped} == set(found.unstable)
     assert columns.notes == (found.summary,)
 
 
@@ -73,7 +76,7 @@ def test_the_shares_of_all_columns_add_up_and_those_named_lead(grown):
     columns = grown[1].columns
     assert columns["share"].sum() == pytest.approx(1)
     assert sorted(columns["column"]) == sorted(COUNTS + RATES)
-    assert columns.loc[columns["round"].notna(), "share"].sum() > 0.7
+    assert columns.loc[columns["column"].isin(COUNTS), "share"].sum() > 0.8
 
 
 def test_users_of_the_same_day_are_not_told_apart(early):

@@ -158,10 +158,7 @@ def test_one_more_day_rewrites_what_it_changes_alone(spark, settings, simulated_
     for table in ("stg_sparkify__events", "int_sparkify__session_days", "fct_user_days"):
         assert rewritten(table) == [sunday]
     # A session may have begun the evening before.
-    assert sunday in rewritten("fct_sessions") and {*rewritten("fct_sessions")} <= {
-        saturday,
-        sunday,
-    }
+    assert {sunday} <= {*rewritten("fct_sessions")} <= {saturday, sunday}
     # One date's label is known now, and one date is new; those between wait for their label.
     assert rewritten("fct_user_snapshots") == ["2018-10-29", "2018-11-12"]
 
@@ -233,8 +230,9 @@ def test_a_killed_run_leaves_whole_tables_and_the_next_one_repairs_them(
         started = 0
         last = chance.randint(2, 11)
         for line in process.stdout:
-            started += "START sql" in line
-            if "START sql" in line and started % 3 == 0:
+            begins = "START sql" in line
+            started += begins
+            if begins and started % 3 == 0:
                 assert_whole(state(), whole)
             if kill and started >= last:
                 # At some moment of the model that has just begun.

@@ -9,9 +9,8 @@ import pytest
 
 from sparkify import simulator
 from sparkify.errors import BadInput, WrongUse
-from sparkify.simulator import behaviour, people
-from sparkify.simulator.behaviour import churn_probability, live
-from sparkify.simulator.people import DAY_S, PAGE_NAMES
+from sparkify.simulator.behaviour import Life, churn_probability, live
+from sparkify.simulator.people import DAY_S
 
 USERS, SEED, DAYS = 120, 7, 42
 START = date(2018, 10, 1)
@@ -40,13 +39,6 @@ def truth(folder: Path, name: str, keys: list[str]) -> pd.DataFrame:
     return pd.read_parquet(folder / "truth" / name).sort_values(keys, ignore_index=True)
 
 
-def lives_of(users: int, *, seed: int, days: int) -> list[behaviour.Life]:
-    return [
-        live(np.random.default_rng([index, seed]), index=index, start_s=START_S, days=days)
-        for index in range(users)
-    ]
-
-
 @pytest.fixture(scope="module")
 def simulated(spark, tmp_path_factory):
     out = tmp_path_factory.mktemp("simulated") / "log"
@@ -64,12 +56,6 @@ def log(events):
     """The rows of users, each user's in order, with the time of a row."""
     rows = pd.DataFrame(events).assign(at=lambda r: pd.to_datetime(r["ts"], unit="ms"))
     return rows[rows["userId"] != ""].sort_values(["userId", "ts", "itemInSession"])
-
-
-@pytest.fixture(scope="module")
-def many():
-    """Lives enough to measure shares."""
-    return lives_of(3000, seed=3, days=35)
 
 
 def test_the_same_seed_gives_the_same_rows_and_truth_however_the_work_is_split(
@@ -169,15 +155,6 @@ def test_sessions_have_silences(log):
     assert (silence_s[log["page"] == "NextSong"] <= 1).mean() > 0.5
 
 
-def test_even_who_comes_daily_may_stay_away_for_a_week(monkeypatch):
-    monkeypatch.setattr(people, "ACTIVE_INTERCEPT", 4)
-    monkeypatch.setattr(people, "ACTIVE_USER_SD", 0)
-    lives = lives_of(150, seed=5, days=35)
-    gaps = [np.diff([session.start_s for session in life.sessions]) for life in lives]
-    assert np.mean([(gap > 7 * DAY_S).any() for gap in gaps]) > 0.03
-    assert np.mean([np.median(gap) < 1.5 * DAY_S for gap in gaps]) > 0.9
-
-
 def test_a_file_holds_its_day_in_order(simulated):
     for file in (simulated[0] / "events").glob("date=*/*.json"):
         stamps = pd.Series([json.loads(line)["ts"] for line in file.open()])
@@ -226,40 +203,12 @@ def test_a_user_is_at_risk_until_the_day_of_the_cancellation(simulated, events):
     assert all(day == end for user, day in until.items() if user not in left)
 
 
-def test_hazards_predict_how_many_cancel(many):
-    expected = sum(-np.expm1(-life.hazard).sum() for life in many)
-    cancelled = sum(life.cancelled_s is not None for life in many)
-    assert abs(cancelled - expected) < 4 * np.sqrt(expected)
-
-
-def test_probabilities_are_those_of_cancelling_within_14_days(many):
-    """In each fifth; by who cancelled and, less noisy, by the hazards that they came to meet."""
-    tables = []
-    for day in (7, 21):
-        present = [o for o in many if o.first_day <= day and not o.has_left_before(day)]
-        ahead = (o.hazard[day - o.first_day :][:14] for o in present)
-        tables.append(
-            pd.DataFrame(
-                {
-                    "probability": churn_probability(present, day=day),
-                    "left": [o.has_left_before(day + 14) for o in present],
-                    "risk": [-np.expm1(-hazard).sum() for hazard in ahead],
-                }
-            )
-        )
-    rows = pd.concat(tables)
-    fifths = rows.groupby(pd.qcut(rows["probability"], 5, labels=False)).agg(["sum", "mean"])
-    expected = fifths["probability", "sum"]
-    assert (abs(fifths["left", "sum"] - expected) < 3 * np.sqrt(expected)).all()
-    assert abs(fifths["risk", "sum"] / expected - 1).max() < 0.08
-    shares = fifths["left", "mean"]
-    assert shares.is_monotonic_increasing
-    assert shares.iloc[-1] > 5 * shares.iloc[0]
-
-
 def test_a_probability_knows_nothing_of_its_day_or_later(simulated):
     snapshots = truth(simulated[0], "snapshots", ["as_of_date", "user_id"])
-    lives = lives_of(USERS, seed=SEED, days=DAYS)
+    lives = [
+        live(np.random.default_rng([index, SEED]), index=index, start_s=START_S, days=DAYS)
+        for index in range(USERS)
+    ]
     for day in (7, 21, 35):
         present = [o for o in lives if o.first_day <= day and not o.has_left_before(day)]
         ignorant = sorted(
@@ -270,7 +219,7 @@ def test_a_probability_knows_nothing_of_its_day_or_later(simulated):
         assert list(written["probability"]) == list(churn_probability(ignorant, day=day))
 
 
-def without_future(life: behaviour.Life, *, day: int) -> behaviour.Life:
+def without_future(life: Life, *, day: int) -> Life:
     known = day - life.first_day + 1  # these begin a day before the first
     return replace(
         life,
@@ -278,67 +227,6 @@ def without_future(life: behaviour.Life, *, day: int) -> behaviour.Life:
         cancelled_s=None,
         hazard=life.hazard[: known - 1],
         **{name: getattr(life, name)[:known] for name in ("wander", "lived", "level")},
-    )
-
-
-@pytest.mark.parametrize(
-    ("page", "sign"),
-    [
-        ("Roll Advert", -1),
-        ("Error", -1),
-        ("Thumbs Down", -1),
-        ("Thumbs Up", 1),
-        ("Add Friend", 1),
-        ("Add to Playlist", 1),
-    ],
-)
-def test_satisfaction_moves_with_what_happens_to_a_user(monkeypatch, page, sign):
-    column = PAGE_NAMES.index(page)
-    only = np.where(np.arange(len(PAGE_NAMES)) == column, people.IMPACT, 0)
-    monkeypatch.setattr(behaviour, "IMPACT", only)
-    met = 0
-    for life in lives_of(60, seed=5, days=20):
-        count = sum(session.follows[:, column].sum() for session in life.sessions)
-        moved = sign * life.lived
-        assert (moved >= 0).all()
-        assert (moved.max() > 0) == (count > 0)
-        met += count > 0
-    assert met > 5
-
-
-def test_without_impacts_nothing_of_what_happened_remains(monkeypatch):
-    monkeypatch.setattr(behaviour, "IMPACT", 0 * people.IMPACT)
-    assert not any(life.lived.any() for life in lives_of(60, seed=5, days=20))
-
-
-@pytest.mark.parametrize(
-    ("page", "is_worse"), [("Error", True), ("Thumbs Down", True), ("Add Friend", False)]
-)
-def test_who_lives_through_more_of_it_comes_and_leaves_otherwise(monkeypatch, page, is_worse):
-    """The same 300 users, with 10 times as much of one page."""
-    usual = habits(lives_of(300, seed=5, days=28), without=page)
-    often = people.RATE * np.where(np.arange(len(PAGE_NAMES)) == PAGE_NAMES.index(page), 10, 1)
-    monkeypatch.setattr(people, "RATE", often)
-    found = habits(lives_of(300, seed=5, days=28), without=page) / usual
-    worse = found if is_worse else 1 / found
-    assert worse["hazard"] > 1.2
-    assert worse["visits"] < 0.95
-    assert worse["dislikes"] > 1.1
-
-
-def habits(lives: list[behaviour.Life], *, without: str) -> pd.Series:
-    """Daily hazard and visits from the second week, and clicks of displeasure a song."""
-    disliked = [p for p in ("Thumbs Down", "Downgrade") if p != without]
-    columns = [PAGE_NAMES.index(page) for page in disliked]
-    sessions = [o for life in lives for o in life.sessions if o.start_s >= START_S + 7 * DAY_S]
-    hazard = np.concatenate([life.hazard[7:] for life in lives])
-    follows = np.concatenate([session.follows for session in sessions])
-    return pd.Series(
-        {
-            "hazard": hazard.mean(),
-            "visits": len(sessions) / len(hazard),
-            "dislikes": follows[:, columns].mean(axis=0)[0],
-        }
     )
 
 

@@ -164,9 +164,12 @@ def test_files_of_every_compression_encoding_and_depth_are_read(spark, settings,
 def test_parquet_of_typed_columns_gives_the_same_events(spark, settings, tmp_path):
     texts = [line(itemInSession=item, song=f"song {item}") for item in range(3)]
     (tmp_path / "json").mkdir()
-    (tmp_path / "json" / "a.json").write_text("\n".join(texts))
     columns = ["event_id", "user_id", "session_id", "event_at", "registered_at", "song_length_s"]
-    found = []
+
+    def staged_events() -> pd.DataFrame:
+        events = spark.table("sparkify.stg_sparkify__events").orderBy("item_in_session")
+        return events.select(columns).toPandas()
+
     frame = pd.DataFrame(map(json.loads, texts)).drop(columns="gender").assign(userId=30)
     for name in ("ts", "registration"):
         frame[name] = pd.to_datetime(frame[name], unit="ms", utc=True)
@@ -174,19 +177,18 @@ def test_parquet_of_typed_columns_gives_the_same_events(spark, settings, tmp_pat
     frame.to_parquet(tmp_path / "parquet" / "a.parquet", coerce_timestamps="us")
     without_gender = [json.dumps({**json.loads(text), "gender": None}) for text in texts]
     (tmp_path / "json" / "a.json").write_text("\n".join(without_gender))
-    # Names of files tell Parquet, or where they do not, a var does.
-    (tmp_path / "var").mkdir()
-    shutil.copy(tmp_path / "parquet" / "a.parquet", tmp_path / "var" / "a.snappy")
-    for folder in ("json", "parquet", "json", "var"):
-        if folder == "var":
-            path, format = ({"path": str(tmp_path / folder)}, {"events_format": "parquet"})
-            operation = ("run-operation", "register_events", "--args", json.dumps(path))
-            transform.run_dbt(settings, *operation, "--vars", json.dumps(format))
-            build_staging(settings)
-        else:
-            stage(settings, tmp_path / folder)
-        events = spark.table("sparkify.stg_sparkify__events").orderBy("item_in_session")
-        found.append(events.select(columns).toPandas())
+    found = []
+    for folder in ("json", "parquet", "json"):
+        stage(settings, tmp_path / folder)
+        found.append(staged_events())
+    # Where the names of files do not tell Parquet, a var does.
+    shutil.copytree(tmp_path / "parquet", tmp_path / "unnamed")
+    (tmp_path / "unnamed" / "a.parquet").rename(tmp_path / "unnamed" / "a")
+    path = json.dumps({"path": str(tmp_path / "unnamed")})
+    form = json.dumps({"events_format": "parquet"})
+    transform.run_dbt(settings, "run-operation", "register_events", "--args", path, "--vars", form)
+    build_staging(settings)
+    found.append(staged_events())
     for other in found[1:]:
         pd.testing.assert_frame_equal(found[0], other)
 
