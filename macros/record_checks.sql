@@ -1,5 +1,6 @@
 {#
-    Append what every test of the run found to the ledger, a row each, also when it passed.
+    Append to the ledger what every test of the run found, a row each, also when it passed; a model
+    that could not be built; and of a `dbt run`, which makes no checks, that it was.
 
         on-run-end: "{{ record_checks(results) }}"
             ->  insert into sparkify.quality_ledger select ... from values (...), ...
@@ -9,7 +10,12 @@
 #}
 {% macro record_checks(results) %}
     {% set rows, counted = [], {} %}
-    {% for result in results if execute and result.node.resource_type in ['test', 'unit_test'] %}
+    {% set models = results | selectattr('node.resource_type', 'equalto', 'model') | list %}
+    {% set broken = models | selectattr('status', 'equalto', 'error') | list %}
+    {% for result in broken %}
+        {% do rows.append(ledger_row(result.node, 'the model can be built', result)) %}
+    {% endfor %}
+    {% for result in results if result.node.resource_type in ['test', 'unit_test'] %}
         {% set model = tested_model(result.node) %}
         {% set table = none %}
         {% if result.node.resource_type == 'test' and model %}
@@ -20,17 +26,16 @@
         {% if table %}
             {% do counted.update({model.name: table}) %}
         {% endif %}
-        {% do rows.append('(' ~ sql_list([
-            model.fqn[-2] if model else 'project',
-            model.name if model else '',
-            result.node.name,
-            result.node.config.severity | lower
-                if result.node.resource_type == 'test' else 'error',
-            result.status | string,
-            (result.message or '') | replace('\n', ' ') | truncate(500),
-        ]) ~ ', ' ~ ('null' if result.failures is none else result.failures) ~ ')') %}
+        {% do rows.append(ledger_row(model, result.node.name, result)) %}
     {% endfor %}
-    {% if rows %}
+    {% if flags.WHICH == 'run' %}
+        {% do rows.append(ledger_row(none, 'dbt run', {
+            'status': 'error' if broken else 'pass',
+            'failures': broken | length,
+            'message': 'of ' ~ models | length ~ ' models',
+        })) %}
+    {% endif %}
+    {% if execute and rows %}
         {% do run_query(ledger_rows(rows, counted)) %}
     {% endif %}
 {% endmacro %}

@@ -1,5 +1,6 @@
 {#
-    A hash of what a table is made by: the compiled model, and what the tables it reads are made by.
+    A hash of what a table is made by: the compiled model, its contract, and what the tables it reads
+    are made by.
 
         {{ definition_hash() }}  ->  5d41402abc4b2a76b9719d911017c592
 
@@ -7,7 +8,8 @@
     with its code, and with what that reads.
 #}
 {% macro definition_hash() %}
-    {% set parts, queue, seen = [model['compiled_code']], model['depends_on']['nodes'] | list, [] %}
+    {% set parts = [model['compiled_code'], model['contract']['checksum']] %}
+    {% set queue, seen = model['depends_on']['nodes'] | list, [] %}
     {% for id in queue if id.startswith('model.') and id not in seen %}
         {% do seen.append(id) %}
         {% set parent = graph['nodes'][id] %}

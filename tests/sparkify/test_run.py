@@ -2,6 +2,8 @@
 
 import json
 import re
+import shutil
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -16,8 +18,10 @@ from ml.economics import Offer, break_even, contact_profit
 from ml.training import TrainOptions
 from sparkify import ledger, pipeline, transform
 from sparkify.cli import cli
-from sparkify.errors import BadInput, CheckFailed
+from sparkify.errors import BadInput, CheckFailed, SparkifyError
 from sparkify.tables import append
+
+PROJECT = Path(__file__).parents[2]
 
 pytestmark = pytest.mark.usefixtures("finished_run")
 
@@ -61,6 +65,30 @@ def test_bare_dbt_commands_work(settings):
     transform.run_dbt(settings, "docs", "generate")
     catalog = json.loads((settings.home / "dbt" / "catalog.json").read_text())
     assert "model.sparkify.fct_user_features" in catalog["nodes"]
+
+
+def test_a_type_against_the_contract_stops_the_model_and_its_table_stays(spark, settings, tmp_path):
+    for name in ("macros", "tests", "dbt_project.yml", "profiles"):
+        (tmp_path / name).symlink_to(PROJECT / name)
+    shutil.copytree(PROJECT / "models", tmp_path / "models")
+    core = tmp_path / "models" / "marts" / "core" / "_core.yml"
+    described = core.read_text()
+    wrong = re.sub(
+        r"(- name: fct_sessions.*?data_type: )string", r"\1bigint", described, flags=re.S
+    )
+    assert wrong != described
+    core.write_text(wrong)
+    before = spark.table("sparkify.fct_sessions").count()
+    paths = ("--project-dir", tmp_path, "--profiles-dir", PROJECT, "--target-path", tmp_path)
+    transform.run_dbt(settings, "run", "--select", "fct_user_days", *map(str, paths))
+    with pytest.raises(SparkifyError, match="fct_sessions.*contract"):
+        transform.run_dbt(settings, "run", "--select", "fct_sessions", *map(str, paths))
+    assert spark.table("sparkify.fct_sessions").count() == before
+    run = spark.table("sparkify.quality_ledger").orderBy("checked_at", ascending=False)
+    runs = run.where("check_name = 'dbt run'").limit(2).collect()
+    assert [(row.status, row.failure_count) for row in runs] == [("error", 1), ("pass", 0)]
+    broken = run.where("check_name = 'the model can be built'").collect()
+    assert [(row.table_name, row.status) for row in broken] == [("fct_sessions", "error")]
 
 
 def test_sql_prints_the_same_rows_in_three_formats():
