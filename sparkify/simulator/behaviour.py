@@ -32,7 +32,7 @@ STEP_SD = WANDER_SD * np.sqrt(1 - KEEP**2)
 KEEP_LIVED = np.exp(-1 / 24)  # of what was lived through, from one day to the next
 
 # Cancelling.
-HAZARD_SLOPE = 0.8
+HAZARD_SLOPE = 0.6
 NOVELTY, NOVELTY_DAYS = 1.5, 30.0  # new users leave more easily
 NODES = 7  # of the Gauss-Hermite quadrature over what the days ahead may bring
 CANCEL_S = 60  # from the last ordinary page to the confirmation

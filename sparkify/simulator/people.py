@@ -15,7 +15,7 @@ STARTS_PAID = 0.19
 
 # What differs between users: satisfaction, the hazard of cancelling, coming, listening.
 MEAN_SD = 0.1
-HAZARD = 0.0019  # daily, at satisfaction 0
+HAZARD = 0.0020  # daily, at satisfaction 0
 HAZARD_EAGER = 0.5  # who comes more often meets more reasons and chances to leave
 ACTIVE_INTERCEPT, ACTIVE_USER_SD = -1.25, 1.4
 WEEKEND_SD = 0.4
