@@ -218,7 +218,7 @@ def _artists(rng: np.random.Generator) -> list[str]:
 
 def _titles(rng: np.random.Generator) -> list[str]:
     columns = [_words(rng, _LISTS[name], SONGS) for name in ("adjective", "noun", "noun", "verb")]
-    kinds = rng.integers(4, size=SONGS).tolist()
+    kinds = rng.choice(4, size=SONGS, p=[0.1, 0.05, 0.6, 0.25]).tolist()
     versions = [""] * (4 * len(_VERSIONS)) + [f" {version}" for version in _VERSIONS]
     endings = _words(rng, versions, SONGS)
     return [
