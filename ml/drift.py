@@ -33,6 +33,8 @@ def find_drift(
     Raises:
         TableMismatch: a column is missing in `scoring`.
     """
+    from scipy.stats import false_discovery_control
+
     check_scoring(scoring, columns, user=user)
     edges = _edges(training, columns)
     sizes = [_effective_size(part, user=user) for part in (training, scoring)]
@@ -42,19 +44,9 @@ def find_drift(
         first, second = (count.get(f"c{i}", pd.Series(dtype=float)) for count in counts)
         rows.append({"column": feature.name, **_stability(first, second, *sizes)})
     table = pd.DataFrame(rows)
-    table["q_value"] = false_discovery_rate(table["p_value"].to_numpy())
+    table["q_value"] = false_discovery_control(table["p_value"])
     table["is_drifted"] = table["q_value"] < LEVEL
     return table.sort_values(["q_value", "psi"], ascending=[True, False], ignore_index=True)
-
-
-def false_discovery_rate(p_values: np.ndarray) -> np.ndarray:
-    """The q-value of each p-value. Source: Benjamini & Hochberg (1995)."""
-    order = np.argsort(p_values)
-    ranked = p_values[order] * len(p_values) / np.arange(1, len(p_values) + 1)
-    smallest = np.minimum.accumulate(ranked[::-1])[::-1]
-    found = np.empty_like(smallest)
-    found[order] = np.minimum(smallest, 1)
-    return found
 
 
 def _edges(training: DataFrame, columns: Columns) -> dict[str, list[float]]:

@@ -6,7 +6,7 @@ import pytest
 
 from benchmarks.simulator import aggregates
 from ml import training
-from ml.drift import false_discovery_rate, find_drift
+from ml.drift import find_drift
 from ml.errors import TableMismatch
 from ml.options import TrainOptions
 from ml.preprocessing import find_columns
@@ -141,9 +141,3 @@ def test_categories_and_missing_values_drift_too_and_rare_categories_count_toget
 
     assert found["is_drifted"].to_dict() == {"platform": True, "rate": True, "state": False}
     assert found.loc["state", "psi"] == 0
-
-
-def test_q_values_are_those_of_benjamini_and_hochberg():
-    p = np.array([0.01, 0.04, 0.03, 0.5])
-
-    assert false_discovery_rate(p) == pytest.approx([0.04, 0.04 * 4 / 3, 0.04 * 4 / 3, 0.5])
