@@ -42,18 +42,23 @@ class Check:
 
 
 def check_tables(
-    spark: SparkSession, tables: Iterable[str] = tuple(SUITES), *, docs: Path | None = None
+    spark: SparkSession,
+    tables: Iterable[str] = tuple(SUITES),
+    *,
+    unknown: float,
+    docs: Path | None = None,
 ) -> list[Check]:
     """Validate tables of the schema `sparkify`; an empty feature table is not an error.
 
-    With `docs`, a folder, the results are written there as HTML (Data Docs).
+    unknown: the share of rows that may lack a value, 0 to 1 (the var `max_nulled_share`). With
+    `docs`, a folder, the results are written there as HTML (Data Docs).
 
     Returns: one `Check` per expectation, passed or not, in the order of the suites.
     """
     context = gx.get_context(mode="ephemeral", project_config=configuration(docs))
     source = context.data_sources.add_spark(name=SCHEMA, persist=False)
     # A small table keeps the driver busy rather than the cores, so two are checked at a time.
-    tasks = [partial(check_table, context, source, spark, table) for table in tables]
+    tasks = [partial(check_table, context, source, spark, table, unknown) for table in tables]
     checks = list(chain.from_iterable(in_threads(spark, tasks, parallelism=2)))
     if docs:
         context.build_data_docs()
@@ -79,11 +84,11 @@ def configuration(docs: Path | None) -> DataContextConfig:
     )
 
 
-def check_table(context, source, spark: SparkSession, table: str) -> list[Check]:
+def check_table(context, source, spark: SparkSession, table: str, unknown: float) -> list[Check]:
     """Validate one table; rows are counted, never copied into the result."""
     rows = spark.table(f"{SCHEMA}.{table}")
     previous = previous_build(spark, f"{SCHEMA}.{table}", compared=COMPARED)
-    expectations = SUITES[table](rows.columns, previous)
+    expectations = SUITES[table](rows.columns, previous, unknown)
     count = rows.count()
     rules = rules_of(expectations)
     rows = rows.withColumns({name: F.expr(f"coalesce({rules[name]}, false)") for name in rules})

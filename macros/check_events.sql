@@ -7,9 +7,9 @@
 #}
 {% macro check_events() %}
     {% if execute and flags.WHICH in ['run', 'build', 'test', 'snapshot', 'freshness'] %}
-        {% for table in [source('raw', 'events'), source('raw', 'files')] %}
+        {% for table in [source('raw', 'lines'), source('raw', 'files')] %}
             {% if not load_relation(table) %}
-                {% do exceptions.raise_compiler_error(
+                {% do refuse(
                     "No events are registered yet. Run `sparkify build --events PATH` on your own, "
                     ~ "or `make run` for simulated ones; without `sparkify`: "
                     ~ "dbt run-operation register_events --args '{path: PATH}'"
@@ -21,7 +21,7 @@
             'select 1 from ' ~ source('raw', 'files') ~ ' where _metadata.file_size > 0 limit 1'
         ) %}
         {% if files.rows | length == 0 %}
-            {% do exceptions.raise_compiler_error(
+            {% do refuse(
                 'There are no events: the files are gone, or all empty. Name others with '
                 ~ '`sparkify build --events PATH`'
             ) %}

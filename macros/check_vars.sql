@@ -1,44 +1,41 @@
 {#
-    Refuse definitions that contradict each other, before anything is built.
+    Refuse definitions that cannot be or contradict each other, all at once and before anything is
+    built.
 
         on-run-start: "{{ check_vars() }}"
 #}
 {% macro check_vars() %}
-    {% set windows = var('feature_windows') %}
-    {% set weekdays = [
-        'Monday', 'Tuesday', 'Wednesday', 'Thursday', 'Friday', 'Saturday', 'Sunday'
-    ] %}
-    {% set wrong = [] %}
-    {% set definitions = ['cancelled', 'cancelled_or_downgraded', 'inactive'] %}
-    {% if var('churn_definition') not in definitions %}
-        {% do wrong.append('churn_definition is not one of ' ~ definitions | join(', ')) %}
-    {% endif %}
-    {% for name in ['churn_pages', 'downgrade_pages'] if var(name) is string or not var(name) %}
-        {% do wrong.append(name ~ ' must be a list of at least one page') %}
+    {% set wrong = wrong_values() %}
+    {% for name in invocation_args_dict.get('vars', {}) if name not in kinds_of_vars() %}
+        {% do wrong.append(name ~ ' is no var of this project; there are '
+            ~ kinds_of_vars() | join(', ')) %}
     {% endfor %}
-    {% for name in ['horizon_days', 'active_days', 'min_history_days', 'inactive_days']
-        if var(name) is not integer or var(name) < 1 %}
-        {% do wrong.append(name ~ ' is ' ~ var(name) ~ ': it must be a whole number above 0') %}
-    {% endfor %}
-    {% set latest = var('horizon_days') | int + var('active_days') | int - 1 %}
-    {% if var('churn_definition') == 'inactive' and var('inactive_days') | int > latest %}
-        {% do wrong.append(
-            'inactive_days is ' ~ var('inactive_days') ~ ', but nobody who was active in the last '
-            ~ 'active_days can be inactive for more than ' ~ latest ~ ' days within the horizon'
-        ) %}
-    {% endif %}
-    {% if var('snapshot_weekday') not in weekdays %}
-        {% do wrong.append('snapshot_weekday is not one of ' ~ weekdays | join(', ')) %}
-    {% endif %}
-    {% if windows | length < 2 or windows != windows | sort | unique | list %}
-        {% do wrong.append('feature_windows needs two or more days in rising order') %}
-    {% elif windows | last < var('active_days') | int %}
-        {% do wrong.append('the last of feature_windows must reach back active_days') %}
-    {% endif %}
-    {% if var('customer_value') <= var('offer_cost') or not 0 < var('acceptance') < 1 %}
-        {% do wrong.append(
-            'customer_value must exceed offer_cost, and acceptance lie between 0 and 1'
-        ) %}
+    {# What contradicts can be told only of values that make sense alone. #}
+    {% if not wrong %}
+        {% set windows = var('feature_windows') %}
+        {% set latest = var('horizon_days') + var('active_days') - 1 %}
+        {% if var('churn_definition') == 'inactive' and var('inactive_days') > latest %}
+            {% do wrong.append(
+                'inactive_days is ' ~ var('inactive_days') ~ ', but nobody who was active in the '
+                ~ 'last active_days can be inactive for more than ' ~ latest ~ ' days within the '
+                ~ 'horizon'
+            ) %}
+        {% endif %}
+        {% if windows | length < 2 or windows != windows | unique | sort %}
+            {% do wrong.append('feature_windows is ' ~ windows
+                ~ ': it needs two or more numbers of days in rising order') %}
+        {% elif windows | last < var('active_days') %}
+            {% do wrong.append('the last of feature_windows is ' ~ windows | last
+                ~ ': it must reach back active_days, ' ~ var('active_days')) %}
+        {% endif %}
+        {% if var('customer_value') <= var('offer_cost') %}
+            {% do wrong.append('customer_value is ' ~ var('customer_value')
+                ~ ': it must exceed offer_cost, ' ~ var('offer_cost')) %}
+        {% endif %}
+        {% if var('first_valid_date') | string >= var('last_valid_date') | string %}
+            {% do wrong.append('first_valid_date is ' ~ var('first_valid_date')
+                ~ ': it must lie before last_valid_date, ' ~ var('last_valid_date')) %}
+        {% endif %}
     {% endif %}
     {% if wrong %}
         {% do exceptions.raise_compiler_error('vars: ' ~ wrong | join('; ')) %}

@@ -4,6 +4,9 @@
         {{ sql_list(churn_pages()) }}  ->  'Cancellation Confirmation'
 #}
 {% macro churn_pages() %}
-    {% set downgrades = var('downgrade_pages') if var('churn_definition') != 'cancelled' else [] %}
-    {% do return(var('churn_pages') + downgrades) %}
+    {% set downgrades = valid_var('downgrade_pages', otherwise=['none']) %}
+    {% set cancellations = valid_var('churn_pages', otherwise=['none']) %}
+    {% do return(
+        cancellations + (downgrades if var('churn_definition') != 'cancelled' else [])
+    ) %}
 {% endmacro %}

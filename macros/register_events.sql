@@ -1,47 +1,45 @@
 {#
-    Point the sources `raw.events` and `raw.files` at a folder or file of events.
+    Point the sources `raw.lines`, `raw.files` and, for Parquet, `raw.parquet_N` at a folder or
+    file of events.
 
         dbt run-operation register_events --args '{path: /data/events}'
-        dbt run-operation register_events --args '{path: /data/events, format: parquet}'
 
-    Of JSON every field is read as text: a type is a rule, and rules live in staging. Names of
-    people are left out, so they are never read. The tables only refer to the files; setting a
-    location is atomic, and a running query keeps the files it began with.
+    The tables only refer to the files. A path is taken literally. Files that are Parquet by name
+    are read as such, all others as JSON, one or more objects a line, plain or as .gz, .bz2 or
+    .zst; with the var `events_format: parquet` every file is Parquet.
 
     Arguments:
         path: absolute path or URI, as the Spark driver sees it.
-        format: json, one object a line, plain or as .gz, .bz2 or .zst; or parquet.
+        forms: of Parquet files whose types differ: {sample: one of its files, nanoseconds: names
+            of columns, files: their URIs}; the first has those that no other one lists. Without,
+            all Parquet files must agree.
 #}
-{% macro register_events(path, format=var('events_format')) %}
-    {% if format not in ['json', 'parquet'] %}
-        {% do exceptions.raise_compiler_error(
-            'events_format is ' ~ format ~ ': it must be json or parquet'
+{% macro register_events(path, forms=none) %}
+    {% if var('events_format') not in ['json', 'parquet'] %}
+        {% do refuse(
+            'events_format is ' ~ var('events_format') ~ ': it must be json or parquet'
         ) %}
     {% endif %}
-    {% set events, files = source('raw', 'events'), source('raw', 'files') %}
-    {% set columns = [
-        'ts', 'userId', 'sessionId', 'page', 'auth', 'method', 'status', 'level', 'itemInSession',
-        'location', 'userAgent', 'registration', 'gender', 'artist', 'song', 'length',
-        '_corrupt_record',
-    ] %}
-    {% do run_query('create schema if not exists ' ~ events.schema) %}
-    {% if format == 'json' %}
-        {% set schema = '(`' ~ columns | join('` string, `') ~ '` string)' %}
-        {% do refer_to(events, path, 'json', schema, {
-            'mode': 'PERMISSIVE', 'columnNameOfCorruptRecord': '_corrupt_record',
-        }) %}
-    {% else %}
-        {# Parquet brings types of its own; what a file does not have is null. #}
-        {% do refer_to(events, path, 'parquet', '', {'mergeSchema': 'true'}) %}
-        {% set present = adapter.get_columns_in_relation(events) | map(attribute='name') %}
-        {% set present = present | map('lower') | list %}
-        {% set missing = [] %}
-        {% for column in columns if column | lower not in present %}
-            {% do missing.append('`' ~ column ~ '` string') %}
+    {% set lines, files = source('raw', 'lines'), source('raw', 'files') %}
+    {% set listed = source('raw', 'file_forms') %}
+    {% do run_query('create schema if not exists ' ~ lines.schema) %}
+    {% do refer_to(lines, path, 'text', '(value string)') %}
+    {% do refer_to(files, path, 'binaryFile') %}
+    {% do run_query('drop table if exists ' ~ listed) %}
+    {% do run_query('create table ' ~ listed ~ ' (form string, file_path string) using parquet') %}
+    {% for row in run_query('show tables in ' ~ lines.schema ~ " like 'parquet_*'").rows %}
+        {% do run_query('drop table ' ~ lines.schema ~ '.' ~ row[1]) %}
+    {% endfor %}
+    {% if forms is none %}
+        {% set forms = [] %}
+        {% set condition = 'true' if var('events_format') == 'parquet'
+            else "lower(_metadata.file_path) rlike '\\\\.(parquet|parq|pq)$'" %}
+        {% set query = 'select _metadata.file_path from ' ~ files ~ ' where ' ~ condition ~ ' limit 1' %}
+        {% for row in run_query(query).rows %}
+            {% do forms.append({'sample': row[0], 'nanoseconds': [], 'files': []}) %}
         {% endfor %}
-        {% if missing %}
-            {% do run_query('alter table ' ~ events ~ ' add columns (' ~ missing | join(', ') ~ ')') %}
-        {% endif %}
     {% endif %}
-    {% do refer_to(files, path, 'binaryFile', '', {}) %}
+    {% for form in forms %}
+        {% do register_form(form, path, 'parquet_' ~ loop.index0) %}
+    {% endfor %}
 {% endmacro %}

@@ -3,12 +3,12 @@
     and scoring share.
 
         {{ user_features('user_days', 'as_of_dates') }}
-            ->  select user_id, as_of_date, sum(if(days_ago <= 7, song_count, 0)) ... from
-                user_days join as_of_dates on activity_date < as_of_date group by ...
+            ->  with history as (...), ... select user_id, as_of_date, song_count_7d, ...
 
     As of D nothing dated D or later is read. Eligible is who was active in the `active_days`
-    before D and has not churned before D. What reaches back beyond the longest window is carried
-    along from day to day, so a date costs its window, however long the log is.
+    before D and has not churned before D. A narrow pass over all days carries along what reaches
+    back beyond the longest window; the wide days, with their sketches, are read for the windows
+    alone.
 
     Arguments:
         user_days: a CTE with the columns of fct_user_days.
@@ -16,7 +16,7 @@
         carried: further columns of as_of_dates to hand on.
 #}
 {% macro user_features(user_days, as_of_dates, carried=[]) %}
-{%- set windows = var('feature_windows') -%}
+{%- set windows = valid_var('feature_windows', otherwise=[1, 2]) -%}
 {%- set short, long = windows | first, windows | last -%}
 {%- set as_of_columns = (['as_of_date', 'first_date'] + carried) | join(', ') -%}
 {%- set counted = [
@@ -28,6 +28,112 @@
     'settings_count', 'downgrade_page_count', 'upgrade_page_count', 'submit_downgrade_count',
     'submit_upgrade_count',
 ] -%}
+{%- set known_last = ['last_level', 'last_platform', 'last_state', 'gender', 'registered_at'] -%}
+with history as (
+    select
+        *,
+        min(activity_date) over to_day as first_active_date,
+        count(*) over to_day as active_day_count_to_date,
+        {%- for signal in to_date %}
+        sum({{ signal }}) over to_day as {{ signal }}_to_date,
+        {%- endfor %}
+        max(if(thumbs_down_count > 0, activity_date, null)) over to_day as last_thumbs_down_date,
+        max(if(error_count > 0, activity_date, null)) over to_day as last_error_date,
+        max(if(submit_upgrade_count + submit_downgrade_count > 0, activity_date, null)) over to_day
+            as last_level_change_date,
+        {%- for attribute in known_last %}
+        last_value({{ attribute }}) ignore nulls over to_day as {{ attribute }}_to_date,
+        {%- endfor %}
+        max(gap_days) over to_day as longest_gap_days,
+        count(first_churn_at) over to_day as churn_day_count
+    from (
+        select
+            user_id,
+            activity_date,
+            first_churn_at,
+            {{ (to_date + ['error_count', 'submit_upgrade_count', 'submit_downgrade_count']
+                + known_last) | join(', ') }},
+            datediff(
+                activity_date,
+                lag(activity_date) over (partition by user_id order by activity_date)
+            ) as gap_days
+        from {{ user_days }}
+    )
+    window to_day as (
+        partition by user_id order by activity_date
+        rows between unbounded preceding and current row
+    )
+),
+
+-- What was known of a user before a date, by the user's last day before it.
+known as (
+    select
+        user_id,
+        {{ as_of_columns }},
+        max(activity_date) as last_active_date,
+        max(gap_days) as max_gap_days_{{ long }}d,
+        max_by(struct(history.*), activity_date) as last_day
+    from history
+    inner join {{ as_of_dates }} as as_of_dates
+        on activity_date < as_of_date and activity_date >= date_sub(as_of_date, {{ long }})
+    group by user_id, {{ as_of_columns }}
+    having
+        max(activity_date) >= date_sub(as_of_date, {{ var('active_days') }})
+        and {{ not_churned() | indent(8) }}
+),
+
+recent_days as (
+    select
+        *,
+        datediff(as_of_date, activity_date) as days_ago
+    from {{ user_days }}
+    inner join {{ as_of_dates }} as as_of_dates
+        on activity_date < as_of_date and activity_date >= date_sub(as_of_date, {{ long }})
+    where {{ within_changed('activity_date', -long, -1) }}
+),
+
+windowed as (
+    select
+        user_id,
+        as_of_date,
+        {%- for days in windows %}
+        count_if(days_ago <= {{ days }}) as active_day_count_{{ days }}d,
+        {%- for signal in counted %}
+        sum(if(days_ago <= {{ days }}, {{ signal }}, 0)) as {{ signal }}_{{ days }}d,
+        {%- endfor %}
+        cast(sum(if(days_ago <= {{ days }}, listening_s, 0)) as double)
+            as listening_s_{{ days }}d,
+        {%- endfor %}
+        {%- for signal in rarer %}
+        sum({{ signal }}) as {{ signal }}_{{ long }}d,
+        {%- endfor %}
+        sum(event_count) as event_count,
+        sum(paid_event_count) as paid_event_count,
+        sum(if(weekday(activity_date) >= 5, song_count, 0)) as weekend_song_count,
+        sum(night_song_count) as night_song_count,
+        hll_sketch_estimate(hll_union_agg(artist_sketch)) as distinct_artist_count,
+        hll_sketch_estimate(hll_union_agg(song_sketch)) as distinct_song_count
+    from recent_days
+    group by user_id, as_of_date
+),
+
+observed as (
+    select
+        windowed.*,
+        {{ (['first_date'] + carried) | join(', ') }},
+        last_active_date,
+        max_gap_days_{{ long }}d,
+        last_day,
+        {%- for days in windows %}
+        least({{ days }}, datediff(known.as_of_date, last_day.first_active_date))
+            as observed_day_count_{{ days }}d,
+        {%- endfor %}
+        datediff(known.as_of_date, last_day.first_active_date) as observed_day_count_to_date
+    from known
+    inner join windowed
+        on known.user_id = windowed.user_id and known.as_of_date = windowed.as_of_date
+)
+
 select
     user_id,
     as_of_date,
@@ -51,7 +157,7 @@ select
         as session_count_per_day_{{ long }}d,
     {{ ratio('active_day_count_' ~ long ~ 'd', 'observed_day_count_' ~ long ~ 'd') }}
         as active_day_share_{{ long }}d,
-    {{ ratio('active_day_count_to_date', 'observed_day_count_to_date') }}
+    {{ ratio('last_day.active_day_count_to_date', 'observed_day_count_to_date') }}
         as active_day_share_to_date,
     -- ratios
     {%- for days in [short, long] %}
@@ -65,7 +171,8 @@ select
         as song_per_session_{{ days }}d,
     {%- endfor %}
     {%- for signal in ['thumbs_up', 'thumbs_down'] %}
-    {{ ratio(signal ~ '_count_to_date', 'song_count_to_date') }} as {{ signal }}_per_song_to_date,
+    {{ ratio('last_day.' ~ signal ~ '_count_to_date', 'last_day.song_count_to_date') }}
+        as {{ signal }}_per_song_to_date,
     {%- endfor %}
     {%- for signal in ['add_to_playlist', 'add_friend'] %}
     {{ ratio(signal ~ '_count_' ~ long ~ 'd', 'song_count_' ~ long ~ 'd') }}
@@ -88,8 +195,8 @@ select
     {%- endfor %}
     -- recency and gaps
     datediff(as_of_date, last_active_date) as days_since_last_active,
-    datediff(as_of_date, last_thumbs_down_date) as days_since_last_thumbs_down,
-    datediff(as_of_date, last_error_date) as days_since_last_error,
+    datediff(as_of_date, last_day.last_thumbs_down_date) as days_since_last_thumbs_down,
+    datediff(as_of_date, last_day.last_error_date) as days_since_last_error,
     coalesce(max_gap_days_{{ long }}d, 0) as max_gap_days_{{ long }}d,
     -- variety
     least(1.0, {{ ratio('distinct_artist_count', 'song_count_' ~ long ~ 'd') }})
@@ -97,106 +204,27 @@ select
     least(1.0, {{ ratio('distinct_song_count', 'song_count_' ~ long ~ 'd') }})
         as distinct_song_per_song_{{ long }}d,
     -- subscription
-    last_level = 'paid' as is_paid,
+    last_day.last_level_to_date = 'paid' as is_paid,
     -- greatest alone would pass over a null.
-    if(registered_at is null, null, greatest(0, datediff(as_of_date, to_date(registered_at))))
-        as tenure_days,
+    if(
+        last_day.registered_at_to_date is null,
+        null,
+        greatest(0, datediff(as_of_date, to_date(last_day.registered_at_to_date)))
+    ) as tenure_days,
     {{ ratio('paid_event_count', 'event_count') }} as paid_event_share_{{ long }}d,
-    datediff(as_of_date, last_level_change_date) as days_since_last_level_change,
+    datediff(as_of_date, last_day.last_level_change_date) as days_since_last_level_change,
     -- habit
     {{ ratio('weekend_song_count', 'song_count_' ~ long ~ 'd') }}
         as weekend_song_share_{{ long }}d,
     {{ ratio('night_song_count', 'song_count_' ~ long ~ 'd') }} as night_song_share_{{ long }}d,
     -- context
     observed_day_count_{{ long }}d,
-    coalesce(to_date(registered_at) < first_date, false) as is_left_censored,
-    gender,
-    last_platform as platform,
-    last_state as state
+    coalesce(to_date(last_day.registered_at_to_date) < first_date, false) as is_left_truncated,
+    last_day.gender_to_date as gender,
+    last_day.last_platform_to_date as platform,
+    last_day.last_state_to_date as state
     {%- for column in carried %},
     {{ column }}
     {%- endfor %}
-from (
-    select
-        user_id,
-        {{ as_of_columns }},
-        {%- for days in windows %}
-        count_if(days_ago <= {{ days }}) as active_day_count_{{ days }}d,
-        {%- for signal in counted %}
-        sum(if(days_ago <= {{ days }}, {{ signal }}, 0)) as {{ signal }}_{{ days }}d,
-        {%- endfor %}
-        cast(sum(if(days_ago <= {{ days }}, listening_s, 0)) as double)
-            as listening_s_{{ days }}d,
-        least({{ days }}, datediff(as_of_date, min(first_active_date)))
-            as observed_day_count_{{ days }}d,
-        {%- endfor %}
-        {%- for signal in rarer %}
-        sum(if(days_ago <= {{ long }}, {{ signal }}, 0)) as {{ signal }}_{{ long }}d,
-        {%- endfor %}
-        sum(if(days_ago <= {{ long }}, event_count, 0)) as event_count,
-        sum(if(days_ago <= {{ long }}, paid_event_count, 0)) as paid_event_count,
-        sum(if(days_ago <= {{ long }} and weekday(activity_date) >= 5, song_count, 0))
-            as weekend_song_count,
-        sum(if(days_ago <= {{ long }}, night_song_count, 0)) as night_song_count,
-        max(if(days_ago <= {{ long }}, gap_days, null)) as max_gap_days_{{ long }}d,
-        datediff(as_of_date, min(first_active_date)) as observed_day_count_to_date,
-        max(active_day_count_to_date) as active_day_count_to_date,
-        {%- for signal in to_date %}
-        max({{ signal }}_to_date) as {{ signal }}_to_date,
-        {%- endfor %}
-        max(activity_date) as last_active_date,
-        max(last_thumbs_down_date) as last_thumbs_down_date,
-        max(last_error_date) as last_error_date,
-        max(last_level_change_date) as last_level_change_date,
-        hll_sketch_estimate(hll_union_agg(if(days_ago <= {{ long }}, artist_sketch, null)))
-            as distinct_artist_count,
-        hll_sketch_estimate(hll_union_agg(if(days_ago <= {{ long }}, song_sketch, null)))
-            as distinct_song_count,
-        max_by(last_level, activity_date) as last_level,
-        max_by(last_platform, activity_date) as last_platform,
-        max_by(last_state, activity_date) as last_state,
-        max_by(gender, activity_date) as gender,
-        max_by(registered_at, activity_date) as registered_at
-    from (
-        select
-            known_days.*,
-            {{ as_of_columns }},
-            datediff(as_of_date, activity_date) as days_ago
-        from (
-            select
-                *,
-                min(activity_date) over to_day as first_active_date,
-                count(*) over to_day as active_day_count_to_date,
-                {%- for signal in to_date %}
-                sum({{ signal }}) over to_day as {{ signal }}_to_date,
-                {%- endfor %}
-                max(if(thumbs_down_count > 0, activity_date, null)) over to_day
-                    as last_thumbs_down_date,
-                max(if(error_count > 0, activity_date, null)) over to_day as last_error_date,
-                max(if(submit_upgrade_count + submit_downgrade_count > 0, activity_date, null))
-                    over to_day as last_level_change_date,
-                max(gap_days) over to_day as longest_gap_days,
-                count(first_churn_at) over to_day as churn_day_count
-            from (
-                select
-                    * except (input_version),
-                    datediff(
-                        activity_date,
-                        lag(activity_date) over (partition by user_id order by activity_date)
-                    ) as gap_days
-                from {{ user_days }}
-            ) as paced_days
-            window to_day as (
-                partition by user_id order by activity_date
-                rows between unbounded preceding and current row
-            )
-        ) as known_days
-        inner join {{ as_of_dates }} as as_of_dates
-            on activity_date < as_of_date and activity_date >= date_sub(as_of_date, {{ long }})
-    )
-    group by user_id, {{ as_of_columns }}
-    having
-        max(activity_date) >= date_sub(as_of_date, {{ var('active_days') }})
-        and {{ not_churned() | indent(8) }}
-)
+from observed
 {%- endmacro %}

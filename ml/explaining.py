@@ -22,7 +22,7 @@ PATTERNS = (
     (
         BACKGROUND,
         r"(^|_)(gender|sex|age|birth\w*|state|city|country|region|location|zip|platform|device|"
-        r"browser|os|user_agent)(_|$)|left_censored|observed_day",
+        r"browser|os|user_agent)(_|$)|left_truncated|observed_day",
     ),
     ("trend", r"trend"),
     ("adverts and trouble", r"advert|error|help|settings|downgrade_page|logout"),

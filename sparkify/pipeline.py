@@ -5,13 +5,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import pandas as pd
-import yaml
 from pyspark.errors import AnalysisException
 from pyspark.sql import DataFrame, SparkSession
 
 from sparkify import ledger, transform
 from sparkify.errors import BadInput, CheckFailed
-from sparkify.settings import PROJECT, Settings
+from sparkify.settings import Settings
 from sparkify.transform import Say
 
 SNAPSHOTS = "sparkify.fct_user_snapshots"
@@ -60,7 +59,8 @@ def check(spark: SparkSession, settings: Settings, tables: Iterable[str] = ()) -
 
     chosen = tuple(tables)
     docs = None if chosen else settings.home / "data_docs"
-    checks = check_tables(spark, chosen or tuple(SUITES), docs=docs)
+    unknown = settings.variables["max_nulled_share"]
+    checks = check_tables(spark, chosen or tuple(SUITES), unknown=unknown, docs=docs)
     ledger.record(spark, settings, map(asdict, checks), tool="great_expectations")
     failed = [check for check in checks if check.status == "fail"]
     if failed:
@@ -189,13 +189,12 @@ def write_csv(rows: pd.DataFrame, out: Path) -> None:
         raise BadInput(f"cannot write {out}: {error.strerror}") from error
 
 
-def offer():
+def offer(settings: Settings):
     """What contacting a user costs and brings: the vars of the project, as SQL uses them."""
     from ml.economics import Offer
 
     names = ("customer_value", "contact_cost", "offer_cost", "acceptance")
-    found = yaml.safe_load((PROJECT / "dbt_project.yml").read_text())["vars"]
-    return Offer(**{name: float(found[name]) for name in names})
+    return Offer(**{name: float(settings.variables[name]) for name in names})
 
 
 def registry(settings: Settings, model: str):

@@ -71,8 +71,7 @@ def build_all(
 ) -> Checked:
     """Register the events, build and test the models, and hold them against the expectations."""
     with stage("Building and testing the tables") as say:
-        transform.register_events(settings, events)
-        built = transform.build(settings, *selection, say=say)
+        built = transform.build(settings, *selection, events=events, say=say)
     with stage("Checking the expectations"):
         expectations = pipeline.check(spark, settings)
     return Checked(built.test_count, expectations)

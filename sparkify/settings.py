@@ -2,24 +2,35 @@
 
 import os
 import sys
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
+
+import yaml
 
 PROJECT = Path(__file__).resolve().parents[1]
 
 
 @dataclass(frozen=True)
 class Settings:
-    """Paths are absolute; `target` names an output of profiles/profiles.yml."""
+    """Paths are absolute; `target` names an output of profiles/profiles.yml.
+
+    overrides: dbt vars of this call (`--vars`), by name.
+    """
 
     home: Path
     jars: Path
     target: str
+    overrides: Mapping[str, object] = field(default_factory=dict)
 
     @classmethod
-    def from_environment(cls, *, target: str | None = None) -> "Settings":
+    def from_environment(
+        cls, *, target: str | None = None, overrides: Mapping[str, object] | None = None
+    ) -> "Settings":
         """Read SPARKIFY_HOME, SPARKIFY_JARS and SPARKIFY_TARGET."""
         return cls(
+            overrides=overrides or {},
             home=Path(os.environ.get("SPARKIFY_HOME", PROJECT / ".sparkify")).absolute(),
             jars=Path(
                 os.environ.get("SPARKIFY_JARS", Path(sys.prefix) / "share/sparkify/jars")
@@ -41,6 +52,12 @@ class Settings:
         # Only this machine reads its own metrics.
         os.environ.setdefault("DO_NOT_TRACK", "1")
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+
+    @cached_property
+    def variables(self) -> Mapping[str, object]:
+        """The vars of the project, as SQL uses them."""
+        project = yaml.safe_load((PROJECT / "dbt_project.yml").read_text())
+        return project["vars"] | self.overrides
 
     @property
     def metastore(self) -> Path:

@@ -3,19 +3,30 @@
 from pathlib import Path
 
 from sparkify import ledger, transform
+from sparkify.events import find_files
 from sparkify.pipeline import RETENTION
 from sparkify.session import open_session
 from sparkify.settings import Settings
-from sparkify.terminal import stage
+from sparkify.terminal import console, stage
 
 
 def open_stage(settings: Settings, *, events: str | None = None, shared: bool = False):
     """Start Spark, once it is clear that there is something to read."""
     if events is not None and "://" not in events:
-        transform.check_path(Path(events))
+        tell_passed_over(find_files(Path(events)).passed_over)
     ledger.begin_run()
     with stage("Starting Spark"):
         return open_session(settings, shared=shared)
+
+
+def tell_passed_over(files: list[Path]) -> None:
+    """Name the files that Spark does not read, so that nothing is missing without a word."""
+    if files:
+        names = ", ".join(file.name for file in files[:3]) + (" …" if len(files) > 3 else "")
+        console.print(
+            f"Not read: {len(files):,} files whose names, or folders', begin with . or _ ({names})",
+            markup=False,
+        )
 
 
 def retention_stage(settings: Settings) -> None:

@@ -36,7 +36,11 @@ def train_command(
     chosen = {"models": tuple(split(models))} if models else {}
     try:
         options = TrainOptions(
-            origins=origins, seed=seed, offer=pipeline.offer(), stable_only=stable_only, **chosen
+            origins=origins,
+            seed=seed,
+            offer=pipeline.offer(settings),
+            stable_only=stable_only,
+            **chosen,
         )
     except ValueError as error:
         raise WrongUse(str(error)) from error
@@ -133,7 +137,7 @@ def train_stage(
         result, registered = pipeline.train(
             settings,
             snapshots,
-            options=options or TrainOptions(offer=pipeline.offer()),
+            options=options or TrainOptions(offer=pipeline.offer(settings)),
             model=model,
             say=say,
             # What is scored now says nothing of a table of the past.

@@ -1,18 +1,25 @@
 """dbt, called in this process, so that it shares the Spark session."""
 
 import json
+import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import unquote
 
 from dbt.artifacts.schemas.results import NodeStatus
 from dbt.cli.main import dbtRunner, dbtRunnerResult
+from dbt_common.events.functions import reset_metadata_vars
 
 from sparkify.errors import BadInput, CheckFailed, SparkifyError
+from sparkify.events import find_files, find_forms, uri_of
 from sparkify.settings import Settings
 
 Say = Callable[[str], None]
+# dbt hands what stands under this name on to macros, without parsing the project anew.
+EVENTS = "DBT_ENV_CUSTOM_ENV_SPARKIFY_EVENTS"
+UNREADABLE = re.compile(r"Encountered error while reading file (\S+?)\.(?:\s|$)")
 HEADING = re.compile(
     r"[A-Z]\w+ Error( in .*)?$|An error occurred while calling|Encountered an error"
 )
@@ -27,54 +34,59 @@ class BuildResult:
 
 
 def register_events(settings: Settings, events: str) -> None:
-    """Point the sources `raw.events` and `raw.files` at a file or folder.
-
-    Files that end with .parquet are read as Parquet, all others as JSON.
+    """Point the sources `raw.*` at a file, a folder or a URI, and build nothing.
 
     Raises:
-        BadInput: nothing is there, or it holds no file.
+        BadInput: nothing is there, or a file is not what its name says.
     """
-    arguments = {"path": events}
-    if "://" not in events:
-        path = check_path(Path(events))
-        arguments["path"] = str(path)
-        if any(file.suffix == ".parquet" for file in (path, *path.rglob("*.parquet"))):
-            arguments["format"] = "parquet"
-    elif events.rstrip("/").endswith(".parquet"):
-        arguments["format"] = "parquet"
-    run_dbt(settings, "run-operation", "register_events", "--args", json.dumps(arguments))
+    arguments = json.dumps(described(settings, events))
+    run_dbt(settings, "run-operation", "register_events", "--args", arguments)
 
 
-def check_path(path: Path) -> Path:
-    """The absolute path of a file or of a folder with at least one file.
-
-    Files whose names begin with `.` or `_` do not count: Spark passes over them.
-    """
-    if not path.exists():
-        raise BadInput(f"no events at {path}: there is no such file or folder")
-    if path.is_dir() and not any(
-        file.is_file() and not file.name.startswith((".", "_")) for file in path.rglob("*")
-    ):
-        raise BadInput(f"no events at {path}: the folder holds no files")
-    return path.resolve()
-
-
-def build(settings: Settings, *selection: str, say: Say) -> BuildResult:
+def build(
+    settings: Settings, *selection: str, events: str | None = None, say: Say = lambda step: None
+) -> BuildResult:
     """Build and test the models that the dbt arguments `selection` name; all without any.
 
+    `events`: a file, a folder or a URI to be registered first; without, those registered last.
+
     Raises:
+        BadInput: there are no events, or a file cannot be read.
         CheckFailed: a test failed; what does not depend on it is built.
         SparkifyError: a model failed.
     """
-    result = run_dbt(settings, "build", "--exclude-resource-type", "unit_test", *selection, say=say)
+    if events is not None:
+        os.environ[EVENTS] = json.dumps(described(settings, events))
+    try:
+        arguments = ("build", "--exclude-resource-type", "unit_test", *selection)
+        result = run_dbt(settings, *arguments, say=say)
+    finally:
+        os.environ.pop(EVENTS, None)
     kinds = [node.node.resource_type for node in result.result.results]
     return BuildResult(model_count=kinds.count("model"), test_count=kinds.count("test"))
+
+
+def described(settings: Settings, events: str) -> dict:
+    """The arguments of the macro `register_events`: where events lie and what the files are."""
+    if "://" in events:
+        return {"path": events}
+    all_parquet = settings.variables["events_format"] == "parquet"
+    found = find_files(Path(events))
+    forms = [
+        {
+            "sample": str(form.sample),
+            "nanoseconds": form.nanoseconds,
+            "files": [uri_of(file) for file in form.listed],
+        }
+        for form in find_forms(found.files, all_parquet=all_parquet)
+    ]
+    return {"path": str(found.path), "forms": forms}
 
 
 def run_dbt(settings: Settings, *arguments: str, say: Say | None = None) -> dbtRunnerResult:
     """Run a dbt command quietly; one line a finished model goes to `say`."""
     settings.export()
-
+    reset_metadata_vars()
     errors = []
 
     def tell(event) -> None:
@@ -92,6 +104,7 @@ def run_dbt(settings: Settings, *arguments: str, say: Say | None = None) -> dbtR
             "--log-level-file",
             "info",
             *arguments,
+            *(("--vars", json.dumps(settings.overrides)) if settings.overrides else ()),
             "--target",
             settings.target,
         ]
@@ -112,21 +125,43 @@ def raise_failure(result: dbtRunnerResult) -> None:
         for node in getattr(result.result, "results", [])
         if node.status in (NodeStatus.Error, NodeStatus.Fail, NodeStatus.RuntimeErr)
     ]
-    if any(name_of(node).startswith("holds_events") for node in bad):
+    failed = [node for node in bad if node.status == NodeStatus.Fail]
+    names = [name_of(node) for node in failed]
+    is_empty = any(name.startswith("holds_events") for name in names)
+    if is_empty and not any(name.startswith("rejected_share") for name in names):
         raise BadInput("there are no events: no file holds a row of a user who is logged in")
+    unreadable = [found for node in bad if (found := UNREADABLE.search(node.message or ""))]
+    if unreadable:
+        raise BadInput(
+            f"{unquote(unreadable[0][1])} cannot be read: {cause(bad[0].message)}; "
+            "mend it, or take it away"
+        )
     words = "; ".join(f"{name_of(node)}: {reason(node)}" for node in bad)
-    if any(node.status == NodeStatus.Fail for node in bad):
-        raise CheckFailed(f"{len(bad)} data tests failed: {words}")
+    if failed:
+        raise CheckFailed(f"{len(failed)} data tests failed: {words}")
     raise SparkifyError(f"dbt could not finish: {words}")
 
 
+def cause(message: str) -> str:
+    """The innermost reason in a trace of Spark's."""
+    causes = re.findall(r"Caused by: (?:[\w.$]+: )?(.*)", message)
+    return causes[-1] if causes else first_line(message)
+
+
 def reason(node) -> str:
-    """What a failed node says, and of the limit on rejected rows what to do."""
+    """What a failed node says, and of the limits on what is wrong how to see it."""
+    schema = node.node.schema if hasattr(node, "node") else ""
     if name_of(node).startswith("rejected_share"):
         return (
             "more rows are rejected than max_rejected_share allows, so the marts stay as they"
-            ' were; sparkify sql "select rejection_reason, raw_row from '
-            'sparkify.stg_sparkify__rejected_events limit 10" shows some'
+            f' were; sparkify sql "select rejection_reason, raw_row from {schema}.'
+            'base_sparkify__rows where rejection_reason is not null limit 10" shows some'
+        )
+    if name_of(node).startswith("nulled_share"):
+        return (
+            "a field has more values that cannot be than max_nulled_share allows, so the marts"
+            f' stay as they were; sparkify sql "select * from {schema}.'
+            'stg_sparkify__nulled_values" counts them'
         )
     return first_line(node.message or "")
 

@@ -1,7 +1,8 @@
 {#
-    The values of replace_by whose rows are missing, out of date or left over, as SQL literals.
+    The values of replace_by whose rows are missing, out of date or left over, as SQL literals:
+    those that the table has, and those that are new to it.
 
-        {{ changed_values() }}  ->  [date'2018-10-01', date'2018-10-02']
+        {{ changed_values() }}  ->  {'present': ["date'2018-10-01'"], 'new': ["date'2018-10-02'"]}
 #}
 {% macro changed_values() %}
     {% set key = config.require('replace_by') %}
@@ -10,6 +11,7 @@
         with expected as (
             select {{ key }} as value, max(input_version) as version
             from {{ ref(versions) if versions else '(' ~ model['compiled_code'] ~ ')' }}
+            where {{ config.get('versions_where', 'true') }}
             group by {{ key }}
         ),
 
@@ -19,15 +21,22 @@
             group by {{ key }}
         )
 
-        select coalesce(expected.value, present.value) as value
+        select
+            coalesce(expected.value, present.value) as value,
+            present.value is null as is_new
         from expected
         full outer join present on expected.value = present.value
         where not expected.version <=> present.version
         order by value
     {% endset %}
-    {% set literals = [] %}
-    {% for row in run_query(query).rows %}
-        {% do literals.append(('' if row[0] is string else 'date') ~ "'" ~ row[0] ~ "'") %}
+    {% set columns = adapter.get_columns_in_relation(this) %}
+    {% set type = (columns | selectattr('name', 'equalto', key) | first).dtype %}
+    {% set changed = {'present': [], 'new': []} %}
+    {% for value, is_new in run_query(query).rows %}
+        {% set literal = sql_list([value | string]) %}
+        {% do changed['new' if is_new else 'present'].append(
+            literal if type == 'string' else type ~ literal
+        ) %}
     {% endfor %}
-    {% do return(literals) %}
+    {% do return(changed) %}
 {% endmacro %}

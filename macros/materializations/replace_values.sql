@@ -1,19 +1,27 @@
 {#
-    The statement that takes out the rows of these values and puts in what the model says of them.
+    The statement that puts in what the model says of some values of replace_by, and takes out what
+    the table had of them.
 
-        {{ replace_values(["date'2018-10-01'"]) }}
+        {{ replace_values(["date'2018-10-01'"], replace=true) }}
             ->  insert into table t replace where event_date in (date'2018-10-01')
                 select ... from (the model) where event_date in (date'2018-10-01')
 
     Arguments:
-        literals: values of replace_by, as SQL.
+        literals: values of replace_by, as SQL, in order.
+        replace: whether the table may have rows of them.
 #}
-{% macro replace_values(literals) %}
+{% macro replace_values(literals, replace) %}
     {% set condition = config.require('replace_by') ~ ' in (' ~ literals | join(', ') ~ ')' %}
-    insert into table {{ this }} replace where {{ condition }}
-    select {{ adapter.get_columns_in_relation(this) | map(attribute='quoted') | join(', ') }}
+    {% set columns = adapter.get_columns_in_relation(this) | map(attribute='quoted') | join(', ') %}
+    {% set code = modules.re.sub(
+        '/\\* within (\\w+) (-?\\d+) (-?\\d+) \\*/ true /\\* end of within \\*/',
+        '\\1 between date_add(' ~ literals | first ~ ', \\2) and date_add(' ~ literals | last ~ ', \\3)',
+        model['compiled_code']
+    ) %}
+    insert into table {{ this }} {{ 'replace where ' ~ condition if replace else '(' ~ columns ~ ')' }}
+    select {{ columns }}
     from (
-        {{ model['compiled_code'] }}
+        {{ code }}
     )
     where {{ condition }}
 {% endmacro %}

@@ -3,6 +3,13 @@ with events as (
     select * from {{ ref('stg_sparkify__events') }}
 ),
 
+event_dates as (
+    select
+        event_date,
+        input_version
+    from {{ ref('stg_sparkify__event_dates') }}
+),
+
 session_days as (
     select
         user_id,
@@ -19,16 +26,26 @@ session_days as (
         count_if(level = 'paid') as paid_event_count,
         -- A decimal adds up to the same whatever the order; a double does not.
         coalesce(sum(cast(song_length_s as decimal(12, 5))), 0) as listening_s,
-        -- The state of the user at the last event, the later of equal times by position.
-        max(struct(
-            event_at, item_in_session, event_id, level, platform, state, gender, registered_at
-        )) as last_event,
+        -- What is known last: of events at the same time by the later position, then the greater
+        -- value, so that the order of rows does not matter.
+        {%- for attribute in user_attributes() %}
+        max(
+            if({{ attribute }} is null, null, struct(event_at, item_in_session, {{ attribute }}))
+        ) as last_{{ attribute }},
+        {%- endfor %}
         -- With 2^16 registers a month of songs still counts one by one, whatever the order.
         hll_sketch_agg(artist, 16) as artist_sketch,
-        hll_sketch_agg(song, 16) as song_sketch,
-        max(input_version) as input_version
+        hll_sketch_agg(song, 16) as song_sketch
     from events
     group by user_id, session_id, event_date
+),
+
+versioned as (
+    select
+        session_days.*,
+        event_dates.input_version
+    from session_days
+    inner join event_dates on session_days.event_date = event_dates.event_date
 )
 
-select * from session_days
+select * from versioned

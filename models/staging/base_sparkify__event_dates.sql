@@ -2,18 +2,19 @@
 with rows_by_file as (
     select
         event_date,
+        source_file,
         input_version,
         count(*) as row_count
     from {{ ref('base_sparkify__rows') }}
     where rejection_reason is null
-    group by event_date, input_version
+    group by event_date, source_file, input_version
 ),
 
 event_dates as (
     select
         event_date,
         sum(row_count) as row_count,
-        bit_xor(xxhash64(input_version, row_count)) as input_version
+        bit_xor(xxhash64(source_file, input_version, row_count)) as input_version
     from rows_by_file
     group by event_date
 )

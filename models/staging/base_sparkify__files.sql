@@ -1,7 +1,6 @@
 -- One row per source file that is not empty, as it lies there now.
 with files as (
     select
-        md5(_metadata.file_path) as file_id,
         _metadata.file_path as source_file,
         _metadata.file_size as file_size_bytes,
         _metadata.file_modification_time as modified_at,

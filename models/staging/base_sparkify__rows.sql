@@ -1,73 +1,118 @@
--- One row per line of the source files, parsed once, with the reason why it is rejected.
--- depends_on: {{ ref('base_sparkify__files') }}
-with source_rows as (
+-- One row per row of the source, typed, with the reason why it is rejected; null is accepted.
+-- depends_on: {{ ref('base_sparkify__line_counts') }}
+with raw_rows as (
+    select * from {{ ref('base_sparkify__raw_rows') }}
+),
+
+texts as (
+    select
+        source_file,
+        input_version,
+        is_line_start,
+        malformed_line,
+        {%- for field in event_fields() %}
+        {{ event_field(field) }} as `{{ field }}`{{ ',' if not loop.last }}
+        {%- endfor %}
+    from raw_rows
+),
+
+fields as (
+    select
+        source_file,
+        input_version,
+        is_line_start,
+        malformed_line,
+        {%- for field in event_fields() %}
+        -- The parser puts what JSON has as NaN, without quotes, into quotes.
+        if(
+            `{{ field }}` in ('', '"NaN"'{{ ", 'NaN'" if field not in ['artist', 'song'] }}),
+            null,
+            `{{ field }}`
+        ) as `{{ field }}`{{ ',' if not loop.last }}
+        {%- endfor %}
+    from texts
+),
+
+typed as (
     select
         *,
-        _metadata.file_path as source_file,
-        {{ file_version() }} as input_version,
-        {{ epoch_ms('ts') }} as ts_ms,
-        {{ epoch_ms('registration') }} as registration_ms,
-        -- Some exporters write 39 as 39.0.
-        nullif(regexp_replace(trim(userid), '\\.0+$', ''), '') as user_id,
-        nullif(trim(page), '') as page_name
-    from {{ source('raw', 'events') }}
+        {{ whole_number('userId') | indent(4) }} as user_id,
+        {{ whole_number('sessionId') | indent(4) }} as session_id,
+        {{ valid_time('ts') | indent(4) }} as event_at,
+        try_cast({{ whole_number('itemInSession') | indent(4) }} as decimal(38, 0)) as item_number,
+        try_cast({{ whole_number('`status`') | indent(4) }} as decimal(38, 0)) as status_number,
+        try_cast(`length` as double) as length_s,
+        {{ valid_time('registration') | indent(4) }} as registered_at,
+        -- "Kansas City, MO-KS" lies in several states; the first is the main one.
+        regexp_replace(split_part(location, ', ', -1), '-.*$', '') as state_code,
+        {{ platform('userAgent') | indent(4) }} as platform
+    from fields
 ),
 
 judged as (
     select
         *,
         case
-            when _corrupt_record is not null then 'malformed_json'
-            when auth in ({{ sql_list(var('anonymous_auths')) }}) then 'anonymous'
+            when malformed_line is not null then 'malformed_json'
+            when auth in ({{ sql_list(valid_var('anonymous_auths', otherwise=['none'])) }}) then 'anonymous'
             when user_id is null then 'missing_user_id'
-            when
-                ts_ms is null
-                or ts_ms < unix_millis(timestamp'{{ var("first_valid_date") }}')
-                or ts_ms >= unix_millis(timestamp'{{ var("last_valid_date") }}')
-                then 'invalid_ts'
-            when page_name is null then 'missing_page'
-            when nullif(trim(sessionid), '') is null then 'missing_session_id'
+            when event_at is null then 'invalid_ts'
+            when page is null then 'missing_page'
+            when session_id is null then 'missing_session_id'
         end as rejection_reason
-    from source_rows
+        {%- for field, rules in reasons_of_nulls().items() %},
+        case
+            {%- for reason, condition in rules.items() %}
+            when {{ condition }} then '{{ reason }}'
+            {%- endfor %}
+        end as {{ field }}_reason
+        {%- endfor %}
+    from typed
 ),
 
-typed as (
+validated as (
     select
+        source_file,
+        input_version,
+        is_line_start,
+        rejection_reason,
         user_id,
-        trim(sessionid) as session_id,
-        try_cast(iteminsession as int) as item_in_session,
-        if(rejection_reason is null, timestamp_millis(cast(ts_ms as bigint)), null) as event_at,
-        page_name as page,
+        session_id,
+        if(item_in_session_reason is null, cast(item_number as int), null) as item_in_session,
+        event_at,
+        page,
         auth,
-        level,
-        method,
-        try_cast(status as int) as status,
-        artist,
-        song,
-        try_cast(length as double) as song_length_s,
-        gender,
-        if(
-            registration_ms >= unix_millis(timestamp'{{ var("first_valid_date") }}')
-            and registration_ms < unix_millis(timestamp'{{ var("last_valid_date") }}'),
-            timestamp_millis(cast(registration_ms as bigint)),
-            null
-        ) as registered_at,
-        -- "Kansas City, MO-KS" lies in several states; the first is the main one.
-        nullif(substring(split_part(location, ', ', -1), 1, 2), '') as state,
-        {{ platform('useragent') }} as platform,
+        if(level_reason is null, lower(level), null) as level,
+        if(method_reason is null, upper(`method`), null) as `method`,
+        if(status_reason is null, cast(status_number as int), null) as `status`,
+        if(artist_reason is null, artist, null) as artist,
+        if(song_reason is null, song, null) as song,
+        if(song_length_s_reason is null, length_s, null) as song_length_s,
+        if(gender_reason is null, upper(gender), null) as gender,
+        registered_at,
+        if(state_reason is null, state_code, null) as state,
+        platform,
         location,
         useragent as user_agent,
-        source_file,
-        md5(source_file) as file_id,
-        input_version,
-        rejection_reason,
+        if(
+            rejection_reason is null,
+            nullif(
+                concat_ws(
+                    ','
+                    {%- for field in reasons_of_nulls() %},
+                    concat('{{ field }}:', {{ field }}_reason)
+                    {%- endfor %}
+                ),
+                ''
+            ),
+            null
+        ) as nulled_fields,
         if(
             rejection_reason is not null,
             coalesce(
-                _corrupt_record,
+                {{ without_names("replace(make_valid_utf8(malformed_line), '\\0', '')") | indent(12) }},
                 to_json(struct(
-                    ts, userid, sessionid, page, auth, method, status, level, iteminsession,
-                    location, useragent, registration, gender, artist, song, length
+                    {{- '`' ~ event_fields() | join('`, `') ~ '`' -}}
                 ))
             ),
             null
@@ -79,16 +124,12 @@ keyed as (
     select
         * except (location, user_agent),
         to_date(event_at) as event_date,
-        if(
-            rejection_reason is null,
-            {{ surrogate_key([
-                'user_id', 'session_id', 'item_in_session', 'event_at', 'page', 'auth', 'level',
-                'method', 'status', 'artist', 'song', 'song_length_s', 'gender', 'registered_at',
-                'location', 'user_agent',
-            ]) | indent(12) }},
-            null
-        ) as event_id
-    from typed
+        {{ hash_of([
+            'user_id', 'session_id', 'item_in_session', 'event_at', 'page', 'auth', 'level',
+            '`method`', '`status`', 'artist', 'song', 'song_length_s', 'gender', 'registered_at',
+            'location', 'user_agent',
+        ]) }} as event_id
+    from validated
 )
 
 select * from keyed

@@ -1,53 +1,85 @@
 -- One row per accepted, distinct event.
 with accepted as (
-    select *
-    from {{ ref('base_sparkify__rows') }}
+    select * from {{ ref('base_sparkify__rows') }}
     where rejection_reason is null
-    -- One shuffle serves the window below and the partitioned write.
-    distribute by event_date
 ),
 
-event_dates as (
-    select
-        event_date,
-        input_version
-    from {{ ref('base_sparkify__event_dates') }}
+copies as (
+    select * from {{ ref('base_sparkify__copies') }}
+    where event_id is not null
 ),
 
-numbered as (
+single_events as (
     select
-        *,
-        row_number() over (partition by event_date, event_id order by source_file) as copy_number,
-        count(*) over (partition by event_date, event_id) as copy_count
+        accepted.*,
+        1 as copy_count
     from accepted
+    left anti join copies
+        on accepted.user_id = copies.user_id and accepted.event_id = copies.event_id
 ),
 
-distinct_events as (
+-- Copies are alike in every column but the file and the line, so any of them will do.
+copied_events as (
     select
-        numbered.event_id,
-        numbered.user_id,
-        numbered.session_id,
-        numbered.item_in_session,
-        numbered.event_at,
-        numbered.page,
-        numbered.auth,
-        numbered.level,
-        numbered.method,
-        numbered.status,
-        numbered.artist,
-        numbered.song,
-        numbered.song_length_s,
-        numbered.gender,
-        numbered.registered_at,
-        numbered.state,
-        numbered.platform,
-        numbered.source_file,
-        numbered.copy_count,
-        event_dates.input_version,
-        numbered.event_date
-    from numbered
-    inner join event_dates on numbered.event_date = event_dates.event_date
-    where numbered.copy_number = 1
+        accepted.event_id,
+        accepted.user_id,
+        any_value(struct(accepted.*)) as event,
+        min(copies.source_file) as source_file,
+        min(copies.copy_count) as copy_count
+    from accepted
+    inner join copies
+        on accepted.user_id = copies.user_id and accepted.event_id = copies.event_id
+    group by accepted.event_id, accepted.user_id
+),
+
+events as (
+    select
+        event_id,
+        user_id,
+        session_id,
+        item_in_session,
+        event_at,
+        page,
+        auth,
+        level,
+        `method`,
+        `status`,
+        artist,
+        song,
+        song_length_s,
+        gender,
+        registered_at,
+        state,
+        platform,
+        source_file,
+        copy_count,
+        event_date
+    from single_events
+
+    union all
+
+    select
+        event_id,
+        user_id,
+        event.session_id,
+        event.item_in_session,
+        event.event_at,
+        event.page,
+        event.auth,
+        event.level,
+        event.`method`,
+        event.`status`,
+        event.artist,
+        event.song,
+        event.song_length_s,
+        event.gender,
+        event.registered_at,
+        event.state,
+        event.platform,
+        source_file,
+        copy_count,
+        event.event_date
+    from copied_events
 )
 
-select * from distinct_events
+select * from events

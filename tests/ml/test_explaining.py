@@ -138,7 +138,7 @@ def test_background_is_in_the_explanation_and_no_reason(rows, stack):
 
 
 def test_what_a_user_is_belongs_to_the_background_in_every_table():
-    names = ["gender", "platform", "state", "is_left_censored", "observed_day_count_28d"]
+    names = ["gender", "platform", "state", "is_left_truncated", "observed_day_count_28d"]
     others = ["page_count", "usage", "statement_count", "message_count"]
     found = families([*names, *others])
 

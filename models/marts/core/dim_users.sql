@@ -17,10 +17,11 @@ totals as (
         sum(session_count) as session_count,
         sum(song_count) as song_count,
         cast(sum(listening_s) as decimal(22, 5)) as listening_s,
-        min_by(last_level, activity_date) as first_level,
-        max_by(
-            struct(last_level, last_platform, last_state, gender, registered_at), activity_date
-        ) as last_known
+        min_by(last_level, activity_date) filter (where last_level is not null) as first_level,
+        {%- for attribute in ['last_level', 'last_platform', 'last_state', 'gender', 'registered_at'] %}
+        max_by({{ attribute }}, activity_date) filter (where {{ attribute }} is not null)
+            as {{ attribute }}{{ ',' if not loop.last }}
+        {%- endfor %}
     from user_days
     group by user_id
 ),
@@ -28,14 +29,14 @@ totals as (
 users as (
     select
         totals.user_id,
-        totals.last_known.registered_at,
+        totals.registered_at,
         totals.first_seen_at,
         totals.last_seen_at,
         totals.first_level,
-        totals.last_known.last_level as level,
-        totals.last_known.last_platform as platform,
-        totals.last_known.last_state as state,
-        totals.last_known.gender,
+        totals.last_level as level,
+        totals.last_platform as platform,
+        totals.last_state as state,
+        totals.gender,
         totals.active_day_count,
         totals.event_count,
         totals.session_count,

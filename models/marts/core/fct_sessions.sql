@@ -15,7 +15,7 @@ sessions as (
         sum(song_count) as song_count,
         sum(error_count) as error_count,
         cast(sum(listening_s) as decimal(22, 5)) as listening_s,
-        max(last_event).level as last_level,
+        max(last_level).level as last_level,
         bit_xor(xxhash64(event_date, input_version)) as session_version
     from session_days
     group by user_id, session_id

@@ -22,7 +22,9 @@ daily as (
         sum(night_song_count) as night_song_count,
         sum(paid_event_count) as paid_event_count,
         cast(sum(listening_s) as decimal(22, 5)) as listening_s,
-        max(last_event) as last_event,
+        {%- for attribute in user_attributes() %}
+        max(last_{{ attribute }}) as last_{{ attribute }},
+        {%- endfor %}
         hll_union_agg(artist_sketch) as artist_sketch,
         hll_union_agg(song_sketch) as song_sketch,
         max(input_version) as date_version,
@@ -33,12 +35,20 @@ daily as (
 
 user_days as (
     select
-        * except (last_event, date_version, start_version),
-        last_event.level as last_level,
-        last_event.platform as last_platform,
-        last_event.state as last_state,
-        last_event.gender,
-        last_event.registered_at,
+        * except (
+            last_level,
+            last_platform,
+            last_state,
+            last_gender,
+            last_registered_at,
+            date_version,
+            start_version
+        ),
+        last_level.level as last_level,
+        last_platform.platform as last_platform,
+        last_state.state as last_state,
+        last_gender.gender,
+        last_registered_at.registered_at,
         xxhash64(
             date_version,
             bit_xor(start_version) over (partition by activity_date)

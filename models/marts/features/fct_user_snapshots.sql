@@ -3,12 +3,12 @@ with user_days as (
     select * from {{ ref('fct_user_days') }}
 ),
 
-users as (
-    select * from {{ ref('dim_users') }}
-),
-
 as_of_dates as (
     select * from {{ ref('dim_snapshot_dates') }}
+),
+
+churns as (
+    {{ first_churns('user_days') | indent(4) }}
 ),
 
 features as (
@@ -21,9 +21,9 @@ followed as (
     select
         features.*,
         -- Null without a churn; never negative, for who churned before is not eligible.
-        datediff(to_date(users.churned_at), features.as_of_date) as days_to_first_churn
+        datediff(to_date(churns.churned_at), features.as_of_date) as days_to_first_churn
     from features
-    inner join users on features.user_id = users.user_id
+    left join churns on features.user_id = churns.user_id
 ),
 
 snapshots as (

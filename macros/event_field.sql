@@ -1,0 +1,25 @@
+{#
+    A field of an event as trimmed text. What a row does not have is taken from its folder, where
+    that is named for it.
+
+        {{ event_field('level') }}
+            ->  the field `level`, or free in /events/level=free/2018.json
+
+    Arguments:
+        field: by the name the log gives it.
+#}
+{% macro event_field(field) -%}
+    trim(both ' \t\r\n' from coalesce(
+            `{{ field }}`,
+            if(
+                locate('/{{ field | lower }}=', lower(source_file)) > 0,
+                nullif(
+                    try_url_decode(try_url_decode(replace(
+                        regexp_extract(source_file, '(?i)/{{ field }}=([^/]*)/', 1), '+', '%2B'
+                    ))),
+                    '__HIVE_DEFAULT_PARTITION__'
+                ),
+                null
+            )
+        ))
+{%- endmacro %}

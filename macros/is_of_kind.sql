@@ -1,0 +1,43 @@
+{#
+    Whether a value is of a kind that `kinds_of_vars` names.
+
+        {{ is_of_kind(14, 'days') }}  ->  True
+        {{ is_of_kind('14', 'days') }}  ->  False
+
+    Arguments:
+        value: of a var.
+        kind: a kind, or a list of the values allowed.
+#}
+{% macro is_of_kind(value, kind) %}
+    {% set is_number = value is number and value is not boolean and (value | string) != 'nan' %}
+    {% set is_list = value is iterable and value is not string and value is not mapping %}
+    {% set found = namespace(is_right=false) %}
+    {% if kind is not string %}
+        {% set found.is_right = value is string and value in kind %}
+    {% elif kind == 'share' %}
+        {% set found.is_right = is_number and 0 <= value <= 1 %}
+    {% elif kind == 'share between' %}
+        {% set found.is_right = is_number and 0 < value < 1 %}
+    {% elif kind == 'amount' %}
+        {% set found.is_right = is_number and 0 <= value < 1e15 %}
+    {% elif kind == 'days' %}
+        {% set found.is_right = value is integer and 1 <= value <= 3660 %}
+    {% elif kind == 'date' %}
+        {% set parts = modules.re.findall('^([12][0-9]{3})-([0-9]{2})-([0-9]{2})$', value | string) %}
+        {% if parts %}
+            {% set year, month, day = parts[0] | map('int') %}
+            {% set is_leap = year % 4 == 0 and (year % 100 != 0 or year % 400 == 0) %}
+            {% set lengths = [31, 29 if is_leap else 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31] %}
+            {% set found.is_right = 1 <= month <= 12 and 1 <= day <= lengths[month - 1] %}
+        {% endif %}
+    {% elif is_list and value | list %}
+        {% set found.is_right = true %}
+        {% for each in value %}
+            {% if kind == 'texts' and (each is not string or not each | trim)
+                or kind == 'list of days' and not is_of_kind(each, 'days') %}
+                {% set found.is_right = false %}
+            {% endif %}
+        {% endfor %}
+    {% endif %}
+    {% do return(found.is_right) %}
+{% endmacro %}

@@ -1,0 +1,16 @@
+{#
+    SQL without what does not matter: comments, blanks, and the names of single files.
+
+        {{ code_tokens("select  'a  b' -- why") }}  ->  select 'a  b'
+#}
+{% macro code_tokens(code) %}
+    {% set code = modules.re.sub('/\\* files \\*/.*?/\\* end of files \\*/', '', code) %}
+    {% set tokens = modules.re.findall(
+        "--[^\n]*|/\\*[\\s\\S]*?\\*/|'(?:[^'\\\\]|\\\\[\\s\\S])*'|`[^`]*`|\\w+|[^\\w\\s]", code
+    ) %}
+    {% set kept = [] %}
+    {% for token in tokens if not token.startswith(('--', '/*')) %}
+        {% do kept.append(token) %}
+    {% endfor %}
+    {% do return(kept | join(' ')) %}
+{% endmacro %}

@@ -1,0 +1,31 @@
+{#
+    A field of a Parquet file as text, as JSON would have it: times as milliseconds since 1970,
+    whole numbers without a fraction, what is no number as null.
+
+        {{ parquet_text('ts', [('ts', 'timestamp_ntz', none)]) }}
+            ->  cast(unix_millis(cast(`ts` as timestamp)) as string)
+
+    A time without a zone is UTC. Nanoseconds arrive as bigint, and a comment of the column says so.
+
+    Arguments:
+        field: by the name the log gives it.
+        columns: of the relation, as rows of name, type and comment.
+#}
+{% macro parquet_text(field, columns) -%}
+    {%- set found = namespace(text='null') -%}
+    {%- for name, type, comment in columns if name | lower == field | lower -%}
+        {%- set column = '`' ~ name ~ '`' -%}
+        {%- if field in ['ts', 'registration'] and type in ['timestamp', 'timestamp_ntz', 'date'] -%}
+            {%- set found.text = 'unix_millis(cast(' ~ column ~ ' as timestamp))' -%}
+        {%- elif comment == 'nanoseconds' -%}
+            {%- set found.text = 'cast(floor(' ~ column ~ ' / 1000000D) as bigint)' -%}
+        {%- elif type in ['double', 'float'] -%}
+            {%- set found.text = 'if(' ~ column ~ ' = floor(' ~ column ~ ') and abs(' ~ column
+                ~ ') < 1e18, cast(cast(' ~ column ~ ' as bigint) as string), cast(nanvl(' ~ column
+                ~ ', null) as string))' -%}
+        {%- else -%}
+            {%- set found.text = column -%}
+        {%- endif -%}
+    {%- endfor -%}
+    cast({{ found.text }} as string)
+{%- endmacro %}

@@ -1,0 +1,15 @@
+{#
+    Milliseconds since 1970, as text, as a timestamp; null outside first_valid_date to
+    last_valid_date: seconds taken for milliseconds, years like 2200.
+
+        {{ valid_time('ts') }}
+            ->  case when try_cast(ts as double) >= ... then timestamp_millis(...) end
+#}
+{% macro valid_time(text) -%}
+    case
+        when
+            try_cast({{ text }} as double) >= unix_millis(timestamp'{{ var("first_valid_date") }}')
+            and try_cast({{ text }} as double) < unix_millis(timestamp'{{ var("last_valid_date") }}')
+            then timestamp_millis(cast(cast({{ text }} as double) as bigint))
+    end
+{%- endmacro %}

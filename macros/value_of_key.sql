@@ -1,0 +1,20 @@
+{#
+    The value of a key in a map, whatever the case of the key; spelled exactly, if there is one.
+
+        {{ value_of_key('each', 'userId') }}
+            ->  coalesce(each['userId'], element_at(filter(map_entries(each), ...), -1).value)
+
+    The entries are looked through rather than renamed, for two keys may differ by case alone.
+#}
+{% macro value_of_key(map, key) -%}
+coalesce(
+    {{ map }}['{{ key }}'],
+    try_element_at(
+        filter(
+            map_entries({{ map }}),
+            entry -> lower(entry.key) = '{{ key | lower }}' and entry.value is not null
+        ),
+        -1
+    ).value
+)
+{%- endmacro %}

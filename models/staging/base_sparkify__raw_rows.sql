@@ -1,0 +1,133 @@
+-- One row per JSON object or Parquet row of the source, every field as text; of a line that is not
+-- JSON, one row without fields. So each line that is not blank gives at least one row.
+{%- set fields, sources = event_fields(), event_sources() %}
+{%- set struct_type = 'struct<`' ~ fields | join('`: string, `') ~ '`: string>' %}
+with lines as (
+    select
+        _metadata.file_path as source_file,
+        {{ file_version() }} as input_version,
+        trim(both ' \t\r' from value) as line
+    from {{ source('raw', 'lines') }}
+    where {{ sources.json }}
+),
+
+texts as (
+    select
+        source_file,
+        input_version,
+        line,
+        -- The last line but one of an array over several lines ends with a comma; an array on one
+        -- line is as many rows.
+        case
+            when not is_valid_utf8(line) then '?'
+            when line like '%,' then left(line, length(line) - 1)
+            when line like '[%]' then substring(line, 2, length(line) - 2)
+            else line
+        end as text
+    from lines
+    where line != ''
+),
+
+parsed as (
+    select
+        *,
+        -- Spark's parser reads the first value of a text and ignores the rest; within brackets it
+        -- has to read all of it.
+        from_json(concat('[', text, ']'), 'array<{{ struct_type }}>') as objects
+    from texts
+),
+
+separated as (
+    select
+        source_file,
+        input_version,
+        line,
+        -- Objects one behind the other. Within a text the line break would be an error.
+        if(objects is null, regexp_replace(text, '\\}\\s*\\{', '}\n,{'), text) as text,
+        objects
+    from parsed
+),
+
+completed as (
+    select
+        source_file,
+        input_version,
+        line,
+        text,
+        coalesce(objects, from_json(concat('[', text, ']'), 'array<{{ struct_type }}>')) as objects
+    from separated
+),
+
+named as (
+    select
+        source_file,
+        input_version,
+        line,
+        case
+            -- A line is taken whole or not at all.
+            when size(objects) > 1 and exists(objects, each -> each is null) then null
+            -- A bracket that closes too early hides what follows: then the mark does not arrive.
+            when
+                locate(']', text) > 0
+                and try_element_at(
+                    from_json(concat('[', text, ',{"end": 1}]'), 'array<struct<end: string>>'), -1
+                ).end is null
+                then null
+            -- Keys in another case, where one is in the line and the field has no value.
+            when
+                {%- for field in fields %}
+                {{ 'or ' if not loop.first }}(
+                    objects[0].`{{ field }}` is null
+                    and locate('"{{ field | lower }}"', lower(text)) > 0
+                    and locate('"{{ field }}"', text) = 0
+                )
+                {%- endfor %}
+                then
+                    transform(
+                        from_json(concat('[', text, ']'), 'array<map<string, string>>'),
+                        each -> struct(
+                            {%- for field in fields %}
+                            {{ value_of_key('each', field) }} as `{{ field }}`
+                            {{- ',' if not loop.last }}
+                            {%- endfor %}
+                        )
+                    )
+            else objects
+        end as objects
+    from completed
+),
+
+json_rows as (
+    select
+        source_file,
+        input_version,
+        posexplode_outer(objects) as (line_position, event),
+        line
+    from named
+)
+
+select
+    source_file,
+    input_version,
+    -- The first of its line, or all there is of it.
+    coalesce(line_position, 0) = 0 as is_line_start,
+    if(event is null, line, null) as malformed_line,
+    {%- for field in fields %}
+    event.`{{ field }}`{{ ',' if not loop.last }}
+    {%- endfor %}
+from json_rows
+{%- for form in sources.parquet %}
+
+union all
+
+select
+    _metadata.file_path as source_file,
+    {{ file_version() }} as input_version,
+    true as is_line_start,
+    cast(null as string) as malformed_line,
+    {%- for field in fields %}
+    {{ parquet_text(field, form.columns) }} as `{{ field }}`{{ ',' if not loop.last }}
+    {%- endfor %}
+from {{ form.relation }}
+where {{ form.condition }}
+{%- endfor %}

@@ -1,0 +1,156 @@
+"""What lies at a path of events, found out before Spark reads it."""
+
+import os
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import quote
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from sparkify.errors import BadInput
+
+PARQUET = (".parquet", ".parq", ".pq")
+MAGIC = b"PAR1"
+# What other programs leave beside the files they write.
+MARKERS = ("_SUCCESS", "_committed_", "_started_", "_metadata", "_common_metadata", ".DS_Store")
+MAX_FORMS = 100
+# Java leaves these as they are in the path of a URI, and encodes all other ASCII.
+URI_SAFE = "/-_.!~*'():@&=+$,;"
+
+
+@dataclass
+class Form:
+    """Parquet files whose columns have the same types; `listed`: those to be named one by one."""
+
+    sample: Path
+    nanoseconds: list[str]
+    listed: list[Path] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Found:
+    """Where events are: an absolute path, its files, and those that Spark passes over."""
+
+    path: Path
+    files: list[Path]
+    passed_over: list[Path]
+
+
+def find_files(path: Path) -> Found:
+    """The files of a folder at any depth, or the one file that `path` is.
+
+    Spark passes over names that begin with `.` or `_`; what other programs leave beside the files
+    they write does not count among those.
+
+    Raises:
+        BadInput: nothing is there, or a Delta table.
+    """
+    if not path.exists():
+        raise BadInput(f"no events at {path}: there is no such file or folder")
+    path = path.resolve()
+    if path.is_file():
+        return Found(path, [path], [])
+    files, passed_over = walk(path)
+    if not files:
+        hidden = f" but {passed_over[0].name}, which Spark passes over" if passed_over else ""
+        raise BadInput(f"no events at {path}: the folder holds no files{hidden}")
+    return Found(path, files, passed_over)
+
+
+def walk(folder: Path) -> tuple[list[Path], list[Path]]:
+    """The files below a folder that Spark reads, and those that it passes over."""
+    files, passed_over = [], []
+    for name, folders, names in os.walk(folder, followlinks=True):
+        if "_delta_log" in folders:
+            raise BadInput(
+                f"{name} is a Delta table, whose files hold rows of its past too; export it first: "
+                "spark.table(...).write.parquet(...)"
+            )
+        hidden = is_hidden(Path(name).relative_to(folder))
+        for each in names:
+            file = Path(name, each)
+            if not hidden and not each.startswith((".", "_")) and not each.endswith("._COPYING_"):
+                files.append(file)
+            elif not each.startswith(MARKERS) and not each.endswith(".crc"):
+                passed_over.append(file)
+    return sorted(files), sorted(passed_over)
+
+
+def is_hidden(folder: Path) -> bool:
+    """Whether Spark passes over a folder: not where it is called as a column is, `_day=1`."""
+    return any(
+        part.startswith(".") or part.startswith("_") and "=" not in part for part in folder.parts
+    )
+
+
+def find_forms(files: list[Path], *, all_parquet: bool = False) -> list[Form]:
+    """The Parquet files by the types of their columns, from their footers; most files first.
+
+    `all_parquet`: files are Parquet whatever they are called.
+
+    Raises:
+        BadInput: a file is called Parquet and is not, or has columns that differ by case alone.
+    """
+    by_types: dict[tuple, list[tuple[Path, bool]]] = defaultdict(list)
+    for file, named in parquet_files(files, all_parquet=all_parquet):
+        by_types[types_of(file)].append((file, named))
+    if len(by_types) > MAX_FORMS:
+        raise BadInput(
+            f"the Parquet files have {len(by_types)} different sets of column types, more than "
+            f"{MAX_FORMS}; write them anew with one"
+        )
+    groups = sorted(by_types.items(), key=lambda item: (-len(item[1]), item[1][0]))
+    return [
+        Form(
+            sample=members[0][0],
+            nanoseconds=[name for name, *_, unit in types if unit == "ns"],
+            # Those of the first form are all that bear the name and stand in no other list.
+            listed=[file for file, named in members if place or not named],
+        )
+        for place, (types, members) in enumerate(groups)
+    ]
+
+
+def parquet_files(files: list[Path], *, all_parquet: bool) -> Iterator[tuple[Path, bool]]:
+    """The files that are Parquet, and whether their name says so."""
+    for file in files:
+        named = all_parquet or file.name.lower().endswith(PARQUET)
+        with file.open("rb") as content:
+            is_parquet = content.read(4) == MAGIC
+            is_empty = content.seek(0, os.SEEK_END) == 0
+        if named and not is_parquet and not is_empty:
+            raise BadInput(
+                f"{file} is called Parquet, but its content is not; "
+                "give it the name of what it is, or take it away"
+            )
+        if is_parquet:
+            yield file, named
+
+
+def types_of(file: Path) -> tuple[tuple[str, ...], ...]:
+    """Name, physical and logical type and unit of time of each column, from the footer."""
+    try:
+        with file.open("rb") as content:
+            columns = pq.read_metadata(content).schema
+    except (pa.ArrowException, OSError) as error:
+        reason = str(error).splitlines()[0]
+        raise BadInput(f"{file} cannot be read as Parquet: {reason}") from error
+    found = []
+    for i in range(len(columns)):
+        column = columns.column(i)
+        unit = "ns" if "timeUnit=nanoseconds" in str(column.logical_type) else ""
+        found.append((column.path, column.physical_type, str(column.logical_type), unit))
+    names = [name.split(".")[0].lower() for name, *_ in found if "." not in name]
+    doubled = sorted({name for name in names if names.count(name) > 1})
+    if doubled:
+        raise BadInput(f"{file} has more than one column called {doubled[0]}, but for the case")
+    return tuple(sorted(found))
+
+
+def uri_of(file: Path) -> str:
+    """The URI of a file as Spark writes it."""
+    safe = "".join(c if ord(c) > 127 else quote(c, safe=URI_SAFE) for c in str(file))
+    return f"file:{safe}"
