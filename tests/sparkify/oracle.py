@@ -1,0 +1,573 @@
+"""What the feature tables have to hold, in plain Python from the lines of a log.
+
+Nothing here is shared with the models: the definitions are those that the descriptions of the
+columns give, and the comments of the vars. `definitions` are those vars, by name. Days are counted
+from 1970-01-01 (UTC), as `ts` counts milliseconds.
+"""
+
+import datetime as dt
+import json
+import math
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from decimal import Decimal
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+Definitions = Mapping[str, Any]
+Row = dict[str, Any]
+Key = tuple[str, dt.date]
+
+DAY_MS = 86_400_000
+EPOCH = dt.date(1970, 1, 1)
+BLANKS = " \t\r\n"
+BETWEEN_OBJECTS = re.compile(r"[ \t\r\n]*,?[ \t\r\n]*")
+
+# The fields of an event by the key that the log writes.
+KEYS = {
+    "user_id": "userId",
+    "session_id": "sessionId",
+    "item_in_session": "itemInSession",
+    "ts": "ts",
+    "page": "page",
+    "auth": "auth",
+    "level": "level",
+    "method": "method",
+    "status": "status",
+    "artist": "artist",
+    "song": "song",
+    "song_length_s": "length",
+    "gender": "gender",
+    "registered_at": "registration",
+    "location": "location",
+    "user_agent": "userAgent",
+}
+FIELDS_OF_KEYS = {key: field for field, key in KEYS.items()}
+FIELDS_OF_LOWER_KEYS = {key.lower(): field for field, key in KEYS.items()}
+OF_SONGS = ("artist", "song", "song_length_s")
+
+# What a user agent names, the more special first: an iPhone is "like Mac OS X".
+PLATFORMS = {
+    "iPhone": "iPhone",
+    "iPad": "iPad",
+    "Android": "Android",
+    "Windows": "Windows",
+    "Macintosh": "Mac",
+    "Linux": "Linux",
+}
+
+# The page that each counted signal is an event on; the last ones count in the longest window only.
+PAGES = {
+    "song": "NextSong",
+    "thumbs_up": "Thumbs Up",
+    "thumbs_down": "Thumbs Down",
+    "advert": "Roll Advert",
+}
+LONG_PAGES = {
+    "add_to_playlist": "Add to Playlist",
+    "add_friend": "Add Friend",
+    "home": "Home",
+    "error": "Error",
+    "help": "Help",
+    "settings": "Settings",
+    "downgrade_page": "Downgrade",
+    "upgrade_page": "Upgrade",
+    "submit_downgrade": "Submit Downgrade",
+    "submit_upgrade": "Submit Upgrade",
+}
+WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+
+
+class Event(NamedTuple):
+    """An accepted event. Two that are alike in every field are one."""
+
+    user_id: str
+    session_id: str
+    item_in_session: int | None
+    ts: int
+    page: str
+    auth: str | None
+    level: str | None
+    method: str | None
+    status: int | None
+    artist: str | None
+    song: str | None
+    song_length_s: float | None
+    gender: str | None
+    registered_at: int | None
+    location: str | None
+    user_agent: str | None
+
+    @property
+    def day(self) -> int:
+        return self.ts // DAY_MS
+
+    @property
+    def hour(self) -> int:
+        return self.ts % DAY_MS // 3_600_000
+
+    @property
+    def state(self) -> str | None:
+        return state_of(self.location)
+
+    @property
+    def platform(self) -> str | None:
+        if self.user_agent is None:
+            return None
+        return next((name for word, name in PLATFORMS.items() if word in self.user_agent), "Other")
+
+
+class Log(NamedTuple):
+    """A log as read: rows read = events + duplicates + all that is rejected."""
+
+    events: list[Event]
+    duplicates: int
+    rejected: Counter[str]
+    nulled: Counter[tuple[str, str]]
+
+
+# Reading
+
+
+def read(files: Mapping[str, bytes], definitions: Definitions) -> Log:
+    """The distinct events of `files`, contents by path, and what became of the other rows.
+
+    `nulled` counts accepted rows, duplicates too, by field and reason.
+    """
+    events: dict[Event, None] = {}
+    accepted, rejected, nulled = 0, Counter(), Counter()
+    for row in rows_of(files):
+        values = None if row is None else without_missing(row)
+        reason = "malformed_json" if values is None else rejection(values, definitions)
+        if reason:
+            rejected[reason] += 1
+            continue
+        event, reasons = event_of(values, definitions)
+        events[event] = None
+        accepted += 1
+        nulled.update(reasons)
+    return Log([*events], accepted - len(events), rejected, nulled)
+
+
+def rows_of(files: Mapping[str, bytes]) -> Iterator[Row | None]:
+    """The raw fields of every row; None for a line that is not whole JSON objects."""
+    for path, content in files.items():
+        folder = fields_of(re.findall(r"([^/=]+)=([^/]*)/", path))
+        for line in content.removeprefix(b"\xef\xbb\xbf").split(b"\n"):
+            if line.strip(BLANKS.encode()):
+                objects = objects_of(line)
+                if objects is None:
+                    yield None
+                else:
+                    yield from (folder | fields_of(pairs) for pairs in objects)
+
+
+def objects_of(line: bytes) -> list[tuple] | None:
+    """The objects of a line, each as pairs of key and value; None where it holds anything else."""
+    # Objects become tuples and arrays lists; a number stays as it is written.
+    decoder = json.JSONDecoder(
+        object_pairs_hook=tuple,
+        parse_int=str,
+        parse_float=str,
+        parse_constant=lambda word: None if word == "NaN" else word,
+    )
+    found, at = [], 0
+    try:
+        text = line.decode().strip(BLANKS)
+        while at < len(text):
+            value, at = decoder.raw_decode(text, at)
+            found += value if isinstance(value, list) else [value]
+            at = BETWEEN_OBJECTS.match(text, at).end()
+    except (ValueError, RecursionError):
+        return None
+    return found if found and all(isinstance(value, tuple) for value in found) else None
+
+
+def fields_of(pairs: Iterable[tuple[str, Any]]) -> Row:
+    """The known fields: the last of equal keys, the exact spelling before any other."""
+    exact, other = {}, {}
+    for key, value in pairs:
+        if key in FIELDS_OF_KEYS:
+            exact[FIELDS_OF_KEYS[key]] = value
+        elif key.lower() in FIELDS_OF_LOWER_KEYS:
+            other[FIELDS_OF_LOWER_KEYS[key.lower()]] = value
+    return other | exact
+
+
+def without_missing(row: Row) -> dict[str, str]:
+    """The values that are there, as text without blanks around."""
+    values = {field: text_of(value) for field, value in row.items() if value is not None}
+    on_song = values.get("page") == "NextSong"
+    return {
+        field: text
+        for field, text in values.items()
+        if text and (text != "NaN" or (on_song and field in ("artist", "song")))
+    }
+
+
+def text_of(value: Any) -> str:
+    if isinstance(value, str):
+        return value.strip(BLANKS)
+    return json.dumps(value)
+
+
+def rejection(values: dict[str, str], definitions: Definitions) -> str | None:
+    """The first rule that a row breaks."""
+    if values.get("auth") in definitions["anonymous_auths"]:
+        return "anonymous"
+    if "user_id" not in values:
+        return "missing_user_id"
+    if valid_time(values.get("ts", ""), definitions) is None:
+        return "invalid_ts"
+    if "page" not in values:
+        return "missing_page"
+    if "session_id" not in values:
+        return "missing_session_id"
+    return None
+
+
+def event_of(values: dict[str, str], definitions: Definitions) -> tuple[Event, Counter]:
+    """The event of an accepted row, and (field, reason) of what cannot be and is null."""
+    reasons = Counter()
+
+    def kept(field: str, value: Any, reason: str | None) -> Any:
+        if field in values and reason:
+            reasons[field, reason] += 1
+            return None
+        return value
+
+    def named(field: str, known: tuple[str, ...], text: str) -> str | None:
+        return kept(field, text, None if text in known else "unknown_value")
+
+    item, status = (whole_number(values.get(field, "")) for field in ("item_in_session", "status"))
+    registered_at = valid_time(values.get("registered_at", ""), definitions)
+    song = {field: values.get(field) for field in OF_SONGS}
+    if values["page"] == "NextSong":
+        text = values.get("song_length_s", "")
+        song["song_length_s"] = kept("song_length_s", decimal_of(text), wrong_length(text))
+    else:
+        song = {field: kept(field, None, "not_a_song") for field in OF_SONGS}
+    length = song["song_length_s"]
+    location = values.get("location")
+    if location and state_of(location) is None:
+        reasons["state", "unknown_value"] += 1
+    event = Event(
+        user_id=id_of(values["user_id"]),
+        session_id=id_of(values["session_id"]),
+        item_in_session=kept("item_in_session", item, wrong_whole(item, 0, 2**31 - 1)),
+        ts=valid_time(values["ts"], definitions),
+        page=values["page"],
+        auth=values.get("auth"),
+        level=named("level", ("free", "paid"), values.get("level", "").lower()) or None,
+        method=named("method", ("GET", "PUT"), values.get("method", "").upper()) or None,
+        status=kept("status", status, wrong_whole(status, 100, 599)),
+        artist=song["artist"],
+        song=song["song"],
+        song_length_s=None if length is None else float(length),
+        gender=named("gender", ("F", "M"), values.get("gender", "").upper()) or None,
+        registered_at=kept(
+            "registered_at", registered_at, "invalid_time" if registered_at is None else None
+        ),
+        location=location,
+        user_agent=values.get("user_agent"),
+    )
+    return event, reasons
+
+
+def decimal_of(text: str) -> Decimal | None:
+    number = re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?", text, re.ASCII)
+    return Decimal(text) if number else None
+
+
+def whole_number(text: str) -> int | None:
+    """The number that 101, 101.0, 3., 1.2E7 or 1e+16 denote; 5e3 is a name, not a number."""
+    number = decimal_of(text)
+    if number is None or number != number.to_integral_value():
+        return None
+    return None if re.search(r"[eE]\d", text) and "." not in text else int(number)
+
+
+def id_of(text: str) -> str:
+    number = None if text.isdigit() else whole_number(text)
+    return text if number is None else str(number)
+
+
+def valid_time(text: str, definitions: Definitions) -> int | None:
+    """Milliseconds since 1970, a fraction cut off; None where no number or outside all valid."""
+    number = decimal_of(text)
+    first, last = (
+        day_of(definitions[name]) * DAY_MS for name in ("first_valid_date", "last_valid_date")
+    )
+    return int(number) if number is not None and first <= int(number) < last else None
+
+
+def wrong_whole(number: int | None, lowest: int, highest: int) -> str | None:
+    if number is None:
+        return "not_a_whole_number"
+    return None if lowest <= number <= highest else "out_of_range"
+
+
+def wrong_length(text: str) -> str | None:
+    number = decimal_of(text)
+    if number is None:
+        return "not_a_number"
+    return None if 0 < number <= 14400 else "out_of_range"
+
+
+def state_of(location: str | None) -> str | None:
+    """MO of `Kansas City, MO-KS`."""
+    _, comma, states = (location or "").rpartition(", ")
+    found = re.match(r"[A-Z]{2}(?![A-Za-z])", states)
+    return found[0] if comma and found else None
+
+
+def day_of(date: str | dt.date) -> int:
+    date = dt.date.fromisoformat(date) if isinstance(date, str) else date
+    return (date - EPOCH).days
+
+
+def date_of(day: int) -> dt.date:
+    return EPOCH + dt.timedelta(days=day)
+
+
+# Features and labels
+
+
+def snapshots(events: Sequence[Event], definitions: Definitions) -> dict[Key, Row]:
+    """`fct_user_snapshots` without its fingerprint, by user and date."""
+    horizon = definitions["horizon_days"]
+    last_day = max(event.day for event in events)
+    lives = lives_of(events)
+    rows = {}
+    for as_of in snapshot_days(events, definitions):
+        is_observed = as_of + horizon - 1 <= last_day
+        for user, row in features(events, definitions, as_of).items():
+            churned = churn_day(lives[user], definitions, last_day)
+            is_churned = churned is not None and as_of <= churned < as_of + horizon
+            rows[user, date_of(as_of)] = row | {
+                f"is_churned_next_{horizon}d": is_churned if is_observed else None,
+                "days_to_churn": churned - as_of if is_churned and is_observed else None,
+            }
+    return rows
+
+
+def to_score(events: Sequence[Event], definitions: Definitions) -> dict[Key, Row]:
+    """`fct_user_features`: as of the day after the last day of data."""
+    as_of = max(event.day for event in events) + 1
+    found = features(events, definitions, as_of)
+    return {(user, date_of(as_of)): row for user, row in found.items()}
+
+
+def snapshot_days(events: Sequence[Event], definitions: Definitions) -> list[int]:
+    """Every snapshot_weekday with min_history_days of data before it, up to the scoring date."""
+    days = [event.day for event in events]
+    weekday = WEEKDAYS.index(definitions["snapshot_weekday"])
+    possible = range(min(days) + definitions["min_history_days"], max(days) + 2)
+    return [day for day in possible if date_of(day).weekday() == weekday]
+
+
+def features(events: Sequence[Event], definitions: Definitions, as_of: int) -> dict[str, Row]:
+    """The features of every user eligible on the day `as_of`, from earlier events alone."""
+    first_day = min(event.day for event in events)
+    past = lives_of(event for event in events if event.day < as_of)
+    return {
+        user: features_of(life, definitions["feature_windows"], as_of, first_day)
+        for user, life in past.items()
+        if life[-1].day >= as_of - definitions["active_days"]
+        and churn_day(life, definitions, as_of - 1) is None
+    }
+
+
+def lives_of(events: Iterable[Event]) -> dict[str, list[Event]]:
+    """The events of each user in order; one without a position is the first of its moment."""
+    lives: dict[str, list[Event]] = {}
+    for event in sorted(events, key=order_of):
+        lives.setdefault(event.user_id, []).append(event)
+    return lives
+
+
+def order_of(event: Event) -> tuple[int, int]:
+    return event.ts, -1 if event.item_in_session is None else event.item_in_session
+
+
+def churn_day(life: list[Event], definitions: Definitions, last_day: int) -> int | None:
+    """The first day on which the user churned, as known at the end of `last_day`."""
+    if definitions["churn_definition"] == "inactive":
+        days = sorted({event.day for event in life})
+        silent = definitions["inactive_days"]
+        gaps = pairwise([*days, last_day + 1])
+        return next((day + silent for day, after in gaps if after - day > silent), None)
+    pages = list(definitions["churn_pages"])
+    if definitions["churn_definition"] == "cancelled_or_downgraded":
+        pages += definitions["downgrade_pages"]
+    return next((event.day for event in life if event.page in pages), None)
+
+
+class Span(NamedTuple):
+    """The events of a user in the `days` before a date."""
+
+    days: int
+    observed_days: int
+    events: list[Event]
+    active_day_count: int
+    session_count: int
+    listening_s: float
+    pages: Counter[str]
+
+    def count(self, signal: str) -> int:
+        return self.pages[(PAGES | LONG_PAGES)[signal]]
+
+    def per_song(self, count: int) -> float:
+        return ratio(count, self.count("song"))
+
+    def counts(self) -> dict[str, float]:
+        return {
+            "active_day_count": self.active_day_count,
+            "song_count": self.count("song"),
+            "session_count": self.session_count,
+            "thumbs_up_count": self.count("thumbs_up"),
+            "thumbs_down_count": self.count("thumbs_down"),
+            "advert_count": self.count("advert"),
+        }
+
+
+def span_of(life: list[Event], days: int, as_of: int) -> Span:
+    begun = {}
+    for event in life:
+        begun.setdefault(event.session_id, event.day)
+    first = as_of - days
+    events = [event for event in life if event.day >= first]
+    lengths = [event.song_length_s for event in events if event.song_length_s is not None]
+    return Span(
+        days=days,
+        observed_days=min(days, as_of - life[0].day),
+        events=events,
+        active_day_count=len({event.day for event in events}),
+        session_count=sum(day >= first for day in begun.values()),
+        listening_s=math.fsum(lengths),
+        pages=Counter(event.page for event in events),
+    )
+
+
+def features_of(life: list[Event], windows: Sequence[int], as_of: int, first_day: int) -> Row:
+    """All features of one user, `life` being what happened before `as_of`."""
+    spans = [span_of(life, days, as_of) for days in windows]
+    short, long = spans[0], spans[-1]
+    ever = span_of(life, as_of - life[0].day, as_of)
+    return (
+        volume(spans)
+        | rates(spans, ever)
+        | ratios(short)
+        | ratios(long)
+        | long_ratios(long, ever)
+        | trends(short, long)
+        | recency(life, as_of, long)
+        | subscription(life, as_of, first_day, long)
+        | habit(long)
+        | {name: last_known(life, name) for name in ("gender", "platform", "state")}
+    )
+
+
+def volume(spans: list[Span]) -> Row:
+    row = {}
+    for span in spans:
+        row |= {f"{name}_{span.days}d": value for name, value in span.counts().items()}
+        row[f"listening_s_{span.days}d"] = span.listening_s
+    long = spans[-1]
+    return row | {f"{signal}_count_{long.days}d": long.count(signal) for signal in LONG_PAGES}
+
+
+def rates(spans: list[Span], ever: Span) -> Row:
+    long = spans[-1]
+    return {f"song_count_per_day_{s.days}d": s.count("song") / s.observed_days for s in spans} | {
+        f"session_count_per_day_{long.days}d": long.session_count / long.observed_days,
+        f"active_day_share_{long.days}d": long.active_day_count / long.observed_days,
+        "active_day_share_to_date": ever.active_day_count / ever.observed_days,
+        f"observed_day_count_{long.days}d": long.observed_days,
+    }
+
+
+def ratios(span: Span) -> Row:
+    return {
+        f"thumbs_up_per_song_{span.days}d": span.per_song(span.count("thumbs_up")),
+        f"thumbs_down_per_song_{span.days}d": span.per_song(span.count("thumbs_down")),
+        f"advert_per_hour_{span.days}d": ratio(span.count("advert"), span.listening_s / 3600),
+        f"song_per_session_{span.days}d": ratio(span.count("song"), span.session_count),
+    }
+
+
+def long_ratios(long: Span, ever: Span) -> Row:
+    artists, songs = (
+        len({getattr(event, field) for event in long.events} - {None})
+        for field in ("artist", "song")
+    )
+    return {
+        "thumbs_up_per_song_to_date": ever.per_song(ever.count("thumbs_up")),
+        "thumbs_down_per_song_to_date": ever.per_song(ever.count("thumbs_down")),
+        f"add_to_playlist_per_song_{long.days}d": long.per_song(long.count("add_to_playlist")),
+        f"add_friend_per_song_{long.days}d": long.per_song(long.count("add_friend")),
+        f"error_per_session_{long.days}d": ratio(long.count("error"), long.session_count),
+        f"help_per_session_{long.days}d": ratio(long.count("help"), long.session_count),
+        f"distinct_artist_per_song_{long.days}d": long.per_song(artists),
+        f"distinct_song_per_song_{long.days}d": long.per_song(songs),
+    }
+
+
+def trends(short: Span, long: Span) -> Row:
+    recent, usual = short.counts(), long.counts()
+    return {
+        f"{name}_trend_{short.days}d_{long.days}d": ratio(
+            recent[name] / short.observed_days, usual[name] / long.observed_days, without=1.0
+        )
+        for name in recent
+    }
+
+
+def recency(life: list[Event], as_of: int, long: Span) -> Row:
+    days = sorted({event.day for event in life})
+    gaps = [day - before for before, day in pairwise(days) if day >= as_of - long.days]
+    return {
+        "days_since_last_active": as_of - days[-1],
+        "days_since_last_thumbs_down": days_since(life, as_of, "Thumbs Down"),
+        "days_since_last_error": days_since(life, as_of, "Error"),
+        f"max_gap_days_{long.days}d": max(gaps, default=0),
+    }
+
+
+def subscription(life: list[Event], as_of: int, first_day: int, long: Span) -> Row:
+    level, registered_at = (last_known(life, field) for field in ("level", "registered_at"))
+    registered_day = None if registered_at is None else registered_at // DAY_MS
+    paid = sum(event.level == "paid" for event in long.events)
+    return {
+        "is_paid": None if level is None else level == "paid",
+        "tenure_days": None if registered_day is None else max(0, as_of - registered_day),
+        "is_left_censored": None if registered_day is None else registered_day < first_day,
+        f"paid_event_share_{long.days}d": ratio(paid, len(long.events)),
+        "days_since_last_level_change": days_since(
+            life, as_of, "Submit Upgrade", "Submit Downgrade"
+        ),
+    }
+
+
+def habit(long: Span) -> Row:
+    songs = [event for event in long.events if event.page == "NextSong"]
+    return {
+        f"weekend_song_share_{long.days}d": long.per_song(
+            sum(date_of(event.day).weekday() >= 5 for event in songs)
+        ),
+        f"night_song_share_{long.days}d": long.per_song(sum(event.hour < 6 for event in songs)),
+    }
+
+
+def days_since(life: list[Event], as_of: int, *pages: str) -> int | None:
+    return next((as_of - event.day for event in reversed(life) if event.page in pages), None)
+
+
+def last_known(life: list[Event], field: str) -> Any:
+    values = (getattr(event, field) for event in reversed(life))
+    return next((value for value in values if value is not None), None)
+
+
+def ratio(part: float, whole: float, without: float = 0.0) -> float:
+    return part / whole if whole else without
