@@ -357,7 +357,9 @@ def other_value(chance: random.Random, key: str, value: str) -> str:
     plain = json.loads(value)
     if key in ("userId", "sessionId", *WHOLE):
         if re.fullmatch("0|[1-9][0-9]*", str(plain)):
-            return chance.choice(numbers_like(str(plain)))
+            # A fraction of a millisecond is cut off.
+            fractions = [f"{plain}.7", f'"{plain}.25"'] if key == "ts" else []
+            return chance.choice(numbers_like(str(plain)) + fractions)
         return value
     if isinstance(plain, str) and plain not in ("", "NaN"):
         case = {"level": str.upper, "gender": str.lower, "method": str.title}.get(key, str)
