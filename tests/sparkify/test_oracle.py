@@ -30,7 +30,7 @@ OTHER_DEFINITIONS = {
         "downgrade_pages": ["Submit Downgrade", "Downgrade"],
         "horizon_days": 7,
         "active_days": 20,
-        "snapshot_weekday": "Thursday",
+        "snapshot_weekday": "Tuesday",
         "min_history_days": 10,
         "feature_windows": [3, 10, 30],
     },
