@@ -1,7 +1,13 @@
 """The `sparkify` command: arguments, the order of the stages, and exit codes."""
 
+import io
 import os
+import re
+import shlex
+import signal
 import sys
+import traceback
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,14 +15,15 @@ import click
 
 from ml.errors import NotTrainable, TableMismatch, UnknownVersion
 from sparkify.delta import has_jars, install_jars
-from sparkify.errors import METASTORE_IN_USE, BadInput, SparkifyError, WrongUse
-from sparkify.session import check_java, open_session
+from sparkify.errors import METASTORE_IN_USE, SERVER_GONE, BadInput, SparkifyError, WrongUse
+from sparkify.interrupt import leave, leave_on_signals
+from sparkify.remote import has_remote, is_gone, say_goodbye
 from sparkify.settings import Settings
-from sparkify.terminal import console, stage
+from sparkify.terminal import line, stage, visible, warn
 
 WITHOUT_DELTA = (
     "runs go to plain Parquet tables, which are not replaced atomically and have no history; "
-    "`make setup` tries again"
+    "`sparkify setup` tries again"
 )
 FOLDER = click.Path(path_type=Path)
 
@@ -32,7 +39,7 @@ def cli(context: click.Context, debug: bool, target: str | None) -> None:
     is_chosen = target or "SPARKIFY_TARGET" in os.environ
     if not is_chosen and context.invoked_subcommand != "setup" and not has_jars(settings.jars):
         settings = replace(settings, target="parquet")
-        click.echo(f"no Delta Lake jars in {settings.jars}: {WITHOUT_DELTA}", err=True)
+        warn(f"no Delta Lake jars in {settings.jars}: {WITHOUT_DELTA}")
     context.obj = settings
 
 
@@ -55,16 +62,20 @@ def run(settings: Settings, events: str | None, users: int, seed: int) -> None:
 @click.pass_obj
 def simulate(settings: Settings, users: int, seed: int, out: Path) -> None:
     """Write a log of events, and the truth beside it."""
+    from sparkify.session import open_session
     from sparkify.simulator import simulate as write
 
     with stage("Starting Spark"):
         spark = open_session(settings)
     with stage(f"Simulating {users:,} users"):
         written = write(spark, users=users, seed=seed, out=out)
-    console.print(
+    line(
         f"{written.rows:,} events of {written.users:,} users, {written.churners:,} of whom cancel, "
-        f"in {out}\nNext: sparkify build --events {out / 'events'}"
+        f"in {out}",
+        wrap=False,
     )
+    events = shlex.quote(str(out / "events"))
+    line(f"Next: {settings.command} build --events {events}", wrap=False)
 
 
 @cli.command()
@@ -86,7 +97,7 @@ def build(settings: Settings, events: str) -> None:
 @click.option("--id", "id_column", help="Its column that names the user.")
 @click.option("--label", help="Its column that says who churned: boolean or 0/1.")
 @click.option("--time", help="Its column with the date a row is as of, if it has one.")
-@click.option("--allow", default="", help="Its columns that separate the label and are no leak.")
+@click.option("--allow", default="", help="Columns that separate the label and are no leak.")
 @click.option(
     "--horizon-days",
     type=click.IntRange(min=1),
@@ -192,6 +203,7 @@ def sql(settings: Settings, query: str, style: str) -> None:
 def checks(settings: Settings) -> None:
     """Show what the last run checked, and what changed since the one before."""
     from sparkify.ledger import show_checks
+    from sparkify.session import open_session
 
     show_checks(open_session(settings))
 
@@ -200,13 +212,12 @@ def checks(settings: Settings) -> None:
 @click.pass_obj
 def report(settings: Settings) -> None:
     """Execute the notebook on the present tables and export it as HTML."""
-    from sparkify.report import write_report
+    from sparkify.session import open_session
+    from sparkify.stages import report_stage
 
     with stage("Starting Spark"):
         spark = open_session(settings, shared=True)
-    with stage("Executing the notebook"):
-        page = write_report(spark, settings)
-    console.print(f"Report: {page}")
+    line(f"Report: {report_stage(spark, settings)}", wrap=False)
 
 
 @cli.command()
@@ -224,45 +235,77 @@ def serve(settings: Settings, thrift_port: int, connect_port: int) -> None:
 @click.pass_obj
 def setup(settings: Settings) -> None:
     """Fetch the Delta Lake jars into the environment; without them Parquet will do."""
+    from sparkify.session import check_java
+
     check_java()
     try:
         install_jars(settings.jars)
     except BadInput as error:
-        click.echo(f"{error}: {WITHOUT_DELTA}", err=True)
+        warn(f"{error}: {WITHOUT_DELTA}")
 
 
 def main() -> None:
     """Run the command; an error is one line, with an exit code of its own."""
-    debug = "--debug" in sys.argv[1:]
-    try:
-        cli.main(standalone_mode=False)
-    except click.exceptions.Exit as done:
-        sys.exit(done.exit_code)
-    except click.ClickException as wrong:
-        wrong.show()
-        sys.exit(wrong.exit_code)
-    except (click.Abort, KeyboardInterrupt):
-        fail("interrupted; every table is as before or complete, run the same command again", 130)
-    except SparkifyError as error:
-        if debug:
-            raise
-        fail(str(error), error.exit_code)
-    except (NotTrainable, TableMismatch, UnknownVersion) as error:
-        if debug:
-            raise
-        fail(str(error), {NotTrainable: 5, TableMismatch: 3, UnknownVersion: 2}[type(error)])
-    # Spark, dbt and file systems raise what they like; here ends every command, so whatever it is
-    # becomes one line and an exit code, and --debug raises it.
-    except Exception as error:
-        if debug:
-            raise
-        if "Another instance of Derby" in str(error):
-            fail(METASTORE_IN_USE.format(Settings.from_environment().metastore), WrongUse.exit_code)
-        first = str(error).strip().splitlines() or [""]
-        fail(f"{type(error).__name__}: {first[0]} (sparkify --debug shows where)", 1)
-
-
-def fail(message: str, code: int) -> None:
-    """Print one line to stderr and leave."""
-    click.echo(f"error: {' '.join(message.split())}", err=True)
+    leave_on_signals()
+    code = run_command()
+    if has_remote():
+        say_goodbye()
+        with suppress(OSError):  # whoever read the output may have left
+            sys.stdout.flush()
+        # Past what pyspark would do at the interpreter's end: see `say_goodbye`.
+        os._exit(code)
     sys.exit(code)
+
+
+def run_command() -> int:
+    """Run what the arguments ask for; return the exit code."""
+    try:
+        return cli.main(standalone_mode=False) or 0
+    except click.exceptions.Exit as done:
+        return done.exit_code
+    except click.ClickException as wrong:
+        said = io.StringIO()
+        wrong.show(file=said)
+        click.echo(visible(said.getvalue(), keep="\n"), err=True, nl=False)
+        return wrong.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        leave(signal.SIGINT)
+    except SystemExit as done:
+        return done.code
+    # Spark, dbt and file systems raise what they like; here ends every command, so whatever it is
+    # becomes one line and an exit code, and --debug shows where it came from.
+    except Exception as error:
+        if "--debug" in sys.argv[1:]:
+            traceback.print_exc()
+        else:
+            warn(f"error: {in_words(error)}")
+        return exit_code(error)
+
+
+def exit_code(error: Exception) -> int:
+    """The code of an error; 1 is for what nobody thought of."""
+    if isinstance(error, SparkifyError):
+        return error.exit_code
+    codes = {NotTrainable: 5, TableMismatch: BadInput.exit_code, UnknownVersion: WrongUse.exit_code}
+    if is_metastore_in_use(error):
+        return WrongUse.exit_code
+    return BadInput.exit_code if is_gone(error) else codes.get(type(error), 1)
+
+
+def in_words(error: Exception) -> str:
+    """The line that an error is printed as; the commands in it are for the same target."""
+    given, *_ = cli.make_parser(click.Context(cli)).parse_args(sys.argv[1:])
+    settings = Settings.from_environment(target=given.get("target"))
+    if isinstance(error, SparkifyError | NotTrainable | TableMismatch | UnknownVersion):
+        return re.sub("`sparkify (?!serve|setup)", f"`{settings.command} ", str(error))
+    if is_metastore_in_use(error):
+        return METASTORE_IN_USE.format(settings.metastore)
+    if is_gone(error):
+        return SERVER_GONE
+    first = str(error).strip().splitlines() or [""]
+    return f"{type(error).__name__}: {first[0]} (sparkify --debug shows where)"
+
+
+def is_metastore_in_use(error: Exception) -> bool:
+    """Whether two processes opened the metastore at the same moment, and this one came second."""
+    return "Another instance of Derby" in str(error)

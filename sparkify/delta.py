@@ -2,12 +2,10 @@
 
 import shutil
 import subprocess
-import tempfile
 from pathlib import Path
 
-import pyspark
-
 from sparkify.errors import BadInput
+from sparkify.interrupt import scratch_folder
 
 COORDINATE = "io.delta:delta-spark_4.1_2.13:4.4.0"
 WANTED = ("io.delta_*.jar", "io.unitycatalog_*.jar")
@@ -50,8 +48,11 @@ def install_jars(folder: Path) -> None:
     """
     if has_jars(folder):
         return
-    with tempfile.TemporaryDirectory() as scratch:
-        script = Path(scratch, "nothing.py")
+    # Importing Spark takes a second that `--help` need not spend.
+    import pyspark
+
+    with scratch_folder() as scratch:
+        script = scratch / "nothing.py"
         script.touch()
         resolved = subprocess.run(
             [
@@ -62,7 +63,7 @@ def install_jars(folder: Path) -> None:
             capture_output=True,
             text=True,
         )
-        jars = [jar for pattern in WANTED for jar in Path(scratch, "jars").glob(pattern)]
+        jars = [jar for pattern in WANTED for jar in (scratch / "jars").glob(pattern)]
         if resolved.returncode or not jars:
             words = (resolved.stderr.strip() or "no output").splitlines()[-1].strip()
             raise BadInput(

@@ -26,6 +26,10 @@ class CheckFailed(SparkifyError):
 
 
 METASTORE_IN_USE = (
-    "another process uses the metastore in {}, which admits one; wait for it, or share it: "
-    "`sparkify serve`, then SPARKIFY_TARGET=thrift"
+    "another process uses the metastore in {}, which admits one: wait until it ends; if it is "
+    "`sparkify serve`, be its client: SPARKIFY_TARGET=thrift"
+)
+SERVER_GONE = (
+    "the Spark server has ended or is out of reach; every table is as before or complete: start it "
+    "again with `sparkify serve` and run the same command again"
 )

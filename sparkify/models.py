@@ -1,17 +1,19 @@
 """What `sparkify models`, `sparkify explain` and `sparkify evaluate` do."""
 
+import shlex
+
 import pandas as pd
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from sparkify import pipeline
 from sparkify.errors import BadInput
-from sparkify.pipeline import FEATURES, MODEL, Table
+from sparkify.pipeline import FEATURES, MODEL, OWN_MODEL, Table
 from sparkify.query import print_table
 from sparkify.settings import Settings
 from sparkify.stages import open_stage
 from sparkify.summary import interval
-from sparkify.terminal import console, stage, table
+from sparkify.terminal import line, stage, styled, table
 
 # What the public solutions learn from: sums over a user's whole history, the end included.
 WHOLE_HISTORY = """
@@ -54,26 +56,35 @@ def list_models(settings: Settings, *, name: str) -> None:
     registry = pipeline.registry(settings, name)
     versions = registry.versions()
     if not versions:
-        raise BadInput(f"there is no model {name} yet; run `sparkify train`")
+        raise BadInput(f"there is no model {name} yet; {how_to_train(name)}")
     for version in versions_table(versions).to_dict("records"):
-        alias = f" [bold]{version['alias']}[/bold]" if version["alias"] else ""
-        console.print(f"\nversion {version['version']}{alias}  {version['trained_at']}")
+        alias = styled(f" {version['alias']}" if version["alias"] else "", "bold")
+        line()
+        line(f"version {version['version']}", alias, f"  {version['trained_at']}")
         for field in ("candidate", "roc_auc", "log_loss", "top_decile_lift", "table", "decision"):
-            console.print(f"  {field.replace('_', ' '):<16}{version[field]}", soft_wrap=True)
+            line(f"  {field.replace('_', ' '):<16}{version[field]}", wrap=False)
     for reign in registry.champions():
-        console.print(f"{reign.at}  version {reign.version} {reign.how}", style="dim")
+        line(f"{reign.at}  version {reign.version} {reign.how}", style="dim")
+
+
+def how_to_train(name: str) -> str:
+    """What makes a model of this name, whether there are tables yet or not."""
+    if name == OWN_MODEL:
+        return "run `sparkify train --parquet PATH --id COLUMN --label COLUMN`"
+    given = "" if name == MODEL else f" --name {shlex.quote(name)}"
+    return f"run `sparkify build --events PATH`, then `sparkify train{given}`"
 
 
 def promote(settings: Settings, version: int, *, name: str) -> None:
     """Make a version champion."""
     made = pipeline.registry(settings, name).promote(version)
-    console.print(f"{name} version {made.version} ({made.candidate}) is the champion.")
+    line(f"{name} version {made.version} ({made.candidate}) is the champion.")
 
 
 def roll_back(settings: Settings, *, name: str) -> None:
     """Make the champion of before champion again."""
     made = pipeline.registry(settings, name).roll_back()
-    console.print(f"{name} version {made.version} ({made.candidate}) is the champion again.")
+    line(f"{name} version {made.version} ({made.candidate}) is the champion again.")
 
 
 def explain_user(settings: Settings, user: str) -> None:
@@ -108,13 +119,13 @@ def show_explanation(found: pd.DataFrame, *, user: str, model) -> None:
     first = found.iloc[0]
     table(
         f"User {user} as of {first['as_of_date']}: {first['probability']:.1%}, "
-        f"where a typical user has {first['typical_probability']:.1%} "
-        f"[not bold]({model.name} version {model.version})[/not bold]",
+        f"where a typical user has {first['typical_probability']:.1%}",
         {"": "left", "log-odds": "right", "because": "left"},
         [
-            (row.family, f"{row.contribution:+.3f}", "\n".join(list(row.details)[:4]))
+            (row.family, f"{row.contribution:+.3f}", list(row.details)[:4])
             for row in found.itertuples()
         ],
+        note=f"({model.name} version {model.version})",
     )
 
 
@@ -133,7 +144,7 @@ def evaluate(settings: Settings, *, protocol: str) -> None:
     honest = latest_performance(spark, settings)
     both = side_by_side(public, honest, candidate=honest["model_candidate"].iloc[0])
     table(
-        "The same users, judged in two ways [not bold]\\[95 % interval][/not bold]",
+        "The same users, judged in two ways",
         {
             "metric": "left",
             "protocol": "left",
@@ -151,11 +162,16 @@ def evaluate(settings: Settings, *, protocol: str) -> None:
             )
             for _, row in both.iterrows()
         ],
+        note="[95 % interval]",
     )
-    console.print(
-        "\nThe first learns from what users did up to their last day: how long a user was watched "
-        "is itself the answer.\nThe second learns from what was known at a date and predicts what "
-        "came after, as a team would have to.",
+    line()
+    line(
+        "The first learns from what users did up to their last day: how long a user was watched "
+        "is itself the answer."
+    )
+    line(
+        "The second learns from what was known at a date and predicts what came after, as a team "
+        "would have to."
     )
 
 
@@ -180,7 +196,7 @@ def latest_performance(spark: SparkSession, settings: Settings) -> pd.DataFrame:
     """
     name = "sparkify_ml.model_performance"
     if not spark.catalog.tableExists(name) or spark.table(name).isEmpty():
-        raise BadInput("no model was trained yet; run `sparkify train`")
+        raise BadInput(f"no model was trained yet; {how_to_train(MODEL)}")
     rows = spark.table(name).toPandas()
     rows = rows[rows["trained_at"] == rows["trained_at"].max()]
     run, model = rows[["run_id", "model_name"]].iloc[0]

@@ -1,13 +1,14 @@
 """Print what a query returns."""
 
-import click
+import sys
+
+import pandas as pd
 from pyspark.errors import AnalysisException, ParseException
-from rich.table import Table
 
 from sparkify.errors import WrongUse
 from sparkify.session import open_session
 from sparkify.settings import Settings
-from sparkify.terminal import console
+from sparkify.terminal import line, table
 from sparkify.transform import first_line
 
 
@@ -24,26 +25,26 @@ def run_query(settings: Settings, query: str, *, style: str) -> None:
     except (AnalysisException, ParseException) as error:
         raise WrongUse(f"the query cannot be run: {first_line(str(error))}") from error
     if style == "csv":
-        click.echo(rows.to_csv(index=False), nl=False)
+        # Not by click, which takes escape sequences out of what it prints: this is data.
+        sys.stdout.write(rows.to_csv(index=False))
     elif style == "json":
-        click.echo(rows.to_json(orient="records", lines=True, date_format="iso"), nl=False)
+        sys.stdout.write(rows.to_json(orient="records", lines=True, date_format="iso"))
     else:
         print_table(rows)
 
 
-def print_table(rows) -> None:
+def print_table(rows: pd.DataFrame) -> None:
     """Numbers to the right, nulls as a dash, never cut."""
-    grid = Table(box=None, pad_edge=False, header_style="bold")
-    for name, kind in rows.dtypes.items():
-        grid.add_column(name, justify="right" if kind.kind in "if" else "left", overflow="fold")
-    for row in rows.itertuples(index=False):
-        grid.add_row(*(show(cell) for cell in row))
-    console.print(grid)
-    console.print(f"[dim]{len(rows):,} rows[/dim]")
+    columns = [
+        (name, "right" if kind.kind in "if" else "left") for name, kind in rows.dtypes.items()
+    ]
+    shown = (map(show, row) for row in rows.itertuples(index=False, name=None))
+    table(None, columns, shown, heading_style="bold")
+    line(f"{len(rows):,} rows", style="dim")
 
 
 def show(cell: object) -> str:
     """A cell as a person reads it."""
-    if cell is None or cell != cell:
+    if pd.api.types.is_scalar(cell) and pd.isna(cell):
         return "–"
     return f"{cell:.4f}" if isinstance(cell, float) else str(cell)

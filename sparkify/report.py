@@ -2,21 +2,24 @@
 
 import logging
 import re
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import nbformat
 from nbclient import NotebookClient
-from nbclient.exceptions import CellExecutionError
+from nbclient.exceptions import CellControlSignal, CellExecutionError
 from nbconvert import HTMLExporter
 from pyspark.sql import SparkSession
 from traitlets.config import Config
 
 from sparkify.errors import SparkifyError
+from sparkify.interrupt import scratch_folder
 from sparkify.session import child_environment
 from sparkify.settings import PROJECT, Settings
 
 NOTEBOOK = PROJECT / "Sparkify.ipynb"
-TIMEOUT_S = 600
+CELL_S = 600
+START_S = 120
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
 ERROR = re.compile(r"[\w.]*(Error|Exception)\b: ")
 
@@ -25,27 +28,20 @@ def write_report(spark: SparkSession, settings: Settings) -> Path:
     """Run Sparkify.ipynb in a child process that shares the session; return the HTML file.
 
     Raises:
-        SparkifyError: a cell failed; names the reason.
+        SparkifyError: a cell failed, or there is no kernel; names the reason.
     """
-    logging.getLogger("traitlets").setLevel(logging.ERROR)
     notebook = nbformat.read(NOTEBOOK, as_version=4)
-    client = NotebookClient(
-        notebook,
-        # Unlike over TCP, the default, nobody else on the machine can listen in.
-        config=Config(KernelManager={"transport": "ipc"}),
-        timeout=TIMEOUT_S,
-        startup_timeout=TIMEOUT_S,
-        record_timing=False,
-        resources={"metadata": {"path": str(PROJECT)}},
-    )
     try:
-        client.execute(env=child_environment(spark))
+        execute(notebook, child_environment(spark))
     except CellExecutionError as error:
         words = [line for line in ANSI.sub("", error.traceback).splitlines() if line.strip()]
         # An error while a chart is drawn has no name of its own, only the traceback.
         named = [line for line in words if ERROR.match(line)]
         reason = named[-1] if named else words[-1]
         raise SparkifyError(f"the notebook failed: {reason}") from error
+    # A cell that takes too long, a kernel that dies, and one that does not start.
+    except (CellControlSignal, RuntimeError) as error:
+        raise SparkifyError(f"the notebook failed: {str(error).splitlines()[0]}") from error
     folder = settings.home / "report"
     folder.mkdir(parents=True, exist_ok=True)
     nbformat.write(notebook, folder / NOTEBOOK.name)
@@ -53,3 +49,22 @@ def write_report(spark: SparkSession, settings: Settings) -> Path:
     page = folder / "Sparkify.html"
     page.write_text(exporter.from_notebook_node(notebook)[0], encoding="utf-8")
     return page
+
+
+def execute(notebook: nbformat.NotebookNode, environment: dict[str, str]) -> None:
+    """Run every cell of a notebook in a kernel of its own, which ends with it."""
+    logging.getLogger("traitlets").setLevel(logging.ERROR)
+    with scratch_folder() as folder, ThreadPoolExecutor(1) as thread:
+        # Unlike over TCP, the default, nobody else on the machine can listen in. The sockets lie
+        # beside the connection file; without one their names depend on the working folder.
+        sockets = {"transport": "ipc", "connection_file": str(folder / "kernel.json")}
+        client = NotebookClient(
+            notebook,
+            config=Config(KernelManager=sockets),
+            timeout=CELL_S,
+            startup_timeout=START_S,
+            record_timing=False,
+            resources={"metadata": {"path": str(PROJECT)}},
+        )
+        # In the main thread it would set handlers of its own for SIGINT and SIGTERM.
+        thread.submit(client.execute, env=environment).result()

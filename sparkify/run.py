@@ -9,7 +9,7 @@ from sparkify import pipeline, transform
 from sparkify.pipeline import RETENTION
 from sparkify.scoring import score_stage
 from sparkify.settings import Settings
-from sparkify.stages import open_stage, retention_stage
+from sparkify.stages import open_stage, report_stage, retention_stage
 from sparkify.summary import (
     show_backtest,
     show_data,
@@ -17,7 +17,7 @@ from sparkify.summary import (
     show_next,
     show_targets,
 )
-from sparkify.terminal import console, stage
+from sparkify.terminal import line, stage, styled
 from sparkify.training import train_stage
 
 
@@ -30,7 +30,7 @@ class Checked:
 
 
 def run_all(settings: Settings, *, events: str | None, users: int, seed: int) -> None:
-    """Simulate if there are no events, build, check, train, score, report, and say what came out.
+    """Simulate if there are no events, build, check, train, score, say what came out, and report.
 
     Too little to learn from is not a failure: the tables, the checks and the report stay.
     """
@@ -51,19 +51,20 @@ def run_all(settings: Settings, *, events: str | None, users: int, seed: int) ->
     else:
         left_out = score_stage(spark, settings)
     retention_stage(settings)
-    from sparkify.report import write_report
-
-    with stage("Executing the notebook"):
-        page = write_report(spark, settings)
     show_data(spark, tests=checks.tests, expectations=checks.expectations)
     if trained:
         show_backtest(*trained)
     if left_out:
-        console.print(f"\n[bold]Left out[/bold]\n{left_out}")
+        line()
+        line(styled("Left out", "bold"))
+        line(left_out)
     else:
         show_most_at_risk(spark)
         show_targets(spark)
-    show_next(page, seconds=time.perf_counter() - started, has_scores=not left_out)
+    line()
+    # Last, so that what came out is told whatever becomes of the report.
+    page = report_stage(spark, settings)
+    show_next(settings, page, seconds=time.perf_counter() - started, has_scores=not left_out)
 
 
 def build_all(

@@ -12,7 +12,7 @@ from sparkify.settings import Settings
 from sparkify.stages import open_stage, retention_stage
 from sparkify.summary import show_most_at_risk
 from sparkify.tables import append, now
-from sparkify.terminal import console, stage
+from sparkify.terminal import line, stage
 
 
 def score_command(
@@ -43,7 +43,7 @@ def score_command(
     with stage("Scoring the table"):
         rows = pipeline.score_table(settings, own, model=name or pipeline.OWN_MODEL)
         pipeline.write_csv(rows, out)
-    console.print(f"{len(rows):,} scores in {out}")
+    line(f"{len(rows):,} scores in {out}", wrap=False)
 
 
 def score_stage(spark: SparkSession, settings: Settings) -> str | None:

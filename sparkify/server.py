@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import time
 from contextlib import suppress
@@ -12,9 +11,11 @@ from pathlib import Path
 import pyspark
 
 from sparkify.errors import SparkifyError, WrongUse
+from sparkify.interrupt import SIGNALS
+from sparkify.remote import THRIFT_PORT, listens
 from sparkify.session import check_machine, spark_settings
 from sparkify.settings import Settings
-from sparkify.terminal import console, stage
+from sparkify.terminal import line, stage
 
 HOST = "127.0.0.1"
 
@@ -32,7 +33,7 @@ def serve(settings: Settings, *, thrift_port: int, connect_port: int) -> int:
     local.export()
     check_machine(local)
     for port in (thrift_port, connect_port):
-        if answers(port):
+        if listens(HOST, port):
             raise WrongUse(
                 f"port {port} is taken; choose another with --thrift-port/--connect-port"
             )
@@ -48,17 +49,21 @@ def serve(settings: Settings, *, thrift_port: int, connect_port: int) -> int:
     try:
         with stage("Starting the server"):
             wait_until_ready(server, thrift_port, connect_port, log)
-        console.print(
-            f"  dbt      dbt build --target thrift\n"
-            f"  JDBC     jdbc:hive2://{HOST}:{thrift_port}/sparkify\n"
-            f"  Connect  SPARK_REMOTE=sc://{HOST}:{connect_port} sparkify train\n"
-            f"  log      {log}\n"
-            "Ctrl-C ends it."
-        )
-        signal.signal(signal.SIGTERM, lambda *_: server.terminate())
-        return server.wait()
-    except KeyboardInterrupt:
-        return 0
+        port = "" if thrift_port == THRIFT_PORT else f"SPARKIFY_THRIFT_PORT={thrift_port} "
+        for each in (
+            f"  dbt      {port}dbt build --target thrift",
+            f"  JDBC     jdbc:hive2://{HOST}:{thrift_port}/sparkify",
+            f"  Connect  SPARK_REMOTE=sc://{HOST}:{connect_port} sparkify train",
+            f"  log      {log}",
+            "Ctrl-C ends it.",
+        ):
+            line(each, wrap=False)
+        # Here a signal is not a failure: it is how a server ends.
+        ended_by = []
+        for number in SIGNALS:
+            signal.signal(number, lambda number, _: ended_by.append(number) or server.terminate())
+        code = server.wait()
+        return 0 if signal.SIGINT in ended_by else code
     finally:
         server.terminate()
         server.wait()
@@ -88,15 +93,9 @@ def wait_until_ready(
     """Return once both ports answer."""
     limit_s = float(os.environ.get("SPARKIFY_SERVER_START_S", "180"))
     deadline = time.monotonic() + limit_s
-    while not (answers(thrift_port) and answers(connect_port)):
+    while not (listens(HOST, thrift_port) and listens(HOST, connect_port)):
         if time.monotonic() > deadline:
             raise SparkifyError(f"the server did not answer within {limit_s:.0f} s; see {log}")
         with suppress(subprocess.TimeoutExpired):
             server.wait(timeout=0.5)
             raise SparkifyError(f"the server ended at once; the reason is at the end of {log}")
-
-
-def answers(port: int) -> bool:
-    """Whether something listens on a loopback port."""
-    with socket.socket() as client:
-        return client.connect_ex((HOST, port)) == 0

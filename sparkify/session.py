@@ -18,6 +18,8 @@ from pyspark.sql import SparkSession
 
 from sparkify.delta import has_jars
 from sparkify.errors import METASTORE_IN_USE, BadInput, WrongUse
+from sparkify.interrupt import signals_kept
+from sparkify.remote import CONNECT_PORT, check_thrift, has_remote, open_remote
 from sparkify.settings import PROJECT, Settings
 
 JAVA_VERSIONS = (17, 21)
@@ -32,25 +34,32 @@ def open_session(settings: Settings, *, shared: bool = False) -> SparkSession:
     returns.
 
     Raises:
-        BadInput: no Java, the wrong Java, or no Delta jars.
+        BadInput: no Java, the wrong Java, no Delta jars, or no server where one should answer.
         WrongUse: another process holds the metastore.
     """
     active = SparkSession.getActiveSession()
     if active is not None:
         return active
     settings.export()
-    remote = os.environ.get("SPARK_REMOTE")
-    if remote or settings.target == "thrift":
-        os.environ["SPARK_REMOTE"] = remote or "sc://127.0.0.1:15002"
-        return SparkSession.builder.remote(os.environ["SPARK_REMOTE"]).getOrCreate()
+    # pyspark prints every failed statement as a page of JSON, besides raising it.
+    logging.getLogger("SQLQueryContextLogger").setLevel(logging.CRITICAL)
+    if settings.target == "thrift":
+        os.environ.setdefault("SPARK_REMOTE", f"sc://127.0.0.1:{CONNECT_PORT}")
+        check_thrift()
+    with signals_kept():
+        if has_remote():
+            return open_remote(os.environ["SPARK_REMOTE"])
+        return open_local(settings, shared=shared)
+
+
+def open_local(settings: Settings, *, shared: bool) -> SparkSession:
+    """Open a session of this process's own: see `open_session`."""
     check_machine(settings)
     conf = spark_settings(settings) | (share_on_loopback() if shared else {})
     builder = SparkSession.builder.enableHiveSupport()
     for name, value in conf.items():
         builder = builder.config(name, value)
     settings.home.mkdir(parents=True, exist_ok=True)
-    # pyspark prints every failed statement as a page of JSON, besides raising it.
-    logging.getLogger("SQLQueryContextLogger").setLevel(logging.CRITICAL)
     with stderr_to(settings.home / "spark.log"):
         return builder.getOrCreate()
 
@@ -84,7 +93,7 @@ def check_machine(settings: Settings) -> None:
     check_java()
     if settings.table_format == "delta" and not has_jars(settings.jars):
         raise BadInput(
-            f"no Delta Lake jars in {settings.jars}; run `make setup`, "
+            f"no Delta Lake jars in {settings.jars}; run `sparkify setup`, "
             "or do without them: SPARKIFY_TARGET=parquet"
         )
     if is_locked(settings.metastore / "dbex.lck"):

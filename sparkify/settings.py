@@ -52,6 +52,15 @@ class Settings:
         # Only this machine reads its own metrics.
         os.environ.setdefault("DO_NOT_TRACK", "1")
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+        # Python's janitor of what processes share says so when one leaves without tidying up.
+        quiet = "ignore:resource_tracker"
+        given = os.environ.get("PYTHONWARNINGS", quiet)
+        os.environ["PYTHONWARNINGS"] = given if quiet in given else f"{given},{quiet}"
+
+    @property
+    def command(self) -> str:
+        """What a command that a message names begins with, so that it finds the same tables."""
+        return "sparkify" if self.target == "local" else f"sparkify --target {self.target}"
 
     @cached_property
     def variables(self) -> Mapping[str, object]:

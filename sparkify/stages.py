@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from pyspark.sql import SparkSession
+
 from sparkify import ledger, transform
 from sparkify.events import find_files
 from sparkify.pipeline import RETENTION
@@ -33,3 +35,12 @@ def retention_stage(settings: Settings) -> None:
     """Build what lies on top of what `ml` wrote."""
     with stage("Building the retention marts") as say:
         transform.build(settings, "--select", RETENTION, say=say)
+
+
+def report_stage(spark: SparkSession, settings: Settings) -> Path:
+    """Execute the notebook; return the page it is exported to."""
+    # Importing Jupyter takes a second that other commands need not spend.
+    from sparkify.report import write_report
+
+    with stage("Executing the notebook"):
+        return write_report(spark, settings)

@@ -4,8 +4,10 @@ from pathlib import Path
 
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
+from rich.text import Text
 
-from sparkify.terminal import console, table
+from sparkify.settings import Settings
+from sparkify.terminal import line, styled, table
 
 
 def show_data(spark: SparkSession, *, tests: int, expectations: int) -> None:
@@ -57,18 +59,18 @@ def show_backtest(result, registered) -> None:
     no_skill = [f"{metrics.loc[(candidates[0], m), 'no_skill']:.3f}" for m in shown]
     table(
         f"Backtest: {counts['row_count']:,} predictions of {counts['user_count']:,} users, "
-        f"{counts['churner_count']:,} of whom churned [not bold]\\[95 % interval][/not bold]",
+        f"{counts['churner_count']:,} of whom churned",
         {"": "left", **dict.fromkeys(shown.values(), "right")},
         [*rows, ("no skill", *no_skill)],
+        note="[95 % interval]",
     )
     for gain in (result.skill, result.stack_gain):
-        console.print(
+        line(
             f"log loss of {gain.candidate} under {gain.reference}: {gain.value:+.4f} "
-            f"[{gain.ci_low:+.4f}, {gain.ci_high:+.4f}]",
-            markup=False,
+            f"[{gain.ci_low:+.4f}, {gain.ci_high:+.4f}]"
         )
     for sentence in (*result.warnings, registered.decision):
-        console.print(sentence, markup=False)
+        line(sentence)
 
 
 def show_training(result, registered) -> None:
@@ -89,13 +91,12 @@ def show_training(result, registered) -> None:
     )
     show_backtest(result, registered)
     weights = ", ".join(f"{name} {result.meta_weights[name]:.2f}" for name in result.points)
-    console.print(f"weights of the stack, on log-odds: {weights}")
+    line(f"weights of the stack, on log-odds: {weights}")
     promised = result.calibration.iloc[0]
-    console.print(
+    line(
         f"churners promised: {promised['expected_churners']:.0f}, counted: "
         f"{promised['observed_churners']:.0f} "
-        f"[{promised['churners_low']:.0f}, {promised['churners_high']:.0f}]",
-        markup=False,
+        f"[{promised['churners_low']:.0f}, {promised['churners_high']:.0f}]"
     )
     table(
         "What contacting users would have earned, per user",
@@ -111,9 +112,10 @@ def show_training(result, registered) -> None:
     )
 
 
-def interval(row) -> str:
+def interval(row) -> Text:
     """A value and its interval."""
-    return f"{row['value']:.3f} [dim]\\[{row['ci_low']:.3f}, {row['ci_high']:.3f}][/dim]"
+    limits = styled(f"[{row['ci_low']:.3f}, {row['ci_high']:.3f}]", "dim")
+    return Text.assemble(f"{row['value']:.3f} ", limits)
 
 
 def show_most_at_risk(spark: SparkSession, count: int = 10) -> None:
@@ -131,7 +133,7 @@ def show_most_at_risk(spark: SparkSession, count: int = 10) -> None:
             (
                 row["user_id"],
                 f"{row['probability']:.1%}",
-                "\n".join(reason for reason in row[2:] if reason),
+                [reason for reason in row[2:] if reason],
             )
             for row in rows
         ],
@@ -145,25 +147,27 @@ def show_targets(spark: SparkSession) -> None:
         " coalesce(sum(if(is_worth_contacting, expected_value, 0)), 0) as value"
         " from sparkify.fct_retention_targets"
     ).first()
-    console.print(
-        f"\nAn offer is expected to pay for {found['worth']:,} of {found['users']:,} users, "
+    line()
+    line(
+        f"An offer is expected to pay for {found['worth']:,} of {found['users']:,} users, "
         f"{found['value']:,.0f} in all (sparkify.fct_retention_targets; the costs are dbt vars)."
     )
 
 
-def show_next(page: Path, *, seconds: float, has_scores: bool) -> None:
+def show_next(settings: Settings, page: Path, *, seconds: float, has_scores: bool) -> None:
     """Where everything is, and what to try."""
     query = (
         "select * from sparkify.fct_churn_scores order by probability desc"
         if has_scores
         else "select * from sparkify.dim_users order by song_count desc"
     )
-    console.print(
-        f"\n[bold]Done in {seconds:.0f} s.[/bold] Report: {page}\n"
-        "Next, with the environment active (. .venv/bin/activate):\n"
-        f'  sparkify sql "{query}"\n'
-        "  sparkify run --events PATH    your own events\n"
-        "  dbt docs generate             the documentation of every table\n"
+    line()
+    line(styled(f"Done in {seconds:.0f} s.", "bold"), f" Report: {page}", wrap=False)
+    for each in (
+        "Next, with the environment active (. .venv/bin/activate):",
+        f'  {settings.command} sql "{query}"',
+        f"  {settings.command} run --events PATH    your own events",
+        "  dbt docs generate             the documentation of every table",
         "  sparkify serve                dbt, JDBC and MLlib for several people at once",
-        soft_wrap=True,
-    )
+    ):
+        line(each, wrap=False)

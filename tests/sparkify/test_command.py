@@ -1,11 +1,21 @@
 """Failures that a user meets: one line with the cause and the remedy, and an exit code."""
 
 import os
+import re
+import socket
 import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
+from click.testing import CliRunner, Result
+from grpc import StatusCode
+from pyspark.errors.exceptions.connect import SparkConnectGrpcException
+
+from sparkify import cli
+from sparkify.session import child_environment
+from sparkify.settings import PROJECT
 
 SPARKIFY = str(Path(sys.executable).parent / "sparkify")
 
@@ -15,11 +25,16 @@ def call(*arguments: str, **environment: str) -> subprocess.CompletedProcess:
     inherited = {name: value for name, value in os.environ.items() if name != "SPARKIFY_TARGET"}
     return subprocess.run(
         [SPARKIFY, *arguments],
-        env=inherited | environment,
+        env=inherited | {"PYTHONPATH": str(PROJECT)} | environment,
         capture_output=True,
         text=True,
         timeout=120,
     )
+
+
+def ask(*arguments: str) -> Result:
+    """Run a command that ends before it needs Spark, in this process."""
+    return CliRunner().invoke(cli.cli, arguments)
 
 
 def assert_one_line(done: subprocess.CompletedProcess, code: int, *words: str) -> None:
@@ -30,6 +45,12 @@ def assert_one_line(done: subprocess.CompletedProcess, code: int, *words: str) -
         assert word in done.stderr
 
 
+def assert_refused(done: Result, code: int, *words: str) -> None:
+    assert done.exception.exit_code == code
+    for word in words:
+        assert word in str(done.exception)
+
+
 def test_a_path_that_does_not_exist_is_named(tmp_path):
     done = call("build", "--events", str(tmp_path / "none"), SPARKIFY_HOME=str(tmp_path))
     assert_one_line(done, 3, str(tmp_path / "none"))
@@ -37,8 +58,7 @@ def test_a_path_that_does_not_exist_is_named(tmp_path):
 
 def test_an_empty_folder_is_named(tmp_path):
     (tmp_path / "empty").mkdir()
-    done = call("run", "--events", str(tmp_path / "empty"), SPARKIFY_HOME=str(tmp_path))
-    assert_one_line(done, 3, "holds no files")
+    assert_refused(ask("run", "--events", str(tmp_path / "empty")), 3, "holds no files")
 
 
 def test_no_java_says_what_to_install(tmp_path):
@@ -58,7 +78,7 @@ def test_the_wrong_java_is_named(tmp_path):
 def test_missing_jars_lead_to_set_up_or_parquet(tmp_path):
     environment = {"SPARKIFY_JARS": str(tmp_path), "SPARKIFY_HOME": str(tmp_path)}
     chosen = call("--target", "local", "sql", "select 1", **environment)
-    assert_one_line(chosen, 3, "make setup", "SPARKIFY_TARGET=parquet")
+    assert_one_line(chosen, 3, "`sparkify setup`", "SPARKIFY_TARGET=parquet")
     fallen_back = call("sql", "select 1 as one", "--format", "csv", **environment)
     assert fallen_back.stdout == "one\n1\n"
     assert "not replaced atomically" in fallen_back.stderr
@@ -67,12 +87,11 @@ def test_missing_jars_lead_to_set_up_or_parquet(tmp_path):
 def test_a_second_process_on_the_metastore_learns_of_the_server(spark, settings):
     spark.sql("show databases").collect()
     done = call("sql", "select 1", SPARKIFY_HOME=str(settings.home))
-    assert_one_line(done, 2, "sparkify serve")
+    assert_one_line(done, 2, "sparkify serve", "SPARKIFY_TARGET=thrift")
 
 
 def test_training_on_a_table_needs_its_columns_named(tmp_path):
-    done = call("train", "--parquet", str(tmp_path), SPARKIFY_HOME=str(tmp_path))
-    assert_one_line(done, 2, "--id", "--label")
+    assert_refused(ask("train", "--parquet", str(tmp_path)), 2, "--id", "--label")
 
 
 def test_an_unknown_target_lists_the_known_ones(tmp_path):
@@ -83,7 +102,7 @@ def test_an_unknown_target_lists_the_known_ones(tmp_path):
 def test_dbt_without_events_says_how_to_get_some(tmp_path):
     done = subprocess.run(
         [str(Path(sys.executable).parent / "dbt"), "run"],
-        cwd=Path(__file__).parents[2],
+        cwd=PROJECT,
         env=os.environ | {"SPARKIFY_HOME": str(tmp_path), "DBT_TARGET_PATH": str(tmp_path / "dbt")},
         capture_output=True,
         text=True,
@@ -94,8 +113,95 @@ def test_dbt_without_events_says_how_to_get_some(tmp_path):
     assert "make run" in done.stdout
 
 
-@pytest.mark.parametrize("command", ["run", "build", "train", "score", "sql", "serve", "report"])
+@pytest.mark.parametrize("command", sorted(cli.cli.commands))
 def test_every_command_has_help(command):
-    done = call(command, "--help")
-    assert done.returncode == 0
-    assert done.stdout.startswith("Usage: sparkify")
+    done = ask(command, "--help")
+    assert done.exit_code == 0
+    assert done.output.startswith("Usage: ")
+
+
+def test_wrong_use_says_how_to_use_it_and_shows_what_a_terminal_would_act_on():
+    done = call("sql", "select 1", "--format", "\x1b[31m\x07")
+    assert done.returncode == 2
+    assert "Usage: sparkify sql" in done.stderr and r"\x1b[31m" in done.stderr
+    assert "\x1b" not in done.stderr and "\x07" not in done.stderr
+
+
+def test_a_command_is_known_before_spark_is_imported():
+    # The time until then is the time in which Ctrl-C would end in a traceback.
+    known = "import sys, sparkify.cli; sys.exit('pyspark' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", known], cwd=PROJECT).returncode == 0
+
+
+@pytest.mark.parametrize("target", ["local", "thrift"])
+def test_a_client_without_a_server_learns_how_to_start_one(tmp_path, target):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    places = {"SPARK_REMOTE": f"sc://127.0.0.1:{port}", "SPARKIFY_THRIFT_PORT": str(port)}
+    done = call("--target", target, "sql", "select 1", SPARKIFY_HOME=str(tmp_path), **places)
+    option = "--thrift-port" if target == "thrift" else "--connect-port"
+    assert_one_line(done, 3, f"`sparkify serve {option} {port}`")
+
+
+def test_a_client_of_something_else_ends_too(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"sc://127.0.0.1:{silent.getsockname()[1]}"
+        done = call("sql", "select 1", SPARKIFY_HOME=str(tmp_path), SPARK_REMOTE=url)
+    assert_one_line(done, 3, "something listens there", "sparkify serve")
+
+
+def test_every_message_names_commands_and_options_that_there_are():
+    named = [
+        (path, words)
+        for folder in ("sparkify", "ml")
+        for path in sorted((PROJECT / folder).rglob("*.py"))
+        for words in re.findall(r"`sparkify ([a-z-][^`]*)`", path.read_text())
+    ]
+    assert len(named) >= 8
+    for path, words in named:
+        command = cli.cli
+        for word in re.sub(r"\{.*?\}", "", words).split():
+            if isinstance(command, click.Group) and word in command.commands:
+                command = command.commands[word]
+            elif word.startswith("--"):
+                options = [option for each in command.params for option in each.opts]
+                assert word in options, (path, words)
+        assert command is not cli.cli, (path, words)
+
+
+@pytest.mark.parametrize(
+    ("message", "target", "shown"),
+    [
+        ("run `sparkify train`", None, "run `sparkify train`"),
+        ("run `sparkify train`", "parquet", "run `sparkify --target parquet train`"),
+        ("run `sparkify serve`", "thrift", "run `sparkify serve`"),
+    ],
+)
+def test_a_command_in_a_message_is_for_the_target_in_use(monkeypatch, message, target, shown):
+    monkeypatch.delenv("SPARKIFY_TARGET", raising=False)
+    given = ["--target", target] if target else []
+    monkeypatch.setattr(sys, "argv", ["sparkify", *given, "models"])
+    assert cli.in_words(cli.BadInput(message)) == shown
+
+
+def test_a_home_without_anything_says_what_to_run_first(tmp_path):
+    empty = {"SPARKIFY_HOME": str(tmp_path), "SPARKIFY_TARGET": "parquet"}
+    done = call("checks", **empty)
+    assert_one_line(done, 3, "`sparkify --target parquet build --events PATH`")
+    done = call("models", "--name", "my model", **empty)
+    assert_one_line(done, 3, "build --events PATH`", "train --name 'my model'`")
+
+
+def test_a_client_ends_after_an_error_as_after_an_answer(spark):
+    remote = {name: value for name, value in child_environment(spark).items() if "SPARK" in name}
+    assert_one_line(call("sql", "select nope", **remote), 2, "nope")
+    done = call("sql", "select 1 as one", "--format", "csv", **remote)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "one\n1\n", "")
+
+
+def test_a_lost_server_is_bad_input_that_names_the_server():
+    lost = SparkConnectGrpcException("gone", grpc_status_code=StatusCode.UNAVAILABLE)
+    assert cli.exit_code(lost) == 3 and "`sparkify serve`" in cli.in_words(lost)
+    refused = SparkConnectGrpcException("no", grpc_status_code=StatusCode.INTERNAL)
+    assert cli.exit_code(refused) == cli.exit_code(ValueError("a column")) == 1

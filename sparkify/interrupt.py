@@ -1,0 +1,105 @@
+"""Ctrl-C and SIGTERM: leave at once, with one line and nothing left behind."""
+
+import os
+import shutil
+import signal
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+INTERRUPTED = (
+    "error: interrupted; every table is as before or complete, run the same command again\n"
+)
+# What a JVM gets to end by itself: Spark deletes its scratch folders in it.
+PATIENCE_S = 3
+# A unix socket's name may have 107 bytes, 103 on macOS; those of a kernel end with some more.
+LONGEST_FOLDER = 80
+
+_scratch: set[Path] = set()
+
+
+def leave_on_signals() -> None:
+    """From now on SIGINT and SIGTERM end this process; one that is ignored stays so."""
+    # Whatever stderr is later, while the JVM starts for example, the line goes to this one.
+    stderr = os.dup(2)
+    for number in SIGNALS:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, lambda number, _: leave(number, stderr=stderr))
+
+
+def leave(number: int, *, stderr: int = 2) -> None:
+    """Say so in one line, end the child processes, and leave without unwinding any stack.
+
+    Threads of dbt and of training would wait for their statements, and tell of them one by one. A
+    table is replaced or appended to in one step, so there is nothing to be undone.
+    """
+    for one in SIGNALS:
+        signal.signal(one, signal.SIG_IGN)
+    with suppress(Exception):  # what was being written when the signal came cannot be flushed
+        sys.stdout.flush()
+    if os.isatty(1):
+        os.write(1, b"\r\x1b[2K\x1b[?25h")  # the line of the spinner away, the cursor back
+    with suppress(OSError):
+        os.write(stderr, INTERRUPTED.encode())
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (1, 2):
+        os.dup2(nowhere, stream)
+    end_children()
+    for folder in _scratch:
+        shutil.rmtree(folder, ignore_errors=True)
+    os._exit(128 + number)
+
+
+def end_children() -> None:
+    """End the processes that this one started: Java is asked first, others are killed."""
+    # Only who leaves in haste needs it.
+    import psutil
+
+    asked = []
+    for child in psutil.Process().children(recursive=True):
+        with suppress(psutil.Error):
+            if child.name() == "java":
+                child.terminate()
+                asked.append(child)
+            # Python's own janitor ends by itself, once it has put away what this process shared.
+            elif not any("resource_tracker" in word for word in child.cmdline()):
+                child.kill()
+    _, alive = psutil.wait_procs(asked, timeout=PATIENCE_S)
+    for child in alive:
+        with suppress(psutil.NoSuchProcess):
+            child.kill()
+
+
+@contextmanager
+def signals_kept() -> Iterator[None]:
+    """Undo what a library does to the handlers: opening a Spark session sets one of its own."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def scratch_folder() -> Iterator[Path]:
+    """A folder of this user's own, deleted at the end and when a signal ends the process.
+
+    Its name is absolute, and short enough for unix sockets in it.
+    """
+    usual = tempfile.gettempdir()
+    short = "/tmp" if len(os.fsencode(usual)) > LONGEST_FOLDER else usual
+    folder = Path(tempfile.mkdtemp(prefix="sparkify-", dir=short))
+    _scratch.add(folder)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        _scratch.discard(folder)

@@ -1,0 +1,128 @@
+"""Ctrl-C and SIGTERM at any moment: one line, an exit code, and no process left behind."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+
+from sparkify.interrupt import INTERRUPTED, scratch_folder
+from sparkify.settings import PROJECT
+
+SPARKIFY = str(Path(sys.executable).parent / "sparkify")
+# A process with what a command has at its worst: threads that wait, a child that ignores SIGTERM,
+# one that shuts down slowly, sockets in a folder, and stderr that goes elsewhere for a while.
+BUSY = """
+import os, signal, subprocess, sys, threading, time
+from sparkify.interrupt import leave_on_signals, scratch_folder
+leave_on_signals()
+os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+threading.Thread(target=time.sleep, args=(600,)).start()
+stubborn = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(600)"
+child = subprocess.Popen([sys.executable, "-c", stubborn])
+with scratch_folder() as folder:
+    print(child.pid, folder, flush=True)
+    try:
+        while True:
+            time.sleep(0.01)
+    except BaseException:
+        print("unwound", flush=True)
+"""
+
+
+def start(*command: str, out: Path, **environment: str) -> subprocess.Popen:
+    """A process that a signal reaches as it does in a terminal."""
+    with (out / "out").open("w") as stdout, (out / "err").open("w") as stderr:
+        return subprocess.Popen(
+            command,
+            stdout=stdout,
+            stderr=stderr,
+            env=os.environ | {"PYTHONPATH": str(PROJECT)} | environment,
+            # A suite in the background passes on that SIGINT is ignored.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        )
+
+
+def interrupt(process: subprocess.Popen, number: int, *, at: Callable[[], bool]) -> list[str]:
+    """Wait for a moment, send the signal, and return the names of the children left."""
+    deadline = time.monotonic() + 180
+    while not at():
+        assert process.poll() is None and time.monotonic() < deadline, "the moment did not come"
+        time.sleep(0.02)
+    children = psutil.Process(process.pid).children(recursive=True)
+    process.send_signal(number)
+    process.wait(timeout=60)
+    _, alive = psutil.wait_procs(children, timeout=10)
+    return [child.name() for child in alive]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_leaves_neither_threads_nor_children_nor_files(tmp_path, number):
+    process = start(sys.executable, "-c", BUSY, out=tmp_path)
+    left = interrupt(process, number, at=lambda: bool((tmp_path / "out").read_text()))
+    assert (process.returncode, left) == (128 + number, [])
+    assert (tmp_path / "err").read_text() == INTERRUPTED
+    said = (tmp_path / "out").read_text()
+    assert "unwound" not in said
+    assert not Path(said.split()[1]).exists()
+
+
+def has_child(process: subprocess.Popen, word: str) -> bool:
+    """Whether a child process with this word in its command runs."""
+    for child in psutil.Process(process.pid).children(recursive=True):
+        try:
+            if word in " ".join(child.cmdline()):
+                return True
+        except psutil.Error:
+            continue
+    return False
+
+
+def events(folder: Path, days: dict[str, list[str]]) -> str:
+    (folder / "events.json").write_text("\n".join(line for day in days.values() for line in day))
+    return str(folder / "events.json")
+
+
+@pytest.mark.parametrize("moment", ["Spark starts", "a statement runs", "the notebook runs", "dbt"])
+def test_a_command_is_interrupted_in_one_line(tmp_path, moment, simulated_days):
+    arguments = {
+        "Spark starts": ["sql", "select 1"],
+        "a statement runs": ["sql", "select count(*) from range(1e12) where hash(id) > 5"],
+        "the notebook runs": ["report"],
+        "dbt": ["build", "--events", events(tmp_path, simulated_days)],
+    }
+    home = tmp_path / "home"
+    log = home / "dbt" / "logs" / "dbt.log"
+    own = {name: str(home / "dbt") for name in ("DBT_TARGET_PATH",)}
+    own |= {"DBT_LOG_PATH": str(log.parent), "SPARKIFY_HOME": str(home)}
+    process = start(SPARKIFY, *arguments[moment], out=tmp_path, **own)
+    reached = {
+        "Spark starts": lambda: has_child(process, "java"),
+        # The metastore is opened by the first statement.
+        "a statement runs": lambda: (home / "metastore" / "dbex.lck").exists(),
+        "the notebook runs": lambda: has_child(process, "ipykernel"),
+        "dbt": lambda: log.exists() and " START sql" in log.read_text(),
+    }
+    left = interrupt(process, signal.SIGINT, at=reached[moment])
+    assert (tmp_path / "err").read_text() == INTERRUPTED
+    assert (process.returncode, left) == (130, [])
+
+
+def test_opening_a_session_leaves_the_handlers_as_they_were(spark):
+    handler = signal.getsignal(signal.SIGINT)
+    assert not getattr(handler, "__module__", "").startswith("pyspark")
+
+
+def test_a_scratch_folder_is_short_enough_for_sockets_whatever_the_usual_one(tmp_path, monkeypatch):
+    long = tmp_path / ("x" * 120)
+    long.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(long))
+    with scratch_folder() as folder:
+        assert folder.is_absolute() and len(os.fsencode(folder)) < 90
+        assert folder.stat().st_mode & 0o077 == 0
+    assert not folder.exists()

@@ -1,0 +1,101 @@
+"""What is printed of data is text, whatever it holds."""
+
+import re
+import subprocess
+import sys
+
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+
+from sparkify import models, query, summary, terminal
+from sparkify.cli import cli
+from sparkify.settings import PROJECT
+
+HOSTILE = "[feat. Bruno Mars] [/red] :smile: \\ \x1b[31m\x07\r\n\u202e\u200b\udc80 ü 🎵 [bold]"
+SHOWN = r"[feat. Bruno Mars] [/red] :smile: \ \x1b[31m\x07\r\n\u202e\u200b\udc80 ü 🎵 [bold]"  # noqa: E501
+PROBABILITIES = ("probability", "typical_probability")
+
+
+@pytest.fixture
+def wide(monkeypatch):
+    monkeypatch.setattr(terminal.console, "_width", 400)
+
+
+def test_whatever_is_unseen_is_shown_and_the_rest_stays():
+    assert terminal.visible(HOSTILE) == SHOWN
+    assert terminal.visible("a\nb\t", keep="\n") == "a\nb\\t"
+    for text in ("Beyoncé", "東京\u3000事変", "عمرو دياب", "50\xa0Cent"):
+        assert terminal.visible(text) == text
+
+
+def test_titles_headings_cells_notes_and_stages_print_text(capsys, wide):
+    terminal.table(HOSTILE, {HOSTILE: "left"}, [(HOSTILE,), ([HOSTILE, "below"],)], note=HOSTILE)
+    terminal.line(HOSTILE, terminal.styled(HOSTILE, "dim"))
+    with terminal.stage(HOSTILE) as say:
+        say(HOSTILE)
+    terminal.warn(HOSTILE.replace("\r\n", ""))
+    out, err = capsys.readouterr()
+    assert out.count(SHOWN) == 8
+    assert err == SHOWN.replace(r"\r\n", "") + "\n"
+    assert not set("\x1b\x07\r\u202e") & set(out + err)
+
+
+def test_a_style_is_a_style_and_no_text():
+    shown = summary.interval(pd.Series({"value": 0.5, "ci_low": 0.4, "ci_high": 0.6}))
+    assert shown.plain == "0.500 [0.400, 0.600]"
+    assert [span.style for span in shown.spans] == ["dim"]
+
+
+def test_a_frame_prints_nulls_lists_and_columns_of_the_same_name(capsys, wide):
+    rows = pd.DataFrame([[HOSTILE, [1, 2], None, 0.25]], columns=["a", "a", "[/b]", "d"])
+    query.print_table(rows)
+    shown = capsys.readouterr().out
+    assert SHOWN in shown and "[1, 2]" in shown and "–" in shown and "0.2500" in shown
+    assert "a" in shown.splitlines()[0] and "[/b]" in shown.splitlines()[0]
+
+
+def test_the_reasons_of_a_score_print_text(capsys, wide):
+    found = pd.DataFrame(
+        [[HOSTILE, 0.5, [HOSTILE, "below"], "2018-11-01", 0.1, 0.05]],
+        columns=["family", "contribution", "details", "as_of_date", *PROBABILITIES],
+    )
+    model = type("Model", (), {"name": "[/m]", "version": 1})
+    models.show_explanation(found, user=HOSTILE, model=model)
+    out = capsys.readouterr().out
+    assert out.count(SHOWN) == 3 and "([/m] version 1)" in out
+    assert len(out.strip().splitlines()) == 4
+
+
+def test_nothing_prints_but_through_the_terminal_module():
+    printing = re.compile(
+        r"rich\.(console|table)|\bprint\(|console\.|click\.(echo|secho)|stdout\.write"
+    )
+    by_itself = {
+        path.name
+        for path in (PROJECT / "sparkify").glob("*.py")
+        if printing.search(path.read_text())
+    }
+    # The formats for programs are raw data; usage is click's, made visible.
+    assert by_itself == {"terminal.py", "query.py", "cli.py"}
+
+
+def test_a_query_prints_text_and_its_formats_for_programs_stay_raw(spark, wide):
+    text = "[/red]\\u001b[31m\\nx"
+    sql = f"select '{text}' as `[/b]`"
+    shown = {
+        style: CliRunner().invoke(cli, ["sql", sql, "--format", style]).output
+        for style in ("table", "csv", "json")
+    }
+    assert r"[/red]\x1b[31m\nx" in shown["table"] and "[/b]" in shown["table"]
+    assert shown["csv"] == '[/b]\n"[/red]\x1b[31m\nx"\n'
+    assert shown["json"] == '{"[\\/b]":"[\\/red]\\u001b[31m\\nx"}\n'
+
+
+def test_an_error_prints_text():
+    program = "import sys; from sparkify import cli; cli.cli.main = lambda **_: 1 / 0; cli.main()"
+    program = program.replace("1 / 0", r"(_ for _ in ()).throw(cli.BadInput('no \x1b[31m [/x]'))")
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=PROJECT, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stderr) == (3, "error: no \\x1b[31m [/x]\n")
