@@ -11,13 +11,17 @@ from pyspark.sql import SparkSession
 from sparkify.errors import BadInput
 from sparkify.settings import Settings
 from sparkify.tables import append, now
-from sparkify.terminal import console, table
+from sparkify.terminal import line, table
 
 LEDGER = "sparkify.quality_ledger"
 # dbt hands what stands under this name on to macros, without parsing the project anew.
 RUN_ID = "DBT_ENV_CUSTOM_ENV_SPARKIFY_RUN_ID"
 KEY = ["tool", "table_name", "check_name"]
 BAD = ("fail", "error", "warn", "skipped")
+# What a bare `dbt run`, which makes no checks, leaves: that it was, and what it could not build.
+DBT_RUN = "dbt run"
+OF_DBT_RUN = (DBT_RUN, "the model can be built")
+NOTHING_YET = "nothing has been checked yet; run `sparkify build --events PATH`"
 
 
 def begin_run() -> None:
@@ -38,24 +42,42 @@ def record(spark: SparkSession, settings: Settings, checks: Iterable[dict], *, t
 def show_checks(spark: SparkSession) -> None:
     """Print the last run, check by check where it did not pass, and what changed since before.
 
+    A run is one that made checks; a bare `dbt run` that came later is told of in a line.
+
     Raises:
         BadInput: nothing has been checked yet.
     """
     if not spark.catalog.tableExists(LEDGER):
-        raise BadInput("nothing has been checked yet; run `sparkify build --events PATH`")
-    runs = spark.sql(
-        f"select run_id, min(checked_at) as began from {LEDGER} group by run_id"
-        " order by began desc, run_id limit 2"
-    ).toPandas()
-    if runs.empty:
-        raise BadInput("nothing has been checked yet; run `sparkify build --events PATH`")
+        raise BadInput(NOTHING_YET)
+    runs = find_runs(spark)
+    checked = runs[~runs["is_bare"]].head(2)
+    if checked.empty:
+        raise BadInput(NOTHING_YET)
     found = [
         spark.table(LEDGER).where(f"run_id = '{run}'").toPandas().drop_duplicates(KEY, keep="last")
-        for run in runs["run_id"]
+        for run in checked["run_id"]
     ]
-    show_last(found[0], began=runs["began"][0])
+    began = checked["began"].tolist()
+    show_last(found[0], began=began[0])
     if len(found) > 1:
-        show_changes(found[0], found[1], began=runs["began"][1])
+        show_changes(found[0], found[1], began=began[1])
+    later = runs[runs["is_bare"] & (runs["began"] > began[0])]
+    if not later.empty:
+        line(
+            f"Since then dbt run, the last time at {later['began'].iloc[0]:%Y-%m-%d %H:%M:%S} UTC, "
+            "changed tables without any check.",
+            style="dim",
+        )
+
+
+def find_runs(spark: SparkSession) -> pd.DataFrame:
+    """run_id, began, and is_bare (a `dbt run`, no checks) of every run, the last first."""
+    names = ", ".join(f"'{name}'" for name in OF_DBT_RUN)
+    return spark.sql(
+        "select run_id, min(checked_at) as began,"
+        f" any(check_name = '{DBT_RUN}') and every(check_name in ({names})) as is_bare"
+        f" from {LEDGER} group by run_id order by began desc, run_id"
+    ).toPandas()
 
 
 def show_last(checks: pd.DataFrame, *, began: pd.Timestamp) -> None:
@@ -69,7 +91,8 @@ def show_last(checks: pd.DataFrame, *, began: pd.Timestamp) -> None:
     )
     bad = checks[checks["status"].isin(BAD)]
     if bad.empty:
-        console.print(f"\nAll {len(checks):,} checks passed.")
+        line()
+        line(f"All {len(checks):,} checks passed.")
         return
     table(
         "Not passed",
@@ -102,10 +125,10 @@ def show_changes(last: pd.DataFrame, before: pd.DataFrame, *, began: pd.Timestam
             rows,
         )
     else:
-        console.print(f"Nothing changed {title}.")
+        line(f"Nothing changed {title}.")
     counts = both["_merge"].value_counts()
     if counts["left_only"] or counts["right_only"]:
-        console.print(
+        line(
             f"{counts['right_only']} checks were not made in that run, "
             f"{counts['left_only']} of that run were not made in this one."
         )
