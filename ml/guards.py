@@ -38,7 +38,8 @@ def refuse_leaks(
         option = ",".join(refused["column"])
         raise NotTrainable(
             f"{named}: {them} churners from the others, as only the outcome can. Leave out with "
-            f"--exclude {option}, or, if known on the date of the row, allow with --allow {option}."
+            f"--exclude {option}, or, if known on the date of the row, allow with --allow {option} "
+            "(options of `sparkify train`)."
         )
     return tuple(
         f"`{row.column}` tells churners from the others nearly alone (ROC AUC "

@@ -159,7 +159,7 @@ class Registry:
         if before is None:
             raise NotTrainable(
                 f"{self.name} has no earlier champion to roll back to; "
-                "promote a version by its number instead."
+                f"`sparkify models --name {self.name} promote VERSION` makes a version champion."
             )
         return self._crown(before, how="rolled back")
 

@@ -51,10 +51,8 @@ def train_command(
         trained = train_own_stage(settings, options=options, exclude=left_out, name=name, **own)
         show_training(*trained)
         return
-    if own["id_column"] or own["label"] or own["time"] or own["allow"] or own["to_score"]:
-        raise WrongUse(
-            "--id, --label, --time, --allow and --to-score describe a table: add --parquet"
-        )
+    if own["id_column"] or own["label"] or own["time"] or own["to_score"]:
+        raise WrongUse("--id, --label, --time and --to-score describe a table: add --parquet")
     if stable_only and feature_version is not None:
         raise WrongUse(
             "--stable-only compares with the users to be scored now, so it does not go with "
@@ -72,6 +70,7 @@ def train_command(
         model=name or MODEL,
         version=feature_version,
         exclude=left_out,
+        allow=tuple(split(own["allow"])),
     )
     show_training(*trained)
 
@@ -126,12 +125,13 @@ def train_stage(
     model: str = MODEL,
     version: int | None = None,
     exclude: tuple[str, ...] = (),
+    allow: tuple[str, ...] = (),
 ):
     """Train on the snapshots, of now or of a Delta version, and append how every candidate did."""
     from ml.training import TrainOptions
 
     snapshots = pipeline.feature_table(spark, settings, SNAPSHOTS, version=version)
-    snapshots = replace(snapshots, exclude=(*snapshots.exclude, *exclude))
+    snapshots = replace(snapshots, exclude=(*snapshots.exclude, *exclude), allow=allow)
     features = pipeline.feature_table(spark, settings, FEATURES)
     with stage("Tuning, stacking and backtesting the models") as say:
         result, registered = pipeline.train(
