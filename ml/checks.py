@@ -1,21 +1,34 @@
 """What must hold of a table before anything is learned from it."""
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 
+from pyspark.sql import Column as SparkColumn
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
-from pyspark.sql.types import BooleanType, DateType, NumericType, TimestampNTZType, TimestampType
+from pyspark.sql.types import (
+    BooleanType,
+    DateType,
+    NumericType,
+    StringType,
+    TimestampNTZType,
+    TimestampType,
+)
 
+from ml import written
 from ml.errors import NotTrainable, TableMismatch
 from ml.preprocessing import Columns, find_columns, quote
 from ml.protocol import LABEL
+
+FLOATS = ("float", "double")
 
 
 @dataclass(frozen=True, kw_only=True)
 class TableSpec:
     """Which columns of a table mean what.
 
-    id: the user. label: boolean or 0/1, null where not observed yet. time: the date a row is as
+    id: the user. label: what `written.LABELS` says, as any type. time: the date a row is as
     of, None if the table has one period only. exclude: columns that are never features.
     allow: columns that may separate the label alone, which is otherwise taken for a leak.
     horizon_days: days after `time` that the label looks at. name, version: of the table, recorded
@@ -57,20 +70,17 @@ def check_schema(table: DataFrame, spec: TableSpec) -> Columns:
     types = {field.name: field.dataType for field in table.schema.fields}
     for role in ("id", "label", "time"):
         name = getattr(spec, role)
-        if name is not None and name not in types:
-            raise TableMismatch(
-                f"The table has no column `{name}` (given as {role}); it has {_some(types)}."
-            )
+        if name is not None:
+            check_named(types, name, role=role)
     for role in ("exclude", "allow"):
         for name in getattr(spec, role):
-            if name not in types:
-                raise TableMismatch(f"The table has no column `{name}` (given as {role}).")
+            check_named(types, name, role=role)
     if len({*spec.keys, spec.label}) <= len(spec.keys):
         raise TableMismatch("id, label and time must be different columns.")
     label = types[spec.label]
-    if not isinstance(label, (BooleanType, NumericType)):
+    if not isinstance(label, (BooleanType, NumericType, StringType)):
         raise TableMismatch(
-            f"Label `{spec.label}` is {label.simpleString()}; it must be boolean or 0/1."
+            f"Label `{spec.label}` is {label.simpleString()}; it must be {written.LABELS}."
         )
     if spec.time and not isinstance(types[spec.time], (DateType, TimestampType, TimestampNTZType)):
         raise TableMismatch(
@@ -85,35 +95,84 @@ def label_rows(table: DataFrame, spec: TableSpec) -> tuple[DataFrame, Labelled]:
     """The rows with an observed label, as ml__label 0.0 or 1.0, and their counts. One Spark job.
 
     Raises:
-        TableMismatch: a label other than 0 and 1, a row without id or time, a key that repeats.
+        TableMismatch: a label that is none of `written.LABELS`, or any row, labelled or not, as in
+            `refuse_keys`.
     """
-    value = F.col(quote(spec.label)).cast("double")
-    labelled = table.filter(value.isNotNull()).withColumn(LABEL, value)
-    keys = [F.col(quote(key)) for key in spec.keys]
-    positive = F.col(LABEL) == 1
-    found = labelled.agg(
-        F.count(F.lit(1)).alias("rows"),
-        F.count_if(positive).alias("positives"),
-        F.count_distinct(keys[0]).alias("users"),
-        F.count_distinct(F.when(positive, keys[0])).alias("churners"),
-        F.count_distinct(F.struct(*keys)).alias("keys"),
-        F.max(F.when(~F.col(LABEL).isin(0.0, 1.0), F.col(LABEL))).alias("other"),
-        *(F.count_if(key.isNull()).alias(f"null_{i}") for i, key in enumerate(keys)),
+    name = quote(spec.label)
+    label, user = F.expr(written.label(name)), F.col(quote(spec.id))
+    other = f"{written.is_given(name)} and {written.label(name)} is null"
+    found = table.agg(
+        F.count(label).alias("rows"),
+        F.count_if(label == 1).alias("positives"),
+        F.count_distinct(F.when(label.isNotNull(), user)).alias("users"),
+        F.count_distinct(F.when(label == 1, user)).alias("churners"),
+        F.min(F.expr(f"if({other}, cast({name} as string), null)")).alias("other"),
+        *key_counts(table, spec.keys),
     ).first()
     if found["other"] is not None:
         raise TableMismatch(
-            f"Label `{spec.label}` holds {found['other']:g}; it must be boolean or 0/1."
+            f"Label `{spec.label}` holds `{found['other']}`; it must be {written.LABELS}."
         )
-    for i, key in enumerate(spec.keys):
-        if found[f"null_{i}"]:
-            raise TableMismatch(f"{found[f'null_{i}']} rows have no `{key}`.")
-    if spec.time and found["keys"] < found["rows"]:
-        raise TableMismatch(
-            f"{found['rows'] - found['keys']} rows repeat the `{spec.id}` and `{spec.time}` of "
-            "another; there must be one row for each pair."
-        )
+    refuse_keys(table, spec.keys, found.asDict())
+    labelled = table.withColumn(LABEL, label).filter(F.col(LABEL).isNotNull())
     facts = ("rows", "positives", "users", "churners")
     return labelled, Labelled(**{name: found[name] for name in facts})
+
+
+def key_counts(table: DataFrame, keys: Sequence[str]) -> list[SparkColumn]:
+    """Aggregates for `refuse_keys`: all rows, distinct keys, and rows without each key."""
+    types = dict(table.dtypes)
+    distinct = F.count_distinct(F.struct(*map(quote, keys)))
+    missing = [
+        F.count_if(F.expr(_is_missing(key, types[key]))).alias(f"missing_{i}")
+        for i, key in enumerate(keys)
+    ]
+    return [F.count(F.lit(1)).alias("all_rows"), distinct.alias("distinct_keys"), *missing]
+
+
+def refuse_keys(table: DataFrame, keys: Sequence[str], found: dict[str, int]) -> None:
+    """Refuse rows without a key, and rows whose keys are those of another, with an example.
+
+    `found`: the `key_counts` of `table`. A Spark job only where there is something to show.
+
+    Raises:
+        TableMismatch: names the columns, the count and an example.
+    """
+    for i, key in enumerate(keys):
+        if count := found[f"missing_{i}"]:
+            missing = F.expr(_is_missing(key, dict(table.dtypes)[key]))
+            others = [quote(name) for name in table.columns if name not in keys][:3]
+            row = table.filter(missing).select(*others).first().asDict()
+            shown = ", ".join(f"`{name}` {value}" for name, value in row.items())
+            have = "row has" if count == 1 else "rows have"
+            raise TableMismatch(
+                f"{count} {have} no `{key}`{f', such as the one with {shown}' if shown else ''}; "
+                "each row must have one: fill it in, or leave the row out."
+            )
+    if repeated := found["all_rows"] - found["distinct_keys"]:
+        named = " and ".join(f"`{key}`" for key in keys)
+        groups = table.groupBy(*map(quote, keys)).count().filter("count > 1")
+        values = groups.orderBy(*map(quote, keys)).select(*map(quote, keys)).first()
+        raise TableMismatch(
+            f"{repeated} {'row repeats' if repeated == 1 else 'rows repeat'} the {named} of "
+            f"another, such as {' and '.join(f'`{value}`' for value in values)}; there must be one "
+            f"row for each{' pair' if len(keys) > 1 else ''}."
+        )
+
+
+def check_named(names: Collection[str], name: str, *, role: str) -> None:
+    """Raise TableMismatch, with the nearest name, if `name` is not among the table's `names`."""
+    if name not in names:
+        like = nearest(name, names)
+        hint = f"did you mean `{like}`?" if like else f"it has {_some(names)}."
+        raise TableMismatch(f"The table has no column `{name}` (given as {role}); {hint}")
+
+
+def nearest(name: str, names: Collection[str]) -> str | None:
+    """The one of `names` that is most like `name`, whatever the case; None if none is."""
+    folded = {each.strip().casefold(): each for each in names}
+    found = get_close_matches(name.strip().casefold(), folded, n=1, cutoff=0.7)
+    return folded[found[0]] if found else None
 
 
 def check_enough(found: Labelled, *, min_churners: int) -> None:
@@ -143,6 +202,13 @@ def check_features(columns: Columns) -> None:
         raise NotTrainable(f"No column is left to learn from{': ' + why if why else ''}.")
 
 
-def _some(names: dict) -> str:
+def _is_missing(key: str, kind: str) -> str:
+    value = quote(key)
+    if kind == "string":
+        return f"coalesce({written.text(value)}, '') = ''"
+    return f"({value} is null or isnan({value}))" if kind in FLOATS else f"{value} is null"
+
+
+def _some(names: Collection[str]) -> str:
     shown = ", ".join(f"`{name}`" for name in list(names)[:10])
     return shown + (f" and {len(names) - 10} more" if len(names) > 10 else "")

@@ -1,5 +1,6 @@
 """Columns that know the outcome: found before anything is learned from them."""
 
+import shlex
 from functools import reduce
 
 import pandas as pd
@@ -35,7 +36,7 @@ def refuse_leaks(
             f"`{row.column}` (ROC AUC {row.separation:.3f})" for row in refused.itertuples()
         )
         them = "each of them alone tells" if len(refused) > 1 else "alone it tells"
-        option = ",".join(refused["column"])
+        option = shlex.quote(",".join(refused["column"]))
         raise NotTrainable(
             f"{named}: {them} churners from the others, as only the outcome can. Leave out with "
             f"--exclude {option}, or, if known on the date of the row, allow with --allow {option} "

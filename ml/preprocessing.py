@@ -15,7 +15,9 @@ from pyspark.ml.feature import (
 from pyspark.sql import Column as SparkColumn
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
-from pyspark.sql.types import BooleanType, DataType, NumericType, StringType
+from pyspark.sql.types import BooleanType, DataType, NullType, NumericType, StringType
+
+from ml import written
 
 # Every column that a pipeline adds begins so, and no column that does is taken as a feature.
 PREFIX = "ml__"
@@ -28,11 +30,16 @@ SKEW = 20
 MIN_CATEGORIES, MAX_CATEGORIES, USERS_PER_CATEGORY = 10, 100, 200
 # On fewer rows a count may well take every value once.
 MIN_NUMBERED = 20
+# Index columns: pandas names them so in Parquet, and so when it reads a CSV file that it wrote.
+PANDAS_INDEX = re.compile(r"__index_level_\d+__|Unnamed: \d+")
 
 
 @dataclass(frozen=True)
 class Feature:
-    """A column that a model reads: its name, Spark type, and numeric, boolean or category."""
+    """A column that a model reads: its name, Spark type, and numeric, boolean or category.
+
+    A number or boolean of type string is one that the table holds as text.
+    """
 
     name: str
     type: str
@@ -58,8 +65,8 @@ class Columns:
 def find_columns(table: DataFrame, *, ignore: Sequence[str]) -> Columns:
     """Sort the columns of `table` by type; needs no Spark job.
 
-    Numbers, booleans and strings are features. Dates, timestamps and nested types are named in
-    `dropped`; so are those in `ignore`, silently.
+    Numbers, booleans and strings are features. Dates, timestamps, nested types and the index that
+    pandas wrote are named in `dropped`; those in `ignore` are left out silently.
     """
     features, dropped = [], []
     for field in table.schema.fields:
@@ -68,11 +75,84 @@ def find_columns(table: DataFrame, *, ignore: Sequence[str]) -> Columns:
             continue
         if field.name.lower().startswith(PREFIX):
             dropped.append((field.name, f"names that begin with {PREFIX} are reserved"))
+        elif PANDAS_INDEX.fullmatch(field.name):
+            dropped.append((field.name, "is the row index that pandas wrote, not a feature"))
+        elif isinstance(field.dataType, NullType):
+            dropped.append((field.name, "has no values"))
         elif kind is None:
             dropped.append((field.name, f"type {field.dataType.simpleString()} is not a feature"))
         else:
             features.append(Feature(field.name, field.dataType.simpleString(), kind))
     return Columns(tuple(features), tuple(dropped))
+
+
+def find_written(table: DataFrame, columns: Columns) -> Columns:
+    """`columns`, with the texts that hold numbers, or true and false, named as what they hold.
+
+    A column holds numbers if all its values are; blanks are missing values. Texts that hold dates
+    are dropped as dates are. One Spark job, and none where no column is text.
+    """
+    texts = [feature for feature in columns.features if feature.kind == "category"]
+    if not texts:
+        return columns
+    aggregates = []
+    for i, feature in enumerate(texts):
+        value = quote(feature.name)
+        boolean = f"lower({written.text(value)}) in ('true', 'false')"
+        aggregates += [
+            F.count_if(F.expr(written.is_given(value))).alias(f"given_{i}"),
+            F.count(F.expr(written.number(value))).alias(f"numeric_{i}"),
+            F.count_if(F.expr(boolean)).alias(f"boolean_{i}"),
+            F.count_if(F.expr(written.is_date(value))).alias(f"date_{i}"),
+        ]
+    found = table.agg(*aggregates).first()
+    held, dates = {}, []
+    for i, feature in enumerate(texts):
+        if found[f"given_{i}"] == found[f"date_{i}"] > 0:
+            dates.append(feature.name)
+        for kind in ("numeric", "boolean"):
+            if found[f"given_{i}"] == found[f"{kind}_{i}"] > 0:
+                held[feature.name] = replace(feature, kind=kind)
+    features = tuple(held.get(feature.name, feature) for feature in columns.features)
+    columns = replace(columns, features=features)
+    return leave_out(columns, dates, reason="holds dates, which are not a feature")
+
+
+def read_written(table: DataFrame, features: Sequence[Feature]) -> DataFrame:
+    """`table` with each of `features` as what it is: numbers and booleans that are text are read.
+
+    What cannot be read is null; see `find_unreadable`.
+    """
+    kinds = {field.name: _kind(field.dataType) for field in table.schema.fields}
+    wanted = {feature.name: feature for feature in features}
+    read = []
+    for name in table.columns:
+        value = quote(name)
+        if name in wanted and kinds[name] != wanted[name].kind:
+            value = f"{_reading(value, wanted[name].kind)} as {value}"
+        read.append(value)
+    return table.selectExpr(*read)
+
+
+def find_unreadable(table: DataFrame, features: Sequence[Feature]) -> dict[str, SparkColumn]:
+    """For each column whose type is not that of its feature: the first value that cannot be read.
+
+    As aggregates, null where all can be: of text what is no number, of numbers what is not 0 or 1
+    for a boolean, and of any other type every value.
+    """
+    kinds = {field.name: _kind(field.dataType) for field in table.schema.fields}
+    first = {}
+    for feature in features:
+        kind, value = kinds[feature.name], quote(feature.name)
+        if kind == feature.kind:
+            continue
+        if isinstance(table.schema[feature.name].dataType, NullType):
+            continue
+        readable = kind == "category" or (kind, feature.kind) == ("numeric", "boolean")
+        wrong = f"{_reading(value, feature.kind)} is null" if readable else "true"
+        given = f"{written.is_given(value)} and {wrong}" if kind else f"{value} is not null"
+        first[feature.name] = F.min(F.expr(f"if({given}, cast({value} as string), null)"))
+    return first
 
 
 def screen(table: DataFrame, columns: Columns, *, keys: Sequence[str], users: int) -> Columns:
@@ -164,6 +244,8 @@ def quote(name: str) -> str:
 
 def clean(feature: Feature) -> str:
     """SQL for the value as a double; NaN and infinity become null, as NaN sorts above infinity."""
+    if feature.kind != "category" and feature.type == "string":
+        return f"cast({_reading(quote(feature.name), feature.kind)} as double)"
     value = f"cast({quote(feature.name)} as double)"
     return f"if(abs({value}) < double('infinity'), {value}, null)"
 
@@ -171,9 +253,14 @@ def clean(feature: Feature) -> str:
 def safe_names(columns: Columns) -> list[str]:
     """Names that need no quoting: MLlib reads a dot in a column's name as a struct's field."""
     names: list[str] = []
+    taken: set[str] = set()
     for i, feature in enumerate(columns.features):
-        name = PREFIX + re.sub(r"\W", "_", feature.name.lower())
-        names.append(f"{name}_{i}" if name in names else name)
+        name = PREFIX + re.sub(r"\W", "_", feature.name.lower(), flags=re.ASCII)
+        # A column `age_missing` must not meet the mark of what is missing in `age`.
+        while taken & (own := {name, *(name + each for each in ("_missing", "_code", "_vector"))}):
+            name = f"{name}_{i}"
+        taken |= own
+        names.append(name)
     return names
 
 
@@ -184,7 +271,8 @@ def _cleaning(train: DataFrame, columns: Columns) -> tuple[str, list[str], list[
     parts, numbers, texts = [], [], []
     for feature, name in zip(columns.features, safe_names(columns), strict=True):
         if feature.kind == "category":
-            parts.append(f"coalesce(nullif({quote(feature.name)}, ''), '(none)') as {name}")
+            value = f"if({written.text(quote(feature.name))} = '', null, {quote(feature.name)})"
+            parts.append(f"coalesce({value}, '(none)') as {name}")
             texts.append(name)
             continue
         missing, low, median, mean, high = facts[feature.name]
@@ -230,31 +318,51 @@ def _looks(feature: Feature, keys: Sequence[str]) -> dict[str, SparkColumn]:
         "same": F.bit_xor(F.xxhash64(value, *map(_col, keys))),
     }
     # A sketch for every column would cost more than the rest of the job.
+    if category:
+        text = quote(feature.name)
+        odd = f"{written.is_given(text)} and {written.number(text)} is null"
+        looks["given"] = F.count_if(F.expr(written.is_given(text)))
+        looks["like_numbers"] = F.count_if(
+            F.expr(f"{written.text(text)} rlike '{written.LIKE_NUMBER}'")
+        )
+        looks["odd"] = F.min(F.expr(f"if({odd}, {text}, null)"))
     if category or _named_id(feature.name):
         looks["distinct"] = F.approx_count_distinct(value, 0.02)
     if feature.type in ("float", "double"):
         infinite = F.abs(_col(feature.name)) == F.lit(float("inf"))
         looks["infinite"] = F.count_if(infinite)
-    if feature.type in ("int", "bigint"):
+    if feature.kind == "numeric" and feature.type in ("int", "bigint", "string"):
         looks["sum"] = F.sum(value)
     return looks
 
 
 def _useless(feature: Feature, facts: dict, *, rows: int, users: int, limit: int) -> str | None:
     """Why the column cannot help, or None."""
-    if facts["count"] == 0:
+    if facts["count"] == 0 or facts.get("given") == 0:
         return "has no values"
     if facts["min"] == facts["max"] and facts["count"] == rows:
         return f"is constant ({facts['min']})"
     if feature.kind == "category":
+        mixed = facts["odd"] is not None and facts["like_numbers"] >= facts["given"] / 2
+        if facts["distinct"] > limit and mixed:
+            return (
+                f"is text because of values such as `{facts['odd']}`: write numbers as 1234.5 and "
+                "leave unknown ones blank"
+            )
         if facts["distinct"] > max(limit, 0.9 * min(users, facts["count"])):
             return "looks like an id: nearly every user has a value of their own"
         if facts["distinct"] > limit:
             return f"has about {facts['distinct']} categories, more than {limit} for {users} users"
     elif _named_id(feature.name) and facts["distinct"] > 0.9 * users:
+        if feature.type == "string":
+            return "is named like an id, and nearly every user has a number of their own"
         return "looks like an id: nearly every user has a value of their own"
     elif "sum" in facts and _counts_rows(facts, rows):
-        return "looks like an id: it numbers the rows"
+        return (
+            "numbers the rows"
+            if feature.type == "string"
+            else "looks like an id: it numbers the rows"
+        )
     return None
 
 
@@ -278,6 +386,13 @@ def _kind(data_type: DataType) -> str | None:
     if isinstance(data_type, BooleanType):
         return "boolean"
     return "category" if isinstance(data_type, StringType) else None
+
+
+def _reading(value: str, kind: str) -> str:
+    """SQL that reads a value of another type as a number, boolean or category."""
+    if kind == "category":
+        return f"cast({value} as string)"
+    return written.number(value) if kind == "numeric" else written.truth(value)
 
 
 def _col(name: str) -> SparkColumn:

@@ -8,6 +8,7 @@ from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
 from ml.errors import NotTrainable
+from ml.preprocessing import quote
 
 LABEL = "ml__label"
 FOLD = "ml__fold"
@@ -75,12 +76,12 @@ def rolling_origins(
 
 def training_rows(rows: DataFrame, *, time: str, horizon_days: int, origin: dt.date) -> DataFrame:
     """The rows whose label was known at `origin`: as-of date + horizon <= origin."""
-    return rows.filter(F.date_add(F.to_date(F.col(time)), horizon_days) <= F.lit(origin))
+    return rows.filter(F.date_add(F.to_date(quote(time)), horizon_days) <= F.lit(origin))
 
 
 def test_rows(rows: DataFrame, *, time: str, origin: dt.date) -> DataFrame:
     """The rows as of `origin`."""
-    return rows.filter(F.to_date(F.col(time)) == F.lit(origin))
+    return rows.filter(F.to_date(quote(time)) == F.lit(origin))
 
 
 def user_folds(rows: DataFrame, *, user: str, folds: int, seed: int) -> DataFrame:
@@ -90,12 +91,13 @@ def user_folds(rows: DataFrame, *, user: str, folds: int, seed: int) -> DataFram
     of user and seed, so that folds differ by one user of each kind at most and are the same on
     every machine and partitioning. Needs `ml__label`.
     """
-    users = rows.groupBy(user).agg(F.max(LABEL).alias("ml__ever"))
-    order = Window.partitionBy("ml__ever").orderBy(F.xxhash64(user, F.lit(seed)), user)
+    quoted = quote(user)
+    users = rows.groupBy(quoted).agg(F.max(LABEL).alias("ml__ever"))
+    order = Window.partitionBy("ml__ever").orderBy(F.xxhash64(quoted, F.lit(seed)), quoted)
     # The second stratum is dealt from the other end, so that fold sizes stay even.
     place = F.row_number().over(order) - 1
     place = F.when(F.col("ml__ever") > 0, folds - 1 - place % folds).otherwise(place % folds)
-    return rows.join(users.select(user, place.alias(FOLD)), on=user)
+    return rows.join(users.select(quoted, place.alias(FOLD)), on=user)
 
 
 def check_folds(churners: int, *, folds: int) -> None:
@@ -118,15 +120,15 @@ def compact(rows: DataFrame, *, keys: Sequence[str], count: int) -> DataFrame:
     MLlib samples rows by partition and position, so the order is part of what makes a run
     repeatable; and on a small table most of a fit's time goes into empty partitions.
     """
-    partitions = max(1, count // 50_000)
+    partitions, keys = max(1, count // 50_000), list(map(quote, keys))
     if partitions == 1:
         return rows.coalesce(1).sortWithinPartitions(*keys)
     return rows.repartition(partitions, keys[0]).sortWithinPartitions(*keys)
 
 
 def _by_day(rows: DataFrame, *, user: str, time: str) -> dict[dt.date, _Day]:
-    churner = F.when(F.col(LABEL) > 0, F.col(user))
-    found = rows.groupBy(F.to_date(F.col(time)).alias("day")).agg(
+    churner = F.when(F.col(LABEL) > 0, F.col(quote(user)))
+    found = rows.groupBy(F.to_date(quote(time)).alias("day")).agg(
         F.count(F.lit(1)).alias("rows"),
         F.sum(LABEL).cast("int").alias("positives"),
         F.collect_set(churner).alias("churners"),

@@ -6,10 +6,10 @@ from pyspark.ml import PipelineModel
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from ml import explaining
+from ml import checks, explaining, preprocessing
 from ml.errors import TableMismatch
 from ml.explaining import Explainable
-from ml.preprocessing import Feature, find_columns, quote
+from ml.preprocessing import Columns, Feature, quote
 
 # A task of this many rows to score takes some seconds.
 ROWS_PER_TASK = 50_000
@@ -38,19 +38,17 @@ def score(rows: DataFrame, model: Explainable, *, id: str, time: str | None) -> 
     three families of features raise the risk above the typical user's.
 
     Raises:
-        TableMismatch: a column is missing or of another type, or the key repeats.
+        TableMismatch: a column is missing or cannot be read as what the model reads, or a key is
+            missing or repeats.
     """
     keys = [id, time] if time else [id]
+    if id in ("probability", "reason_1", "reason_2", "reason_3"):
+        raise TableMismatch(f"Id `{id}` is named like a column of the scores: rename it.")
     check_columns(rows, model, keys=keys)
-    key = F.struct(*map(quote, keys))
-    found = rows.agg(F.count(F.lit(1)).alias("rows"), F.count_distinct(key).alias("keys")).first()
-    if found["keys"] < found["rows"]:
-        names = " and ".join(f"`{name}`" for name in keys)
-        raise TableMismatch(
-            f"{found['rows'] - found['keys']} rows repeat the {names} of another; "
-            "there must be one row for each."
-        )
-    work = found["rows"] * (2 ** len(model.families) + len(model.features))
+    found = rows.agg(*checks.key_counts(rows, keys)).first().asDict()
+    checks.refuse_keys(rows, keys, found)
+    rows = preprocessing.read_written(rows, model.features)
+    work = found["all_rows"] * (2 ** len(model.families) + len(model.features))
     explained = explaining.contributions(
         rows, model, keys=keys, partitions=1 + work // ROWS_PER_TASK
     )
@@ -61,18 +59,40 @@ def score(rows: DataFrame, model: Explainable, *, id: str, time: str | None) -> 
     )
 
 
-def check_columns(rows: DataFrame, model: Explainable, *, keys: list[str]) -> None:
-    """Raise TableMismatch if `rows` lacks a key or a column that `model` reads.
+def check_columns(
+    rows: DataFrame, model: Explainable | Columns, *, keys: list[str], called: str = "The table"
+) -> None:
+    """Raise TableMismatch if `rows` lacks a key or a column, or holds what the model cannot read.
 
-    Any number will do for a number: the pipeline casts it.
+    Any number will do for a number, and so will text that holds numbers; a column without values
+    is missing values of any type. One Spark job, only where some type is not the expected one.
     """
-    types = {each.name: each.dataType.simpleString() for each in rows.schema.fields}
-    kinds = {each.name: each.kind for each in find_columns(rows, ignore=()).features}
-    wrong = [f"`{key}` is missing" for key in keys if key not in types]
+    types = dict(rows.dtypes)
+    wrong = [f"`{key}` is missing{_like(key, types)}" for key in keys if key not in types]
+    present = [feature for feature in model.features if feature.name in types]
+    unreadable = preprocessing.find_unreadable(rows, present)
+    aggregates = [value.alias(f"c{i}") for i, value in enumerate(unreadable.values())]
+    row = rows.agg(*aggregates).first() if aggregates else ()
+    values = dict(zip(unreadable, row, strict=True))
     for feature in model.features:
-        if feature.name not in types:
-            wrong.append(f"`{feature.name}` is missing, expected {feature.type}")
-        elif kinds.get(feature.name) != feature.kind:
-            wrong.append(f"`{feature.name}` is {types[feature.name]}, expected {feature.type}")
+        name, value = feature.name, values.get(feature.name)
+        if name not in types:
+            wrong.append(f"`{name}` is missing, expected {_kind(feature)}{_like(name, types)}")
+        elif value is not None:
+            wrong.append(
+                f"`{name}` is {types[name]}, expected {_kind(feature)}, and holds `{value}`"
+            )
     if wrong:
-        raise TableMismatch(f"The table does not fit the model: {'; '.join(wrong)}.")
+        raise TableMismatch(f"{called} does not fit the model: {'; '.join(wrong)}.")
+
+
+def _kind(feature: Feature) -> str:
+    """What a feature is called: its type, or what it holds as text."""
+    if feature.type != "string" or feature.kind == "category":
+        return feature.type
+    return "a number" if feature.kind == "numeric" else "true or false"
+
+
+def _like(name: str, names: dict[str, str]) -> str:
+    like = checks.nearest(name, names)
+    return f" (did you mean `{like}`?)" if like else ""

@@ -11,6 +11,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from ml import evaluation, preprocessing, protocol
+from ml.checks import nearest
 from ml.errors import TableMismatch
 from ml.preprocessing import FEATURES, Columns, quote
 from ml.protocol import FOLD, LABEL
@@ -123,7 +124,10 @@ def check_scoring(scoring: DataFrame, columns: Columns, *, user: str) -> None:
     """Raise TableMismatch if the table to be scored lacks a column."""
     missing = [name for name in (user, *columns.names) if name not in scoring.columns]
     if missing:
-        named = ", ".join(f"`{name}`" for name in missing)
+        near = {name: nearest(name, scoring.columns) for name in missing}
+        named = ", ".join(
+            f"`{name}`" + (f" (but `{like}`)" if like else "") for name, like in near.items()
+        )
         raise TableMismatch(
             f"The table to be scored has no column {named}, which the training table has; "
             "build both alike, or leave out with --exclude."
@@ -137,7 +141,7 @@ def _tell_apart(
     preparation = preprocessing.fit_preparation(rows, columns, scaled=False)
     prepared = preparation.transform(rows).select(quote(user), LABEL, FEATURES)
     prepared = protocol.user_folds(prepared, user=user, folds=FOLDS, seed=seed)
-    prepared = prepared.coalesce(1).sortWithinPartitions(user).localCheckpoint()
+    prepared = prepared.coalesce(1).sortWithinPartitions(quote(user)).localCheckpoint()
     forest = RandomForestClassifier(
         featuresCol=FEATURES,
         labelCol=LABEL,

@@ -81,7 +81,7 @@ def fit(
     """
     preparation = _fit_preparation(train, columns, learners)
     vectors = _vectors(learners)
-    prepared = preparation.transform(train).select(*keys, LABEL, *vectors)
+    prepared = preparation.transform(train).select(*map(preprocessing.quote, keys), LABEL, *vectors)
     prepared = user_folds(prepared, user=keys[0], folds=folds, seed=seed)
     # A checkpoint, not a cache: each of a fit's many small jobs would carry the whole lineage.
     prepared = compact(prepared, keys=keys, count=count).localCheckpoint()
@@ -128,7 +128,8 @@ def margins(
         current = tuned.model.transform(current)
     log_odds = [F.expr(_margin(name)).alias(name) for name in fitted.bases]
     others = [F.col(preprocessing.quote(name)).alias(new) for new, name in (more or {}).items()]
-    return current.select(*keys, LABEL, *others, *log_odds).toPandas()
+    quoted = map(preprocessing.quote, keys)
+    return current.select(*quoted, LABEL, *others, *log_odds).toPandas()
 
 
 def candidates(log_odds: pd.DataFrame, fitted: Fitted) -> dict[str, np.ndarray]:
@@ -159,7 +160,8 @@ def fit_average(
     No folds, as there is nothing to stack: a quarter of the time of `fit`.
     """
     preparation = _fit_preparation(train, columns, learners)
-    prepared = preparation.transform(train).select(*keys, LABEL, *_vectors(learners))
+    quoted = map(preprocessing.quote, keys)
+    prepared = preparation.transform(train).select(*quoted, LABEL, *_vectors(learners))
     prepared = compact(prepared, keys=keys, count=count).localCheckpoint()
     shape, models = _shape(prepared, count), {}
     for learner in learners:
@@ -233,7 +235,7 @@ def _out_of_fold(
     branches = []
     for fold in range(folds):
         branch = prepared.filter(F.col(FOLD) == fold)
-        keep = [*keys, LABEL, FOLD]
+        keep = [*map(preprocessing.quote, keys), LABEL, FOLD]
         for name, tuned in bases.items():
             for i, model in enumerate(tuned.fold_models[fold]):
                 output = f"{name}.{i}"

@@ -28,7 +28,8 @@ from ml.evaluation import Gain
 from ml.options import TrainOptions
 from ml.preprocessing import Columns, Feature
 from ml.protocol import FOLD, LABEL
-from ml.shift import Shift, find_shift
+from ml.scoring import check_columns
+from ml.shift import Shift, check_scoring, find_shift
 from ml.stacking import AVERAGE, BASE_RATE, STACK, Fitted
 from ml.tuning import LEARNERS, Point
 
@@ -130,12 +131,17 @@ def train(
 def _checked(
     rows: DataFrame, spec: TableSpec, options: TrainOptions
 ) -> tuple[DataFrame, Labelled, Columns]:
-    """The labelled rows, their counts, and the columns worth learning from. Two Spark jobs."""
+    """The labelled rows, their counts, and the columns worth learning from, texts as read.
+
+    Three Spark jobs at most.
+    """
     columns = checks.check_schema(rows, spec)
     labelled, found = checks.label_rows(rows, spec)
     checks.check_enough(found, min_churners=options.min_churners)
     if spec.time is None:
         protocol.check_outer_folds(found.churners, folds=options.folds)
+    columns = preprocessing.find_written(labelled, columns)
+    labelled = preprocessing.read_written(labelled, columns.features)
     columns = preprocessing.screen(labelled, columns, keys=spec.keys, users=found.users)
     checks.check_features(columns)
     return labelled, found, columns
@@ -145,6 +151,9 @@ def compare(
     data: DataFrame, scoring: DataFrame, columns: Columns, spec: TableSpec, options: TrainOptions
 ) -> tuple[Columns, Shift]:
     """The columns to learn from, with a note of how far the rows to be scored differ."""
+    check_scoring(scoring, columns, user=spec.id)
+    check_columns(scoring, columns, keys=[spec.id], called="The table to be scored")
+    scoring = preprocessing.read_written(scoring, columns.features)
     found = find_shift(data, scoring, columns, user=spec.id, seed=options.seed)
     columns = replace(columns, notes=(*columns.notes, found.summary))
     if options.stable_only:

@@ -2,7 +2,19 @@ import math
 
 import pytest
 
-from ml.preprocessing import FEATURES, SCALED, find_columns, fit_preparation, screen, typical_row
+from ml.errors import TableMismatch
+from ml.preprocessing import (
+    FEATURES,
+    SCALED,
+    find_columns,
+    find_written,
+    fit_preparation,
+    read_written,
+    safe_names,
+    screen,
+    typical_row,
+)
+from ml.scoring import check_columns
 
 SCHEMA = """
     user_id string, seen_at timestamp, songs bigint, `thumbs.per song` double, is_paid boolean,
@@ -140,3 +152,107 @@ def test_the_typical_user_has_medians_and_the_most_frequent_values(rows, columns
         "is_paid": False,
         "level": "free",
     }
+
+
+@pytest.fixture(scope="module")
+def texts(spark):
+    """Columns of a CSV file: 60 users and what their values are written as."""
+    data = [
+        (
+            f"u{i}",
+            "" if i % 10 == 0 else f" {i * 1.25}\t",
+            str(i),
+            str(1000 + i % 7),
+            ["True", "false", None][i % 3],
+            "n/a" if i == 3 else str(i),
+            f"1,{i:03d}",
+            f"0{2000 + i}",
+            f"2024-01-{1 + i % 28:02d}",
+            " ",
+            ["12D", "7F"][i % 2],
+        )
+        for i in range(60)
+    ]
+    names = "id total row_number code_id active mixed price zip signup empty seat"
+    return spark.createDataFrame(data, names.split()).cache()
+
+
+def test_numbers_and_truth_that_are_written_as_text_are_read_and_the_rest_has_a_reason(texts):
+    found = find_written(texts, find_columns(texts, ignore=("id",)))
+    kinds = {feature.name: (feature.kind, feature.type) for feature in found.features}
+    assert kinds["total"] == ("numeric", "string")
+    assert kinds["active"] == ("boolean", "string")
+    assert kinds["mixed"] == kinds["zip"] == kinds["seat"] == ("category", "string")
+
+    kept = screen(read_written(texts, found.features), found, keys=["id"], users=60)
+    assert kept.names == ["total", "code_id", "active", "seat"]
+    reasons = dict(kept.dropped)
+    assert reasons["row_number"] == "numbers the rows"
+    assert "is text because of values such as `n/a`" in reasons["mixed"]
+    assert "is text because of values such as `1,000`" in reasons["price"]
+    assert "is text because of values such as `02000`" in reasons["zip"]
+    assert reasons["signup"] == "holds dates, which are not a feature"
+    assert reasons["empty"] == "has no values"
+
+
+def test_the_pipeline_reads_numbers_as_text_by_the_same_rule_whatever_their_type(spark, texts):
+    columns = find_written(texts, find_columns(texts.select("total", "active"), ignore=()))
+    train = read_written(texts, columns.features)
+    prepared = fit_preparation(train, columns, scaled=False)
+    as_text = prepared.transform(texts.limit(3)).collect()
+    as_read = prepared.transform(train.limit(3)).collect()
+    blank = prepared.transform(texts.limit(3).selectExpr("' ' as total", "null as active"))
+    typical = typical_row(train, columns)
+
+    assert [row[FEATURES] for row in as_text] == [row[FEATURES] for row in as_read]
+    # total, whether it was missing, active, whether that was missing.
+    assert [list(row[FEATURES].toArray()[1:]) for row in as_text] == [
+        [1, 1, 0],
+        [0, 0, 0],
+        [0, 0, 1],
+    ]
+    assert {tuple(row[FEATURES].toArray()[:2]) for row in blank.collect()} == {
+        (typical["total"], 1.0)
+    }
+
+
+@pytest.mark.parametrize(
+    ("total", "active", "message"),
+    [
+        ("' 7.5 '", "'TRUE'", None),
+        ("7", "1.0", None),
+        ("cast(null as date)", "null", None),
+        ("double('nan')", "false", None),
+        ("'7,5'", "true", "`total` is string, expected a number, and holds `7,5`"),
+        ("7", "'maybe'", "`active` is string, expected true or false, and holds `maybe`"),
+        ("current_date()", "2", "`total` is date.*`active` is int.* holds `2`"),
+    ],
+)
+def test_a_table_to_score_may_hold_what_can_be_read_and_nothing_else(
+    spark, texts, total, active, message
+):
+    columns = find_written(texts, find_columns(texts.select("total", "active"), ignore=()))
+    rows = spark.sql(f"select {total} as total, {active} as active")
+    if message is None:
+        check_columns(rows, columns, keys=[])
+        assert read_written(rows, columns.features).count() == 1
+        return
+    with pytest.raises(TableMismatch, match=message):
+        check_columns(rows, columns, keys=[])
+
+
+def test_the_index_that_pandas_wrote_is_no_feature(spark):
+    rows = spark.createDataFrame([(1, 2, 3)], ["__index_level_0__", "Unnamed: 0", "songs"])
+    found = find_columns(rows, ignore=())
+    assert found.names == ["songs"]
+    assert all("row index that pandas wrote" in reason for _, reason in found.dropped)
+
+
+def test_names_of_columns_never_meet_the_names_that_are_made_from_others(spark):
+    names = ["age_missing", "age", "a b", "a_b", "a_b_2", "größe"]
+    rows = spark.createDataFrame(
+        [(None, 1.0, 2.0, 3.0, 4.0, 5.0)], ", ".join(f"`{n}` double" for n in names)
+    )
+    columns = find_columns(rows, ignore=())
+    assert len(set(safe_names(columns))) == len(names)
+    assert fit_preparation(rows, columns, scaled=False).transform(rows).count() == 1

@@ -294,10 +294,10 @@ def test_folds_that_would_hold_no_churner_are_refused(users):
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
-        (replace(SPEC, id="user"), r"no column `user` \(given as id\); it has `user_id`"),
+        (replace(SPEC, id="user"), r"no column `user` \(given as id\); did you mean `user_id`"),
         (replace(SPEC, exclude=("nothing",)), r"no column `nothing` \(given as exclude\)"),
-        (replace(SPEC, label="user_id", id="is_churned"), "Label `user_id` is string"),
-        (replace(SPEC, label="thumbs_down_count_7d"), "holds .*; it must be boolean or 0/1"),
+        (replace(SPEC, label="user_id", id="is_churned"), "Label `user_id` holds `u"),
+        (replace(SPEC, label="thumbs_down_count_7d"), "holds .*; it must be yes/no"),
         (replace(SPEC, time="is_paid"), "Time `is_paid` is boolean; cast it to date"),
         (replace(SPEC, time="user_id"), "must be different columns"),
         (replace(SPEC, time=None), None),

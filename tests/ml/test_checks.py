@@ -1,0 +1,75 @@
+import pytest
+
+from ml.checks import TableSpec, check_schema, key_counts, label_rows, refuse_keys
+from ml.errors import TableMismatch
+from ml.protocol import LABEL
+
+SPEC = TableSpec(id="id", label="left")
+
+
+@pytest.mark.parametrize(
+    ("kind", "churned", "stayed", "open"),
+    [
+        (
+            "string",
+            [" Yes", "y", "TRUE", "t", "1", "1.0", "Churned"],
+            ["no ", "0"],
+            ["", " ", None],
+        ),
+        ("string", ["churned"], ["n", "F", "False", "0.0", "stayed"], ["NaN"]),
+        ("boolean", [True], [False], [None]),
+        ("int", [1], [0], [None]),
+        ("double", [1.0], [0.0], [None, float("nan")]),
+    ],
+)
+def test_a_label_is_read_whatever_its_type_and_case(spark, kind, churned, stayed, open):
+    data = [(str(i), value) for i, value in enumerate([*churned, *stayed, *open])]
+    rows, found = label_rows(spark.createDataFrame(data, f"id string, left {kind}"), SPEC)
+    read = {row["id"]: row[LABEL] for row in rows.collect()}
+    values = [1.0] * len(churned) + [0.0] * len(stayed)
+    assert read == {str(i): value for i, value in enumerate(values)}
+    assert (found.rows, found.positives) == (len(values), len(churned))
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "shown"),
+    [("string", "maybe", "maybe"), ("int", 2, "2"), ("double", 0.5, "0.5"), ("string", "-1", "-1")],
+)
+def test_any_other_label_is_refused_by_value(spark, kind, value, shown):
+    rows = spark.createDataFrame([("a", None), ("b", value)], f"id string, left {kind}")
+    with pytest.raises(TableMismatch, match=f"Label `left` holds `{shown}`; it must be yes/no"):
+        label_rows(rows, SPEC)
+
+
+def test_a_label_of_another_type_is_refused_by_type(spark):
+    rows = spark.sql("select 'a' as id, current_date() as left, 1 as x")
+    with pytest.raises(TableMismatch, match="Label `left` is date; it must be yes/no"):
+        check_schema(rows, SPEC)
+
+
+@pytest.mark.parametrize(
+    ("ids", "message"),
+    [
+        (["a", None, " "], "2 rows have no `id`, such as the one with `x` 1"),
+        (["a", "", "b"], "1 row has no `id`, such as the one with `x` 1"),
+        (["a", "b", "b"], "1 row repeats the `id` of another, such as `b`"),
+    ],
+)
+def test_a_missing_or_repeated_id_is_refused_with_the_count_and_an_example(spark, ids, message):
+    data = [(id, x) for x, id in enumerate(ids)]
+    rows = spark.createDataFrame(data, "id string, x int")
+    with pytest.raises(TableMismatch, match=message):
+        refuse_keys(rows, ["id"], rows.agg(*key_counts(rows, ["id"])).first().asDict())
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        (TableSpec(id="ID", label="left"), "no column `ID` .*; did you mean `id`?"),
+        (TableSpec(id="id", label="lft"), "no column `lft` .*; did you mean `left`?"),
+        (TableSpec(id="id", label="left", exclude=("zzz",)), "it has `id`, `left`, `x`"),
+    ],
+)
+def test_a_column_that_is_not_there_is_refused_with_the_nearest(spark, spec, message):
+    with pytest.raises(TableMismatch, match=message):
+        check_schema(spark.createDataFrame([("a", 1, 2)], "id string, left int, x int"), spec)
