@@ -93,10 +93,21 @@ def build(settings: Settings, events: str) -> None:
 
 
 @cli.command()
-@click.option("--parquet", type=FOLDER, help="A table of your own, instead of the snapshots.")
+@click.option(
+    "--table",
+    "--parquet",
+    metavar="PATH_OR_NAME",
+    help="A table of your own, instead of the snapshots: Parquet, CSV, Delta or schema.table.",
+)
 @click.option("--id", "id_column", help="Its column that names the user.")
-@click.option("--label", help="Its column that says who churned: boolean or 0/1.")
-@click.option("--time", help="Its column with the date a row is as of, if it has one.")
+@click.option(
+    "--label",
+    help="Its column that says who churned: yes/no, true/false or 1/0; blank if not yet known.",
+)
+@click.option(
+    "--time",
+    help="Its column with the date a row is as of, if it has one: a date, or text as 2024-12-31.",
+)
 @click.option("--allow", default="", help="Columns that separate the label and are no leak.")
 @click.option(
     "--horizon-days",
@@ -105,7 +116,7 @@ def build(settings: Settings, events: str) -> None:
     show_default=True,
     help="Days its label looks ahead.",
 )
-@click.option("--to-score", type=FOLDER, help="Its rows to be scored, held against it.")
+@click.option("--to-score", metavar="PATH_OR_NAME", help="The rows to be scored, held against it.")
 @click.option("--feature-version", type=int, help="Delta version of the snapshots to learn from.")
 @click.option("--exclude", default="", help="Columns never to learn from, with commas between.")
 @click.option("--stable-only", is_flag=True, help="Leave out what tells rows to score apart.")
@@ -122,7 +133,12 @@ def train(settings: Settings, **arguments) -> None:
 
 
 @cli.command()
-@click.option("--parquet", type=FOLDER, help="A table of your own, instead of the active users.")
+@click.option(
+    "--table",
+    "--parquet",
+    metavar="PATH_OR_NAME",
+    help="A table of your own, instead of the active users: Parquet, CSV, Delta or schema.table.",
+)
 @click.option("--id", "id_column", help="Its column that names the user.")
 @click.option("--out", type=FOLDER, help="CSV file to write its scores to.")
 @click.option("--name", help="Name of the model in the registry.")

@@ -5,10 +5,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import pandas as pd
-from pyspark.errors import AnalysisException
 from pyspark.sql import DataFrame, SparkSession
 
-from sparkify import ledger, transform
+from sparkify import ledger, own_table
 from sparkify.errors import BadInput, CheckFailed
 from sparkify.settings import Settings
 from sparkify.transform import Say
@@ -113,20 +112,19 @@ def learned_from(spark: SparkSession, settings: Settings, model) -> Table:
         return feature_table(spark, settings, SNAPSHOTS)
 
 
-def parquet_table(spark: SparkSession, path: Path, **columns: object) -> Table:
-    """A table of the user's own.
+def read_own_table(
+    spark: SparkSession, settings: Settings, source: own_table.Source, *, id: str, **columns: object
+) -> Table:
+    """A table of the user's own, with its id as text.
 
     Raises:
-        BadInput: nothing is there, or it is not Parquet.
+        BadInput: it cannot be read, or has no rows.
+        TableMismatch: it has no column of that name.
     """
-    if not path.exists():
-        raise BadInput(f"no table at {path}: there is no such file or folder")
-    try:
-        rows = spark.read.parquet(str(path.resolve()))
-    except AnalysisException as error:
-        reason = transform.first_line(str(error))
-        raise BadInput(f"{path} cannot be read as Parquet: {reason}") from error
-    return Table(rows=rows, name=str(path), version=None, **columns)
+    rows = own_table.prepare(
+        own_table.read(spark, settings, source), id=id, time=columns.get("time")
+    )
+    return Table(rows=rows, name=source.given, version=None, id=id, **columns)
 
 
 def train(

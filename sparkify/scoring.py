@@ -5,7 +5,7 @@ from pathlib import Path
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
-from sparkify import ledger, pipeline
+from sparkify import ledger, own_table, pipeline
 from sparkify.errors import WrongUse
 from sparkify.pipeline import FEATURES, MODEL, Table
 from sparkify.settings import Settings
@@ -18,15 +18,15 @@ from sparkify.terminal import line, stage
 def score_command(
     settings: Settings,
     *,
-    parquet: Path | None,
+    table: str | None,
     id_column: str | None,
     out: Path | None,
     name: str | None,
 ) -> None:
     """`sparkify score`: the active users into the marts, or an own table into a CSV file."""
-    if parquet is None:
+    if table is None:
         if id_column or out or name:
-            raise WrongUse("--id, --out and --name go with a table of your own: add --parquet")
+            raise WrongUse("--id, --out and --name go with a table of your own: add --table")
         spark = open_stage(settings)
         left_out = score_stage(spark, settings)
         if left_out:
@@ -37,10 +37,11 @@ def score_command(
         show_most_at_risk(spark)
         return
     if not (id_column and out):
-        raise WrongUse("--parquet needs --id, the column of the user, and --out, the CSV to write")
+        raise WrongUse("--table needs --id, the column of the user, and --out, the CSV to write")
+    source = own_table.find_source(table)
     spark = open_stage(settings)
-    own: Table = pipeline.parquet_table(spark, parquet, id=id_column)
-    with stage("Scoring the table"):
+    own: Table = pipeline.read_own_table(spark, settings, source, id=id_column)
+    with own_table.readable(table), stage("Scoring the table"):
         rows = pipeline.score_table(settings, own, model=name or pipeline.OWN_MODEL)
         pipeline.write_csv(rows, out)
     line(f"{len(rows):,} scores in {out}", wrap=False)

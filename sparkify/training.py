@@ -1,11 +1,11 @@
 """What `sparkify train` does, on the snapshots or on a table of the user's own."""
 
+import csv
 from dataclasses import replace
-from pathlib import Path
 
 from pyspark.sql import SparkSession
 
-from sparkify import ledger, pipeline
+from sparkify import ledger, own_table, pipeline
 from sparkify.errors import WrongUse
 from sparkify.pipeline import FEATURES, MODEL, SNAPSHOTS, Table
 from sparkify.settings import Settings
@@ -45,14 +45,14 @@ def train_command(
     except ValueError as error:
         raise WrongUse(str(error)) from error
     left_out = tuple(split(exclude))
-    if own["parquet"] is not None:
+    if own["table"] is not None:
         if feature_version is not None:
-            raise WrongUse("--feature-version is of the snapshots: leave out --parquet")
+            raise WrongUse("--feature-version is of the snapshots: leave out --table")
         trained = train_own_stage(settings, options=options, exclude=left_out, name=name, **own)
         show_training(*trained)
         return
     if own["id_column"] or own["label"] or own["time"] or own["to_score"]:
-        raise WrongUse("--id, --label, --time and --to-score describe a table: add --parquet")
+        raise WrongUse("--id, --label, --time and --to-score describe a table: add --table")
     if stable_only and feature_version is not None:
         raise WrongUse(
             "--stable-only compares with the users to be scored now, so it does not go with "
@@ -81,23 +81,28 @@ def train_own_stage(
     options,
     exclude: tuple[str, ...],
     name: str | None,
-    parquet: Path,
+    table: str,
     id_column: str | None,
     label: str | None,
     time: str | None,
     allow: str,
     horizon_days: int,
-    to_score: Path | None,
+    to_score: str | None,
 ):
     """Train on a table of the user's own; with `to_score`, compare the rows to be scored."""
     if not (id_column and label):
-        raise WrongUse("--parquet needs --id and --label, the columns of user and churn")
+        raise WrongUse("--table needs --id and --label, the columns of user and churn")
     if options.stable_only and to_score is None:
-        raise WrongUse("--stable-only compares with the rows to be scored: add --to-score PATH")
+        raise WrongUse(
+            "--stable-only compares with the rows to be scored: add --to-score PATH_OR_NAME"
+        )
+    source = own_table.find_source(table)
+    unlabelled = own_table.find_source(to_score) if to_score else None
     spark = open_stage(settings)
-    own = pipeline.parquet_table(
+    own = pipeline.read_own_table(
         spark,
-        parquet,
+        settings,
+        source,
         id=id_column,
         label=label,
         time=time,
@@ -105,8 +110,15 @@ def train_own_stage(
         allow=tuple(split(allow)),
         horizon_days=horizon_days,
     )
-    scoring = pipeline.parquet_table(spark, to_score, id=id_column).rows if to_score else None
-    with stage("Tuning, stacking and testing the models") as say:
+    scoring = None
+    if unlabelled:
+        with own_table.readable(unlabelled.given):
+            scoring = pipeline.read_own_table(spark, settings, unlabelled, id=id_column).rows
+            own_table.check_users(scoring, id=id_column, time=time)
+    with (
+        own_table.readable(source.given),
+        stage("Tuning, stacking and testing the models") as say,
+    ):
         return pipeline.train(
             settings,
             own,
@@ -197,5 +209,6 @@ def skill_check(result, snapshots: Table) -> dict:
 
 
 def split(names: str) -> list[str]:
-    """Names with commas between."""
-    return [name.strip() for name in names.split(",") if name.strip()]
+    """Names with commas between; a name with a comma in it stands in double quotes."""
+    found = next(csv.reader([names], skipinitialspace=True), [])
+    return [name.strip() for name in found if name.strip()]

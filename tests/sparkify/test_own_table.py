@@ -1,13 +1,22 @@
 """Training on, and scoring, a table that dbt did not build."""
 
+import datetime as dt
+import sys
+from decimal import Decimal
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
 
+from ml.checks import TableSpec, check_schema
 from ml.errors import NotTrainable, TableMismatch
-from sparkify.cli import cli
-from sparkify.errors import WrongUse
+from sparkify import own_table
+from sparkify.cli import cli, main
+from sparkify.errors import BadInput, WrongUse
 
 
 @pytest.fixture(scope="module")
@@ -33,29 +42,39 @@ def train(path, *extra: str, models: str = "logistic_regression"):
     return CliRunner().invoke(cli, [*arguments, "--models", models, *extra])
 
 
-def test_a_table_of_ones_own_is_trained_on_and_scored(spark, customers, tmp_path):
-    customers.to_parquet(tmp_path / "customers.parquet")
-    trained = train(
-        tmp_path / "customers.parquet",
-        "--exclude",
-        "exit_survey",
-        models="logistic_regression,random_forest",
-    )
+def test_a_csv_file_is_trained_on_and_tables_of_other_types_are_scored(spark, customers, tmp_path):
+    """The label as words, a number as text with blanks, an index, odd names and numeric ids."""
+    names = {"customer": "customer `id`.x", "plan": 'größe, "plan"'}
+    odd = customers.drop(columns="exit_survey").rename(columns=names)
+    odd["customer `id`.x"] = range(1000, 1300)
+    text = odd["spend"].round(2).astype(str).where(odd.index % 20 > 0, " ")
+    words = odd["left"].map({True: " Yes", False: "no"}).where(odd.index > 9, "")
+    odd = odd.assign(spend=text, left=words)
+    odd.to_csv(tmp_path / "customers.csv", sep=";", encoding="utf-8-sig")
+    named = ["--id", "customer `id`.x"]
+    arguments = ["train", "--table", str(tmp_path / "customers.csv"), "--label", "left", *named]
+    trained = CliRunner().invoke(cli, [*arguments, "--models", "logistic_regression,random_forest"])
     assert trained.exit_code == 0, trained.exception
-    assert "300 predictions of 300 users" in trained.output
-    customers.drop(columns=["left", "exit_survey"]).to_parquet(tmp_path / "new.parquet")
-    out = tmp_path / "scores.csv"
-    scored = CliRunner().invoke(
-        cli,
-        ["score", "--parquet", str(tmp_path / "new.parquet"), "--id", "customer"]
-        + ["--out", str(out)],
-    )
-    assert scored.exit_code == 0, scored.exception
-    scores = pd.read_csv(out).merge(customers, on="customer")
-    assert len(scores) == 300
-    assert scores["probability"].is_monotonic_decreasing
-    assert scores["probability"].corr(scores["complaints"]) > 0.8
-    assert scores["reason_1"].notna().sum() > 100
+    said = " ".join(trained.output.split())
+    assert "290 predictions of 290 users" in said
+    assert "not used: Unnamed: 0 (is the row index that pandas wrote, not a feature)." in said
+
+    numbers = odd.drop(columns="left").assign(spend=pd.to_numeric(text, errors="coerce"))
+    found = {}
+    for name, rows in {"text": odd, "number": numbers, "blank": odd.assign(spend="")}.items():
+        rows.astype({"customer `id`.x": float}).to_parquet(tmp_path / f"{name}.parquet")
+        out = tmp_path / f"{name}.csv"
+        arguments = ["score", "--table", str(tmp_path / f"{name}.parquet"), *named]
+        scored = CliRunner().invoke(cli, [*arguments, "--out", str(out)])
+        assert scored.exit_code == 0, scored.exception
+        found[name] = pd.read_csv(out, dtype={"customer `id`.x": str})
+        assert set(found[name]["customer `id`.x"]) == {str(i) for i in range(1000, 1300)}
+        assert found[name]["probability"].is_monotonic_decreasing
+    pd.testing.assert_frame_equal(found["text"], found["number"])
+    assert not found["text"]["probability"].equals(found["blank"]["probability"])
+    joined = found["text"].astype({"customer `id`.x": int}).merge(odd, on="customer `id`.x")
+    assert joined["probability"].corr(joined["complaints"]) > 0.8
+    assert joined["reason_1"].notna().sum() > 100
 
 
 def test_a_column_that_knows_the_outcome_is_refused_unless_it_is_allowed_by_name(
@@ -110,3 +129,194 @@ def test_a_table_without_a_column_of_the_model_is_refused(spark, customers, tmp_
 def test_a_label_of_one_class_is_not_trainable(spark, customers, tmp_path):
     customers.assign(left=False).to_parquet(tmp_path / "stayers.parquet")
     assert isinstance(train(tmp_path / "stayers.parquet").exception, NotTrainable)
+
+
+def small(path: Path, **columns) -> Path:
+    pq.write_table(pa.table({"id": ["a", "b"], **columns}), path)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("t.parquet", b"id,left\na,1\n", "is not Parquet"),
+        ("t.parquet", b"", "is empty"),
+        ("t.csv", b"", "is empty"),
+        ("t.csv", b"\n", "does not begin with the names"),
+        ("t.csv", b"sep=;\nid;left\n", "does not begin with the names"),
+        ("t.csv", b"id\na\n", "has one column"),
+        ("t.csv", b"id,left\na,1,2\n", "line 2 of .* has 3 fields and the header has 2"),
+        ("t.csv", b'id,left\na,"1\n', "is not CSV"),
+        ("t.csv", b"id,left,Left\na,1,2\n", "two columns `left` and `Left`"),
+        ("t.csv", "id,größe\na,1\n".encode("latin-1"), "is not UTF-8"),
+        ("t.csv", "id,left\na,1\n".encode("utf-16"), "is not UTF-8"),
+        ("t.csv.gz", b"id,left\na,1\n", "is not compressed"),
+        ("t.csv", b"PK\x03\x04...", "is a zip file or a workbook"),
+        ("t.json", b'{"id": 1}\n', "is neither Parquet nor, by its name, CSV"),
+        ("a:b.csv", b"id,left\na,1\n", "has a colon in its name"),
+        ("[c:d]/a.csv", b"id,left\na,1\n", "has a colon in its name"),
+        ("_t.csv", b"id,left\na,1\n", "which Spark passes over"),
+        ("folder/t.txt", b"id,left\na,1\n", "t.txt is not Parquet"),
+        ("folder/.crc", b"1", "holds no files"),
+    ],
+)
+def test_what_cannot_be_read_whole_is_refused_by_name(tmp_path, name, content, message):
+    file = tmp_path / name
+    file.parent.mkdir(exist_ok=True)
+    file.write_bytes(content)
+    given = tmp_path / name.split("/")[0]
+    with pytest.raises(BadInput, match=message) as refused:
+        own_table.find_source(str(given))
+    assert str(given) in str(refused.value)
+
+
+def test_a_parquet_file_or_folder_that_spark_would_read_in_part_is_refused(tmp_path):
+    whole = small(tmp_path / "whole.parquet").read_bytes()
+    (tmp_path / "cut.parquet").write_bytes(whole[:-20])
+    (tmp_path / "differ").mkdir()
+    small(tmp_path / "differ" / "1.parquet", spend=[1, 2])
+    small(tmp_path / "differ" / "2.parquet", spend=["1", "2"])
+    (tmp_path / "nested" / "2024").mkdir(parents=True)
+    small(tmp_path / "nested" / "2024" / "1.parquet")
+    small(tmp_path / "half.parquet", x=pa.array(np.array([1, 2], dtype="float16")))
+    pq.write_table(pa.table([pa.array([1]), pa.array([2])], ["a", "A"]), tmp_path / "twice.parquet")
+    for name, message in {
+        "cut.parquet": "is not Parquet, whatever its name, or its end is missing",
+        "differ": "has `spend` as string, and 1.parquet has `spend` as int64",
+        "nested": "holds a folder 2024, which Spark passes over",
+        "half.parquet": "column `x` of .* is halffloat",
+        "twice.parquet": "two columns `a` and `A`",
+        "nothing.csv": "there is no such file or folder",
+    }.items():
+        with pytest.raises(BadInput, match=message):
+            own_table.find_source(str(tmp_path / name))
+
+
+@pytest.mark.parametrize(
+    "name", ["a[1]", "a{1,2}", "a*", "a?", "a\\1", "a %20#1", "ä '\"`", "c:d/a"]
+)
+@pytest.mark.parametrize("suffix", [".parquet", ".csv", ".csv.gz"])
+def test_a_path_is_taken_as_it_stands(spark, settings, tmp_path, name, suffix):
+    path = tmp_path / f"{name}{suffix}"
+    path.parent.mkdir(exist_ok=True)
+    for file, value in ((path.parent / f"a1{suffix}", "neighbour"), (path, "own")):
+        rows = pd.DataFrame({"id": [value], "x": [1]})
+        rows.to_parquet(file) if suffix == ".parquet" else rows.to_csv(file, index=False)
+    rows = own_table.read(spark, settings, own_table.find_source(str(path)))
+    assert [row["id"] for row in rows.collect()] == ["own"]
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
+def test_a_csv_file_is_read_cell_by_cell(spark, settings, tmp_path, separator):
+    cells = [["id", 'a "b"', "c"], ["1", f'x{separator} "y"\r\nz', "ü"], ["2", "", " \\ "]]
+    lines = [separator.join('"' + c.replace('"', '""') + '"' for c in line) for line in cells]
+    (tmp_path / "t.csv").write_bytes("\r\n".join(lines).encode("utf-8-sig"))
+    rows = own_table.read(spark, settings, own_table.find_source(str(tmp_path / "t.csv")))
+    assert rows.columns == cells[0]
+    read = [[cell or "" for cell in row] for row in rows.collect()]
+    assert [[cell.replace("\r", "") for cell in row] for row in read] == [
+        [cell.replace("\r", "") for cell in line] for line in cells[1:]
+    ]
+
+
+def test_delta_folders_partitioned_folders_and_tables_of_the_catalogue_are_read(
+    spark, settings, tmp_path
+):
+    rows = spark.createDataFrame([("a", 1), ("b", 2)], "id string, x int")
+    rows.write.format("delta").save(str(tmp_path / "delta[1]"))
+    rows.write.partitionBy("x").parquet(str(tmp_path / "parts"))
+    rows.createOrReplaceTempView("own_customers")
+    for given in (str(tmp_path / "delta[1]"), str(tmp_path / "parts"), "own_customers"):
+        found = own_table.read(spark, settings, own_table.find_source(given))
+        assert sorted((row["id"], row["x"]) for row in found.collect()) == [("a", 1), ("b", 2)]
+    with pytest.raises(BadInput, match="no table sparkify.nothing: .* nor such a table"):
+        own_table.read(spark, settings, own_table.find_source("sparkify.nothing"))
+
+
+def test_every_type_is_a_feature_or_has_a_reason(spark, settings, tmp_path):
+    day = dt.datetime(2024, 1, 2, 3, 4, 5)
+    small(
+        tmp_path / "t.parquet",
+        left=[True, False],
+        naive=pa.array([day, None], pa.timestamp("ns")),
+        zoned=pa.array([day, None], pa.timestamp("us", "Europe/Berlin")),
+        day=pa.array([day.date(), None]),
+        price=pa.array([Decimal("1.50"), None]),
+        tiny=pa.array([1, 2], pa.int8()),
+        huge=pa.array([1, 2], pa.uint64()),
+        single=pa.array([1.5, np.nan], pa.float32()),
+        plan=pa.array(["x", None]).dictionary_encode(),
+        tags=[["a"], []],
+        nothing=pa.nulls(2),
+        __index_level_0__=[4, 7],
+    )
+    rows = own_table.read(spark, settings, own_table.find_source(str(tmp_path / "t.parquet")))
+    columns = check_schema(rows, TableSpec(id="id", label="left"))
+    assert columns.names == ["price", "tiny", "huge", "single", "plan", "nothing"]
+    assert {name for name, _ in columns.dropped} == {
+        "naive",
+        "zoned",
+        "day",
+        "tags",
+        "__index_level_0__",
+    }
+    assert "pandas" in dict(columns.dropped)["__index_level_0__"]
+    timed = own_table.prepare(rows, id="huge", time="naive")
+    assert [row["naive"] for row in timed.collect()] == [day, None]
+
+
+@pytest.mark.parametrize(
+    ("ids", "kind", "shown"),
+    [
+        ([17.0, 1e7, None], "double", ["17", "10000000", None]),
+        ([2.5, float("nan"), 3.0], "float", ["2.5", None, "3"]),
+        ([Decimal("5.00"), Decimal("5.10")], "decimal(10, 2)", ["5", "5.10"]),
+        ([12345678901], "bigint", ["12345678901"]),
+        (["17.0", "v1.0", "007", " "], "string", ["17", "v1.0", "007", " "]),
+    ],
+)
+def test_an_id_is_text_and_a_whole_number_prints_as_one(spark, ids, kind, shown):
+    rows = spark.createDataFrame([(value,) for value in ids], f"`the id` {kind}")
+    assert [row[0] for row in own_table.prepare(rows, id="the id").collect()] == shown
+
+
+def test_a_time_as_text_is_a_date_or_refused_by_value(spark):
+    rows = spark.createDataFrame([("a", " 2024-03-01"), ("b", "")], "id string, month string")
+    found = own_table.prepare(rows, id="id", time="month").collect()
+    assert [row["month"] for row in found] == [dt.date(2024, 3, 1), None]
+    wrong = spark.createDataFrame([("a", "13/2024")], "id string, month string")
+    with pytest.raises(TableMismatch, match="Time `month` holds `13/2024`; write dates as"):
+        own_table.prepare(wrong, id="id", time="month")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["train", "--table", "t.csv", "--id", "id"], 2, "--table needs --id and --label"),
+        (["train", "--id", "id"], 2, "add --table"),
+        (["score", "--table", "t.csv", "--id", "id"], 2, "and --out, the CSV to write"),
+        (["train", "--table", "t.csv", "--id", "ID", "--label", "left"], 3, "did you mean `id`?"),
+        (["train", "--table", "t.csv", "--id", "id", "--label", "Left"], 3, "mean `left`?"),
+        (["train", "--table", "t.csv", "--id", "id", "--label", "x"], 3, "`x` holds `maybe`"),
+        (["train", "--parquet", "u.csv", "--id", "id", "--label", "left"], 3, "no table at u.csv"),
+        (["train", "--table", "twice.csv", "--id", "id", "--label", "left"], 3, "such as `a`"),
+        (["train", "--table", "none.csv", "--id", "id", "--label", "left"], 3, "no `id`, such as"),
+        (["train", "--table", "head.csv", "--id", "id", "--label", "left"], 3, "has no rows"),
+        (["train", "--table", "t.csv", "--id", "id", "--label", "left"], 5, "1 users churned"),
+    ],
+)
+def test_an_error_is_one_line_with_its_exit_code(
+    spark, tmp_path, monkeypatch, capsys, arguments, code, message
+):
+    monkeypatch.chdir(tmp_path)
+    Path("t.csv").write_text("id,left,x\na,yes,1\nb,NO,maybe\nc,,0\n")
+    Path("twice.csv").write_text("id,left,x\na,yes,1\na,no,2\n")
+    Path("none.csv").write_text("id,left,x\na,yes,1\n ,,2\n")
+    Path("head.csv").write_text("id,left,x\n")
+    monkeypatch.setattr(sys, "argv", ["sparkify", *arguments])
+    with pytest.raises(SystemExit) as left:
+        main()
+    said = capsys.readouterr().err
+    assert left.value.code == code, said
+    assert message in said
+    assert said.count("\n") == 1

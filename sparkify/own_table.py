@@ -1,0 +1,373 @@
+"""A table of the user's own: what it is, whether all of it can be read, and how it is read."""
+
+import csv
+import gzip
+import io
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from py4j.protocol import Py4JError
+from pyspark.errors import PySparkException
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql.types import LongType, StringType, StructField, StructType
+
+from sparkify.errors import BadInput
+from sparkify.settings import Settings
+from sparkify.transform import first_line
+
+CSV_NAME = re.compile(r"\.(csv|tsv|tab|txt)(\.gz)?$", re.IGNORECASE)
+FILE_NAME = re.compile(r"\.(parquet|pq|csv|tsv|tab|txt|gz|json|xlsx?|zip)$", re.IGNORECASE)
+TABLE_NAME = re.compile(r"\w+(\.\w+){0,2}")
+PARTITION = re.compile(r"[^=]+=.*")
+SEPARATORS = (",", ";", "\t", "|")
+GZIP, PARQUET, ZIP = b"\x1f\x8b", b"PAR1", b"PK\x03\x04"
+NANOS_AS_LONG = "spark.sql.legacy.parquet.nanosAsLong"
+
+
+@dataclass(frozen=True)
+class Source:
+    """What was given, and as what it is read: parquet, csv, delta or table.
+
+    separator, columns: of a CSV file.
+    """
+
+    given: str
+    kind: str
+    separator: str = ","
+    columns: tuple[str, ...] = ()
+
+
+def find_source(given: str) -> Source:
+    """What a path or the name of a table stands for; reads the files, but needs no Spark.
+
+    A path is taken as it stands: `*` or `[` in it is a character like others.
+
+    Raises:
+        BadInput: nothing is there, or it is no Parquet, CSV or Delta that can be read whole.
+    """
+    path = Path(given)
+    try:
+        if not path.exists():
+            if TABLE_NAME.fullmatch(given) and not FILE_NAME.search(given):
+                return Source(given, "table")
+            raise BadInput(f"no table at {given}: there is no such file or folder")
+        _check_name(path)
+        if path.is_dir():
+            return Source(given, _folder_kind(path))
+        return _file_source(path, given)
+    except OSError as error:
+        raise BadInput(f"{given} cannot be read: {error.strerror or error}") from error
+
+
+def read(spark: SparkSession, settings: Settings, source: Source) -> DataFrame:
+    """The rows of a table, with its own types; of a CSV file all columns are text.
+
+    Raises:
+        BadInput: Spark cannot read it, there is no such table, or it has no rows.
+    """
+    try:
+        rows = _open(spark, settings, source)
+        is_empty = rows.isEmpty()
+    except (PySparkException, Py4JError) as error:
+        reason = first_line(str(error))
+        raise BadInput(f"{source.given} cannot be read: {reason}") from error
+    _check_names(source.given, rows.columns)
+    if is_empty:
+        raise BadInput(f"{source.given} has no rows")
+    return rows
+
+
+@contextmanager
+def readable(given: str) -> Iterator[None]:
+    """Say in one sentence what a Spark job says of a file that it cannot read to its end."""
+    try:
+        yield
+    except (PySparkException, Py4JError) as error:
+        if found := re.search(r"\[FAILED_READ_FILE[^\n]*", str(error)):
+            raise BadInput(f"{given} is damaged: {found.group(0)}") from error
+        raise
+
+
+def prepare(rows: DataFrame, *, id: str, time: str | None = None) -> DataFrame:
+    """`rows` with the id as text, 17 for 17.0, and a time that is text as a date.
+
+    Raises:
+        TableMismatch: a column is missing, the id is of a type that names nobody, or a time is no
+            date.
+    """
+    from ml.checks import check_named
+    from ml.errors import TableMismatch
+    from ml.preprocessing import quote
+    from ml.written import identity, is_given, text
+
+    types = dict(rows.dtypes)
+    for name, role in ((id, "id"), (time, "time")):
+        if name is not None:
+            check_named(types, name, role=role)
+    if re.match(r"array|map|struct|binary|boolean|variant", types[id]):
+        raise TableMismatch(f"Id `{id}` is {types[id]}; it must be text or a number.")
+    values = {name: quote(name) for name in rows.columns}
+    values[id] = identity(quote(id), kind=types[id])
+    if time is not None and types[time] == "string":
+        date = f"try_cast({text(quote(time))} as date)"
+        wrong = f"{is_given(quote(time))} and {date} is null"
+        found = rows.filter(wrong).selectExpr(f"{quote(time)} as value").first()
+        if found is not None:
+            raise TableMismatch(
+                f"Time `{time}` holds `{found['value']}`; write dates as 2024-12-31."
+            )
+        values[time] = date
+    return rows.selectExpr(*(f"{value} as {quote(name)}" for name, value in values.items()))
+
+
+def check_users(rows: DataFrame, *, id: str, time: str | None = None) -> None:
+    """Raise TableMismatch if a row has no id, or that of another row (of its time, if it has one).
+
+    One Spark job.
+    """
+    from ml.checks import key_counts, refuse_keys
+
+    keys = [id, time] if time in rows.columns else [id]
+    refuse_keys(rows, keys, rows.agg(*key_counts(rows, keys)).first().asDict())
+
+
+def literal(path: Path) -> str:
+    """The absolute path with what Spark would take for a pattern escaped."""
+    return re.sub(r"([\[\]{}*?\\])", r"\\\1", str(path.resolve()))
+
+
+def _open(spark: SparkSession, settings: Settings, source: Source) -> DataFrame:
+    path = Path(source.given)
+    if source.kind == "table":
+        if not spark.catalog.tableExists(source.given):
+            raise BadInput(
+                f"no table {source.given}: there is no such file or folder, nor such a table in "
+                "the catalogue"
+            )
+        return spark.table(source.given)
+    if source.kind == "delta":
+        if settings.table_format != "delta":
+            raise BadInput(
+                f"{source.given} is a Delta table, which needs the Delta Lake jars: run "
+                "`make setup`, or give it as Parquet"
+            )
+        return spark.read.format("delta").load(str(path.resolve()))
+    if source.kind == "csv":
+        schema = StructType([StructField(name, StringType()) for name in source.columns])
+        return spark.read.csv(
+            literal(path),
+            schema=schema,
+            sep=source.separator,
+            header=True,
+            escape='"',
+            multiLine=True,
+            mode="FAILFAST",
+        )
+    return _open_parquet(spark, path)
+
+
+def _open_parquet(spark: SparkSession, path: Path) -> DataFrame:
+    """pandas writes nanoseconds, which Spark reads as whole numbers only: here they are times."""
+    kept = spark.conf.get(NANOS_AS_LONG)
+    spark.conf.set(NANOS_AS_LONG, "true")
+    try:
+        schema = spark.read.parquet(literal(path)).schema
+    finally:
+        spark.conf.set(NANOS_AS_LONG, kept)
+    files = [path] if path.is_file() else _data_files(path)
+    nanos = {
+        field.name
+        for field in pq.read_schema(files[0])
+        if pa.types.is_timestamp(field.type) and isinstance(schema[field.name].dataType, LongType)
+    }
+    rows = spark.read.schema(schema).parquet(literal(path))
+    quoted = {name: "`" + name.replace("`", "``") + "`" for name in rows.columns}
+    return rows.selectExpr(
+        *(
+            f"timestamp_micros({value} div 1000) as {value}" if name in nanos else value
+            for name, value in quoted.items()
+        )
+    )
+
+
+def _check_name(path: Path) -> None:
+    """Refuse a name that Spark passes over or cannot open."""
+    # A folder above may have one, as long as nothing is escaped.
+    if ":" in path.name or (":" in str(path.resolve()) and literal(path) != str(path.resolve())):
+        raise BadInput(f"{path} has a colon in its name, which Spark cannot open: rename it")
+    if path.is_file() and path.name.startswith((".", "_")):
+        raise BadInput(
+            f"{path} has a name that begins with {path.name[0]}, which Spark passes over: rename it"
+        )
+
+
+def _folder_kind(folder: Path) -> str:
+    """delta or parquet; all that Spark would read of it is one or the other."""
+    if (folder / "_delta_log").is_dir():
+        return "delta"
+    files = _data_files(folder)
+    if not files:
+        raise BadInput(f"{folder} holds no files")
+    for file in files:
+        if not _is_parquet(file):
+            raise BadInput(
+                f"{file} is not Parquet: a folder must hold nothing else; move it away, or give "
+                "one file"
+            )
+        _check_name(file)
+        steps = file.relative_to(folder).parts[:-1]
+        if passed := [step for step in steps if not PARTITION.fullmatch(step)]:
+            raise BadInput(
+                f"{folder} holds a folder {passed[0]}, which Spark passes over: give that folder, "
+                "or name it column=value"
+            )
+    if len({len(file.relative_to(folder).parts) for file in files}) > 1:
+        raise BadInput(f"{folder} holds files both beside and inside its folders: keep one kind")
+    schemas = [_parquet_schema(file) for file in files]
+    for file, schema in zip(files[1:], schemas[1:], strict=True):
+        for name in [*schemas[0], *schema]:
+            if schemas[0].get(name) != schema.get(name):
+                raise BadInput(
+                    f"{file} has {_typed(name, schema)}, and {files[0].name} has "
+                    f"{_typed(name, schemas[0])}: write all files with the same columns"
+                )
+    return "parquet"
+
+
+def _file_source(path: Path, given: str) -> Source:
+    """The kind of a file, by its name and first bytes."""
+    with path.open("rb") as file:
+        head = file.read(4)
+    if not head:
+        raise BadInput(f"{given} is empty")
+    if head == PARQUET or path.suffix.lower() in (".parquet", ".pq"):
+        if not _is_parquet(path):
+            raise BadInput(f"{given} is not Parquet, whatever its name, or its end is missing")
+        _parquet_schema(path)
+        return Source(given, "parquet")
+    if head == ZIP:
+        raise BadInput(f"{given} is a zip file or a workbook: export the table as CSV")
+    if not CSV_NAME.search(path.name):
+        raise BadInput(
+            f"{given} is neither Parquet nor, by its name, CSV: give a Parquet file, a CSV file "
+            "whose name ends in .csv or .csv.gz, a Delta folder, or a table as schema.table"
+        )
+    if (head[:2] == GZIP) != (path.suffix.lower() == ".gz"):
+        state = "is compressed" if head[:2] == GZIP else "is not compressed"
+        raise BadInput(f"{given} {state}, and its name says otherwise: rename it")
+    separator, columns = _check_csv(path)
+    _check_names(given, columns)
+    return Source(given, "csv", separator, columns)
+
+
+def _data_files(folder: Path) -> list[Path]:
+    """The files that Spark does not pass over, in order."""
+    return sorted(
+        file
+        for file in folder.rglob("*")
+        if file.is_file()
+        and not any(
+            step.startswith(".") or (step.startswith("_") and "=" not in step)
+            for step in file.relative_to(folder).parts
+        )
+    )
+
+
+def _is_parquet(file: Path) -> bool:
+    """Whether a file begins and ends as Parquet does."""
+    with file.open("rb") as opened:
+        head = opened.read(4)
+        opened.seek(max(0, file.stat().st_size - 4))
+        return head == PARQUET == opened.read(4) and file.stat().st_size > 8
+
+
+def _parquet_schema(file: Path) -> dict[str, pa.DataType]:
+    """The columns of a Parquet file.
+
+    Raises:
+        BadInput: it is damaged, or a name repeats, or Spark cannot read a type.
+    """
+    try:
+        schema = pq.read_schema(file)
+    except pa.ArrowException as error:
+        raise BadInput(f"{file} cannot be read as Parquet: {first_line(str(error))}") from error
+    _check_names(str(file), schema.names)
+    for field in schema:
+        kind = field.type
+        if pa.types.is_time(kind) or pa.types.is_float16(kind) or pa.types.is_decimal256(kind):
+            raise BadInput(
+                f"column `{field.name}` of {file} is {kind}, which Spark cannot read: write it as "
+                "another type, or leave it out"
+            )
+    return {
+        field.name: field.type.value_type if pa.types.is_dictionary(field.type) else field.type
+        for field in schema
+    }
+
+
+def _typed(name: str, schema: dict[str, pa.DataType]) -> str:
+    return f"`{name}` as {schema[name]}" if name in schema else f"no `{name}`"
+
+
+def _check_names(given: str, names: list[str] | tuple[str, ...]) -> None:
+    """Refuse columns that Spark takes for one, as it does not tell upper from lower case."""
+    seen: dict[str, str] = {}
+    for name in names:
+        if (other := seen.setdefault(name.casefold(), name)) != name or names.count(name) > 1:
+            raise BadInput(
+                f"{given} has two columns `{other}` and `{name}`, which Spark does not tell apart: "
+                "rename one"
+            )
+
+
+def _check_csv(path: Path) -> tuple[str, tuple[str, ...]]:
+    """The separator and the columns of a CSV file, every line of which is read once.
+
+    Raises:
+        BadInput: it is not UTF-8, has no separator, or a line has more or fewer fields than the
+            header.
+    """
+    open_file = gzip.open if path.suffix.lower() == ".gz" else open
+    line = 0
+    try:
+        with open_file(path, "rb") as raw:
+            file = io.TextIOWrapper(raw, encoding="utf-8-sig", newline="")
+            header = file.readline()
+            if "\0" in header:
+                raise BadInput(f"{path} is not text: export it as CSV in UTF-8")
+            if not header.strip() or header.startswith("sep="):
+                raise BadInput(
+                    f"{path} does not begin with the names of its columns: put them first"
+                )
+            separator = max(
+                SEPARATORS, key=lambda each: len(next(csv.reader([header], delimiter=each)))
+            )
+            file.seek(0)
+            lines = csv.reader(file, delimiter=separator, strict=True)
+            names = next(lines)
+            if len(names) < 2:
+                raise BadInput(
+                    f"{path} has one column: separate columns by a comma, semicolon, tab or |"
+                )
+            for fields in lines:
+                line = lines.line_num
+                if fields and len(fields) != len(names):
+                    raise BadInput(
+                        f"line {line} of {path} has {len(fields)} fields and the header has "
+                        f"{len(names)}: quote texts with a separator in them"
+                    )
+    except UnicodeDecodeError as error:
+        raise BadInput(
+            f"{path} is not UTF-8 (after line {line}): save it as CSV in UTF-8"
+        ) from error
+    except (csv.Error, StopIteration) as error:
+        raise BadInput(f"{path} is not CSV (after line {line}): {error}") from error
+    except (EOFError, gzip.BadGzipFile) as error:
+        raise BadInput(f"{path} is cut short or damaged: {error}") from error
+    # As pandas calls them: the first is its index.
+    return separator, tuple(name.strip() or f"Unnamed: {i}" for i, name in enumerate(names))
