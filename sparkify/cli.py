@@ -294,7 +294,7 @@ def run_command() -> int:
         if "--debug" in sys.argv[1:]:
             traceback.print_exc()
         else:
-            warn(f"error: {in_words(error)}")
+            warn(f"error: {in_words(error, sys.argv[1:])}")
         return exit_code(error)
 
 
@@ -308,9 +308,9 @@ def exit_code(error: Exception) -> int:
     return BadInput.exit_code if is_gone(error) else codes.get(type(error), 1)
 
 
-def in_words(error: Exception) -> str:
+def in_words(error: Exception, arguments: list[str]) -> str:
     """The line that an error is printed as; the commands in it are for the same target."""
-    given, *_ = cli.make_parser(click.Context(cli)).parse_args(sys.argv[1:])
+    given, *_ = cli.make_parser(click.Context(cli)).parse_args(arguments)
     settings = Settings.from_environment(target=given.get("target"))
     if isinstance(error, SparkifyError | NotTrainable | TableMismatch | UnknownVersion):
         return re.sub("`sparkify (?!serve|setup)", f"`{settings.command} ", str(error))

@@ -181,8 +181,7 @@ def test_every_message_names_commands_and_options_that_there_are():
 def test_a_command_in_a_message_is_for_the_target_in_use(monkeypatch, message, target, shown):
     monkeypatch.delenv("SPARKIFY_TARGET", raising=False)
     given = ["--target", target] if target else []
-    monkeypatch.setattr(sys, "argv", ["sparkify", *given, "models"])
-    assert cli.in_words(cli.BadInput(message)) == shown
+    assert cli.in_words(cli.BadInput(message), [*given, "models"]) == shown
 
 
 def test_a_home_without_anything_says_what_to_run_first(tmp_path):
@@ -202,6 +201,6 @@ def test_a_client_ends_after_an_error_as_after_an_answer(spark):
 
 def test_a_lost_server_is_bad_input_that_names_the_server():
     lost = SparkConnectGrpcException("gone", grpc_status_code=StatusCode.UNAVAILABLE)
-    assert cli.exit_code(lost) == 3 and "`sparkify serve`" in cli.in_words(lost)
+    assert cli.exit_code(lost) == 3 and "`sparkify serve`" in cli.in_words(lost, ["train"])
     refused = SparkConnectGrpcException("no", grpc_status_code=StatusCode.INTERNAL)
     assert cli.exit_code(refused) == cli.exit_code(ValueError("a column")) == 1
