@@ -66,8 +66,8 @@ def test_columns_that_know_the_outcome_are_refused_by_name_with_the_remedy(rows)
 
     message = str(refused.value)
     assert "`days left` (ROC AUC 1.000), `last_page` (ROC AUC 1.000), `still_here`" in message
-    assert "--exclude days left,last_page,still_here" in message
-    assert "--allow days left,last_page,still_here" in message
+    assert "--exclude 'days left,last_page,still_here'" in message
+    assert "--allow 'days left,last_page,still_here'" in message
     assert "thumbs" not in message
     assert "\n" not in message
 
