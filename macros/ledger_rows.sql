@@ -11,8 +11,7 @@
 {% macro ledger_rows(rows, counted) %}
     insert into {{ source('checks', 'quality_ledger') }}
     select
-        '{{ dbt_metadata_envs.get("SPARKIFY_RUN_ID", invocation_id) }}' as run_id,
-        timestamp'{{ run_started_at.strftime("%Y-%m-%d %H:%M:%S") }}' as checked_at,
+        {{ ledger_run() }},
         results.layer,
         nullif(results.table_name, '') as table_name,
         results.check_name,

@@ -11,23 +11,23 @@
 {% macro reasons_of_nulls() %}
     {% do return({
         'item_in_session': {
-            'not_a_whole_number': 'itemInSession is not null and item_number is null',
+            'not_a_whole_number': 'item_text is not null and item_number is null',
             'out_of_range': 'item_number not between 0 and 2147483647',
         },
         'status': {
-            'not_a_whole_number': '`status` is not null and status_number is null',
+            'not_a_whole_number': 'status_text is not null and status_number is null',
             'out_of_range': 'status_number not between 100 and 599',
         },
         'level': {'unknown_value': "lower(level) not in ('free', 'paid')"},
-        'method': {'unknown_value': "upper(`method`) not in ('GET', 'PUT')"},
+        'method': {'unknown_value': "upper(method) not in ('GET', 'PUT')"},
         'gender': {'unknown_value': "upper(gender) not in ('F', 'M')"},
         'registered_at': {'invalid_time': 'registration is not null and registered_at is null'},
         'state': {'unknown_value': "state_code not rlike '^[A-Z]{2}$'"},
-        'artist': {'not_a_song': "artist is not null and page != 'NextSong'"},
-        'song': {'not_a_song': "song is not null and page != 'NextSong'"},
+        'artist': {'not_a_song': "artist != 'NaN' and page != 'NextSong'"},
+        'song': {'not_a_song': "song != 'NaN' and page != 'NextSong'"},
         'song_length_s': {
-            'not_a_song': "`length` is not null and page != 'NextSong'",
-            'not_a_number': '`length` is not null and length_s is null',
+            'not_a_song': "length is not null and page != 'NextSong'",
+            'not_a_number': 'length is not null and length_s is null',
             'out_of_range': 'not (length_s > 0 and length_s <= 14400)',
         },
     }) %}

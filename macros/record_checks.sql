@@ -38,4 +38,8 @@
     {% if execute and rows %}
         {% do run_query(ledger_rows(rows, counted)) %}
     {% endif %}
+    {% for result in models if result.node.name == 'stg_sparkify__nulled_values'
+        and result.status == 'success' %}
+        {% do run_query(ledger_nulled_values()) %}
+    {% endfor %}
 {% endmacro %}

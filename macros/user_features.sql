@@ -28,7 +28,6 @@
     'settings_count', 'downgrade_page_count', 'upgrade_page_count', 'submit_downgrade_count',
     'submit_upgrade_count',
 ] -%}
-{%- set known_last = ['last_level', 'last_platform', 'last_state', 'gender', 'registered_at'] -%}
 with history as (
     select
         *,
@@ -41,7 +40,7 @@ with history as (
         max(if(error_count > 0, activity_date, null)) over to_day as last_error_date,
         max(if(submit_upgrade_count + submit_downgrade_count > 0, activity_date, null)) over to_day
             as last_level_change_date,
-        {%- for attribute in known_last %}
+        {%- for attribute in last_known() %}
         last_value({{ attribute }}) ignore nulls over to_day as {{ attribute }}_to_date,
         {%- endfor %}
         max(gap_days) over to_day as longest_gap_days,
@@ -52,7 +51,7 @@ with history as (
             activity_date,
             first_churn_at,
             {{ (to_date + ['error_count', 'submit_upgrade_count', 'submit_downgrade_count']
-                + known_last) | join(', ') }},
+                + last_known()) | join(', ') }},
             datediff(
                 activity_date,
                 lag(activity_date) over (partition by user_id order by activity_date)

@@ -9,7 +9,7 @@ from sparkify.events import find_files
 from sparkify.pipeline import RETENTION
 from sparkify.session import open_session
 from sparkify.settings import Settings
-from sparkify.terminal import console, stage
+from sparkify.terminal import line, stage
 
 
 def open_stage(settings: Settings, *, events: str | None = None, shared: bool = False):
@@ -25,9 +25,8 @@ def tell_passed_over(files: list[Path]) -> None:
     """Name the files that Spark does not read, so that nothing is missing without a word."""
     if files:
         names = ", ".join(file.name for file in files[:3]) + (" …" if len(files) > 3 else "")
-        console.print(
-            f"Not read: {len(files):,} files whose names, or folders', begin with . or _ ({names})",
-            markup=False,
+        line(
+            f"Not read: {len(files):,} files whose names, or folders', begin with . or _ ({names})"
         )
 
 

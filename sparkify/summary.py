@@ -22,16 +22,34 @@ def show_data(spark: SparkSession, *, tests: int, expectations: int) -> None:
     users = spark.sql(
         "select count(*) as all, count_if(is_churned) as churned from sparkify.dim_users"
     ).first()
+    # Counted before and apart from what was made of them; a line may hold several rows.
+    lines = spark.sql(
+        "select sum(line_count) as count, count(*) as files"
+        " from sparkify.base_sparkify__line_counts"
+    ).first()
+    more = spark.table("sparkify.base_sparkify__rows").where("not is_line_start").count()
+    nulled = spark.sql(
+        "select sum(row_count) as count, field, reason from sparkify.stg_sparkify__nulled_values"
+        " group by field, reason order by count desc, field, reason"
+    ).collect()
     turned_away = sum(row["count"] for row in reasons)
     why = ", ".join(f"{row['count']:,} {row['rejection_reason']}" for row in reasons)
     table(
         "Data",
         {"": "left", " ": "right", "  ": "left"},
         [
-            ("rows read", f"{events['accepted'] + turned_away:,}", ""),
+            (
+                "rows read",
+                f"{lines['count'] + more:,}",
+                f"{lines['count']:,} lines in {lines['files']:,} files",
+            ),
             ("events", f"{events['kept']:,}", f"{events['first']} to {events['last']}"),
             ("duplicates", f"{events['accepted'] - events['kept']:,}", ""),
             ("rejected", f"{turned_away:,}", why),
+            *(
+                ("set to null", f"{row['count']:,}", f"{row['field']}: {row['reason']}")
+                for row in nulled
+            ),
             ("users", f"{users['all']:,}", f"{users['churned']:,} of whom cancelled"),
             (
                 "checks passed",

@@ -51,8 +51,7 @@ def build(spark: SparkSession, settings: Settings) -> Callable[..., None]:
     """A function that builds models (all without a selection) from a file or folder of events."""
 
     def build_from(events: Path, *selection: str) -> None:
-        transform.register_events(settings, str(events))
-        transform.build(settings, *selection, say=lambda step: None)
+        transform.build(settings, *selection, events=str(events))
 
     return build_from
 

@@ -11,21 +11,28 @@ with lines as (
     where {{ sources.json }}
 ),
 
+-- A line of an array over several lines ends with a comma; an array on one line is as many rows.
+without_commas as (
+    select
+        source_file,
+        input_version,
+        line,
+        case
+            when not is_valid_utf8(line) then '?'
+            when line like '%,' then rtrim(left(line, length(line) - 1))
+            else line
+        end as text
+    from lines
+    where line != ''
+),
+
 texts as (
     select
         source_file,
         input_version,
         line,
-        -- The last line but one of an array over several lines ends with a comma; an array on one
-        -- line is as many rows.
-        case
-            when not is_valid_utf8(line) then '?'
-            when line like '%,' then left(line, length(line) - 1)
-            when line like '[%]' then substring(line, 2, length(line) - 2)
-            else line
-        end as text
-    from lines
-    where line != ''
+        if(text like '[%]', substring(text, 2, length(text) - 2), text) as text
+    from without_commas
 ),
 
 parsed as (
@@ -42,8 +49,7 @@ separated as (
         source_file,
         input_version,
         line,
-        -- Objects one behind the other. Within a text the line break would be an error.
-        if(objects is null, regexp_replace(text, '\\}\\s*\\{', '}\n,{'), text) as text,
+        if(objects is null, {{ separated_objects('text') }}, text) as text,
         objects
     from parsed
 ),
@@ -73,24 +79,11 @@ named as (
                     from_json(concat('[', text, ',{"end": 1}]'), 'array<struct<end: string>>'), -1
                 ).end is null
                 then null
-            -- Keys in another case, where one is in the line and the field has no value.
-            when
-                {%- for field in fields %}
-                {{ 'or ' if not loop.first }}(
-                    objects[0].`{{ field }}` is null
-                    and locate('"{{ field | lower }}"', lower(text)) > 0
-                    and locate('"{{ field }}"', text) = 0
-                )
-                {%- endfor %}
+            when size(objects) > 1 or {{ has_other_case('get(objects, 0)', 'text') }}
                 then
                     transform(
                         from_json(concat('[', text, ']'), 'array<map<string, string>>'),
-                        each -> struct(
-                            {%- for field in fields %}
-                            {{ value_of_key('each', field) }} as `{{ field }}`
-                            {{- ',' if not loop.last }}
-                            {%- endfor %}
-                        )
+                        each -> {{ fields_of_keys('each') }}
                     )
             else objects
         end as objects
@@ -107,27 +100,27 @@ json_rows as (
 )
 
 select
+    {%- for field in fields %}
+    event.`{{ field }}`,
+    {%- endfor %}
     source_file,
     input_version,
     -- The first of its line, or all there is of it.
     coalesce(line_position, 0) = 0 as is_line_start,
-    if(event is null, line, null) as malformed_line,
-    {%- for field in fields %}
-    event.`{{ field }}`{{ ',' if not loop.last }}
-    {%- endfor %}
+    if(event is null, line, null) as malformed_line
 from json_rows
 {%- for form in sources.parquet %}
 
 union all
 
 select
+    {%- for field in fields %}
+    {{ parquet_text(field, form.columns) }} as `{{ field }}`,
+    {%- endfor %}
     _metadata.file_path as source_file,
     {{ file_version() }} as input_version,
     true as is_line_start,
-    cast(null as string) as malformed_line,
-    {%- for field in fields %}
-    {{ parquet_text(field, form.columns) }} as `{{ field }}`{{ ',' if not loop.last }}
-    {%- endfor %}
+    cast(null as string) as malformed_line
 from {{ form.relation }}
 where {{ form.condition }}
 {%- endfor %}

@@ -1,35 +1,31 @@
 -- One row per row of the source, typed, with the reason why it is rejected; null is accepted.
 -- depends_on: {{ ref('base_sparkify__line_counts') }}
+{%- set anonymous_auths = valid_var('anonymous_auths', otherwise=['none']) %}
 with raw_rows as (
     select * from {{ ref('base_sparkify__raw_rows') }}
 ),
 
 texts as (
     select
+        {%- for field in event_fields() %}
+        {{ event_field(field) }} as `{{ field }}`,
+        {%- endfor %}
         source_file,
         input_version,
         is_line_start,
-        malformed_line,
-        {%- for field in event_fields() %}
-        {{ event_field(field) }} as `{{ field }}`{{ ',' if not loop.last }}
-        {%- endfor %}
+        malformed_line
     from raw_rows
 ),
 
 fields as (
     select
+        {%- for field in event_fields() %}
+        {{ unless_missing(field) }} as `{{ field }}`,
+        {%- endfor %}
         source_file,
         input_version,
         is_line_start,
-        malformed_line,
-        {%- for field in event_fields() %}
-        -- The parser puts what JSON has as NaN, without quotes, into quotes.
-        if(
-            `{{ field }}` in ('', '"NaN"'{{ ", 'NaN'" if field not in ['artist', 'song'] }}),
-            null,
-            `{{ field }}`
-        ) as `{{ field }}`{{ ',' if not loop.last }}
-        {%- endfor %}
+        malformed_line
     from texts
 ),
 
@@ -39,9 +35,9 @@ typed as (
         {{ whole_number('userId') | indent(4) }} as user_id,
         {{ whole_number('sessionId') | indent(4) }} as session_id,
         {{ valid_time('ts') | indent(4) }} as event_at,
-        try_cast({{ whole_number('itemInSession') | indent(4) }} as decimal(38, 0)) as item_number,
-        try_cast({{ whole_number('`status`') | indent(4) }} as decimal(38, 0)) as status_number,
-        try_cast(`length` as double) as length_s,
+        {{ whole_number('itemInSession') | indent(4) }} as item_text,
+        {{ whole_number('status') | indent(4) }} as status_text,
+        try_cast(length as double) as length_s,
         {{ valid_time('registration') | indent(4) }} as registered_at,
         -- "Kansas City, MO-KS" lies in several states; the first is the main one.
         regexp_replace(split_part(location, ', ', -1), '-.*$', '') as state_code,
@@ -49,25 +45,33 @@ typed as (
     from fields
 ),
 
+numbered as (
+    select
+        *,
+        {{ whole_value('item_text') | indent(4) }} as item_number,
+        {{ whole_value('status_text') | indent(4) }} as status_number
+    from typed
+),
+
 judged as (
     select
         *,
+        {%- for field, rules in reasons_of_nulls().items() %}
+        case
+            {%- for reason, condition in rules.items() %}
+            when {{ condition }} then '{{ reason }}'
+            {%- endfor %}
+        end as {{ field }}_reason,
+        {%- endfor %}
         case
             when malformed_line is not null then 'malformed_json'
-            when auth in ({{ sql_list(valid_var('anonymous_auths', otherwise=['none'])) }}) then 'anonymous'
+            when auth in ({{ sql_list(anonymous_auths) }}) then 'anonymous'
             when user_id is null then 'missing_user_id'
             when event_at is null then 'invalid_ts'
             when page is null then 'missing_page'
             when session_id is null then 'missing_session_id'
         end as rejection_reason
-        {%- for field, rules in reasons_of_nulls().items() %},
-        case
-            {%- for reason, condition in rules.items() %}
-            when {{ condition }} then '{{ reason }}'
-            {%- endfor %}
-        end as {{ field }}_reason
-        {%- endfor %}
-    from typed
+    from numbered
 ),
 
 validated as (
@@ -83,10 +87,10 @@ validated as (
         page,
         auth,
         if(level_reason is null, lower(level), null) as level,
-        if(method_reason is null, upper(`method`), null) as `method`,
-        if(status_reason is null, cast(status_number as int), null) as `status`,
-        if(artist_reason is null, artist, null) as artist,
-        if(song_reason is null, song, null) as song,
+        if(method_reason is null, upper(method), null) as method,
+        if(status_reason is null, cast(status_number as int), null) as status,
+        if(artist_reason is null and page = 'NextSong', artist, null) as artist,
+        if(song_reason is null and page = 'NextSong', song, null) as song,
         if(song_length_s_reason is null, length_s, null) as song_length_s,
         if(gender_reason is null, upper(gender), null) as gender,
         registered_at,
@@ -110,7 +114,7 @@ validated as (
         if(
             rejection_reason is not null,
             coalesce(
-                {{ without_names("replace(make_valid_utf8(malformed_line), '\\0', '')") | indent(12) }},
+                {{ without_names('malformed_line') }},
                 to_json(struct(
                     {{- '`' ~ event_fields() | join('`, `') ~ '`' -}}
                 ))
@@ -126,7 +130,7 @@ keyed as (
         to_date(event_at) as event_date,
         {{ hash_of([
             'user_id', 'session_id', 'item_in_session', 'event_at', 'page', 'auth', 'level',
-            '`method`', '`status`', 'artist', 'song', 'song_length_s', 'gender', 'registered_at',
+            'method', 'status', 'artist', 'song', 'song_length_s', 'gender', 'registered_at',
             'location', 'user_agent',
         ]) }} as event_id
     from validated

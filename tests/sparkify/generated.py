@@ -79,7 +79,7 @@ IMPOSSIBLE = {
     "length": ('"long"', "0", "-3.5", "14400", "14400.01", '"1e9"', '"3:20"', "0.00001", *NOTHING),
     "location": ('"Nowhere"', '"Paris, FRANCE"', '"Kansas City, mo"', '"MO"', '", "', *NOTHING),
     "userAgent": NOTHING,
-    "artist": ('"NaN"', '"nan"', '""', "null", '" NaN "', "17", "1.50"),
+    "artist": ('"NaN"', '"nan"', '""', "null", '" NaN "', "17", "1.5"),
     "song": ('"NaN"', '" "', "null", "true", "1989"),
 }
 MALFORMED = (

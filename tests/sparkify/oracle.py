@@ -316,10 +316,9 @@ def wrong_length(text: str) -> str | None:
 
 
 def state_of(location: str | None) -> str | None:
-    """MO of `Kansas City, MO-KS`."""
-    _, comma, states = (location or "").rpartition(", ")
-    found = re.match(r"[A-Z]{2}(?![A-Za-z])", states)
-    return found[0] if comma and found else None
+    """MO of `Kansas City, MO-KS`, and of `MO`."""
+    found = re.match(r"[A-Z]{2}(?![A-Za-z])", (location or "").rpartition(", ")[2])
+    return found[0] if found else None
 
 
 def day_of(date: str | dt.date) -> int:

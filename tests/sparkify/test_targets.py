@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -107,22 +108,66 @@ def server(tmp_path):
         process.wait(timeout=60)
 
 
-def test_dbt_over_thrift_builds_the_same_tables_and_connect_reads_them(local, events, server):
+def dbt(environment: dict[str, str], *arguments: str, **options) -> subprocess.Popen:
+    """dbt against the server, begun."""
+    command = [BIN / "dbt", "--no-use-colors", *arguments, "--target", "thrift"]
+    return subprocess.Popen(
+        command, cwd=PROJECT, env=environment, stdout=subprocess.PIPE, text=True, **options
+    )
+
+
+def finish(process: subprocess.Popen) -> str:
+    said, _ = process.communicate(timeout=400)
+    assert process.returncode == 0, said
+    return said
+
+
+def test_a_log_that_grows_over_thrift_leads_to_the_same_tables(local, events, server, tmp_path):
     port, environment = server
-    for command in (
-        ["run-operation", "register_events", "--args", json.dumps({"path": str(events)})],
-        ["build", "--exclude-resource-type", "unit_test"],
-    ):
-        subprocess.run(
-            [BIN / "dbt", *command, "--target", "thrift"],
-            cwd=PROJECT,
-            env=environment,
-            check=True,
-            timeout=400,
-        )
+    folder = tmp_path / "growing"
+    days = sorted(path.parent.name for path in events.glob("date=*/*.json"))
+    gone, grown = days[5], days[-3]
+    copied = shutil.copytree(
+        events, folder, ignore=lambda _, names: [n for n in names if n > grown and n in days]
+    )
+    for file in (copied / grown).glob("*.json"):
+        lines = file.read_text().splitlines(keepends=True)
+        file.write_text("".join(lines[: len(lines) // 2]))
+    shutil.copytree(copied / gone, copied / "too much", dirs_exist_ok=True)
+    stray = next((copied / "too much").glob("*.json"))
+    stray.write_text(stray.read_text().replace('"NextSong"', '"Settings"'))
+    register = json.dumps({"path": str(folder)})
+    finish(dbt(environment, "run-operation", "register_events", "--args", register))
+    finish(dbt(environment, "run", "--exclude", "path:models/marts/retention"))
+    # Half a day more, days that are new, and files that are gone.
+    shutil.rmtree(copied / "too much")
+    for day in days:
+        if day >= grown:
+            shutil.rmtree(copied / day, ignore_errors=True)
+            shutil.copytree(events / day, copied / day)
+    # Two at the same time: the second one is told to wait, or comes when the first is done.
+    one, other = (dbt(environment, "build", "--exclude-resource-type", "unit_test") for _ in "12")
+    said = [process.communicate(timeout=400)[0] for process in (one, other)]
+    codes = [one.returncode, other.returncode]
+    assert 0 in codes, said
+    for code, words in zip(codes, said, strict=True):
+        assert code == 0 or "another run is under way on this server" in words, words
     with closing(hive.connect("127.0.0.1", port)) as connection:
         for table, expected in local.items():
             found = pd.read_sql(query(table), connection)
             assert_same(found, expected)
+        cursor = connection.cursor()
+        cursor.execute("show views in sparkify_raw like 'run_of_*'")
+        assert cursor.fetchall() == []
     shown = asked("select count(*) as n from sparkify.dim_users", "csv", environment)
     assert int(shown.split()[1]) > 0
+    # Where sessions do not keep UTC nothing is built.
+    profile = (PROJECT / "profiles" / "profiles.yml").read_text()
+    assert profile.count("set:spark.sql.session.timeZone: UTC") == 1
+    (tmp_path / "profiles").mkdir()
+    (tmp_path / "profiles" / "profiles.yml").write_text(
+        profile.replace("session.timeZone: UTC", "session.timeZone: Asia/Tokyo")
+    )
+    refused = dbt(environment | {"DBT_PROFILES_DIR": str(tmp_path / "profiles")}, "run")
+    assert "are in Asia/Tokyo" in refused.communicate(timeout=400)[0]
+    assert refused.returncode != 0

@@ -17,11 +17,11 @@ totals as (
         sum(session_count) as session_count,
         sum(song_count) as song_count,
         cast(sum(listening_s) as decimal(22, 5)) as listening_s,
-        min_by(last_level, activity_date) filter (where last_level is not null) as first_level,
-        {%- for attribute in ['last_level', 'last_platform', 'last_state', 'gender', 'registered_at'] %}
+        {%- for attribute in last_known() %}
         max_by({{ attribute }}, activity_date) filter (where {{ attribute }} is not null)
-            as {{ attribute }}{{ ',' if not loop.last }}
+            as {{ attribute }},
         {%- endfor %}
+        min_by(last_level, activity_date) filter (where last_level is not null) as first_level
     from user_days
     group by user_id
 ),

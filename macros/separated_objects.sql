@@ -1,0 +1,17 @@
+{#
+    A line of JSON objects one behind the other, with commas between them.
+
+        {{ separated_objects('text') }}  ->  {"a": "} {"}{"b": 1} becomes {"a": "} {"},{"b": 1}
+
+    Between two objects a brace closes and the next opens, outside of any text. The groups are
+    possessive, so that a line of any length is matched without recursion.
+#}
+{% macro separated_objects(text) -%}
+    {%- set string = '"(?:[^"\\\\\\\\]++|\\\\\\\\.)*+"' -%}
+    {%- set quoted = "\\'(?:[^\\'\\\\\\\\]++|\\\\\\\\.)*+\\'" -%}
+    regexp_replace(
+        {{ text }},
+        '\\G((?:[^"\'}]++|{{ string }}|{{ quoted }}|\\}(?!\\s*\\{))*+\\})(?=\\s*\\{)',
+        '$1,'
+    )
+{%- endmacro %}

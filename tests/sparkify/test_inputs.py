@@ -1,0 +1,298 @@
+"""Files as people have them: each is read right, or refused in one sentence that names it."""
+
+import gzip
+import json
+import random
+import re
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+from urllib.parse import unquote
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from sparkify import transform
+from sparkify.errors import BadInput
+from sparkify.events import find_files, find_forms, uri_of
+
+START_MS = 1538352000000
+COLUMNS = [
+    *("user_id", "session_id", "item_in_session", "event_at", "page", "auth", "level", "method"),
+    *("status", "artist", "song", "song_length_s", "gender", "registered_at", "state", "platform"),
+]
+
+
+def events(count: int = 6, **changes) -> list[dict]:
+    """Events of two users, a minute apart."""
+    return [
+        {
+            "ts": START_MS + 60_000 * item,
+            "userId": str(30 + item % 2),
+            "sessionId": 29 + item % 2,
+            "page": "NextSong",
+            "auth": "Logged In",
+            "method": "PUT",
+            "status": 200,
+            "level": "free",
+            "itemInSession": item,
+            "location": "Kansas City, MO-KS",
+            "userAgent": "Mozilla/5.0 (iPhone; CPU iPhone OS 7_1_2 like Mac OS X)",
+            "registration": START_MS - 86_400_000,
+            "gender": "M",
+            "artist": "Sigur Rós",
+            "song": f"song {item}",
+            "length": 277.89016,
+        }
+        | changes
+        for item in range(count)
+    ]
+
+
+def as_json(rows: list[dict]) -> str:
+    return "\n".join(map(json.dumps, rows)) + "\n"
+
+
+@pytest.fixture(scope="module")
+def staged(spark, settings):
+    """A function that builds and tests staging from a path, and returns the events it leads to."""
+    generous = replace(settings, overrides={"max_rejected_share": 1, "max_nulled_share": 1})
+
+    def stage(path: Path, **overrides) -> pd.DataFrame:
+        chosen = replace(generous, overrides=generous.overrides | overrides)
+        transform.build(chosen, "--select", "path:models/staging", events=str(path))
+        rows = spark.table("sparkify.stg_sparkify__events").select(COLUMNS).toPandas()
+        return rows.sort_values(["user_id", "item_in_session"], ignore_index=True)
+
+    return stage
+
+
+@pytest.fixture(scope="module")
+def expected(staged, tmp_path_factory) -> pd.DataFrame:
+    """What the events lead to as JSON."""
+    folder = tmp_path_factory.mktemp("json")
+    (folder / "a.json").write_text(as_json(events()))
+    rows = staged(folder)
+    assert len(rows) == 6 and rows.notna().all(axis=None)
+    return rows
+
+
+def other_types() -> dict[str, pd.DataFrame]:
+    """The same events as people write them to Parquet, in other types."""
+    frame = pd.DataFrame(events())
+    times = {name: pd.to_datetime(frame[name], unit="ms") for name in ("ts", "registration")}
+    naive = frame.assign(**times)
+    zoned = {name: time.dt.tz_localize("UTC") for name, time in times.items()}
+    floats = ["userId", "sessionId", "itemInSession", "status", "ts", "registration"]
+    return {
+        "integers": frame.assign(userId=frame["userId"].astype(int)),
+        "floats": frame.astype(dict.fromkeys(floats, float)),
+        "texts": frame.astype(str),
+        "naive": naive.astype({name: "datetime64[us]" for name in times}),
+        "nanoseconds": naive.astype({name: "datetime64[ns]" for name in times}),
+        "zoned": naive.assign(
+            **{name: time.dt.tz_convert("Asia/Tokyo") for name, time in zoned.items()}
+        ),
+        "small": frame.astype({"status": np.int16, "itemInSession": np.int8}),
+        "other case": frame.rename(columns=str.lower),
+        "categories": frame.astype({"level": "category", "page": "category"}),
+    }
+
+
+def test_parquet_of_other_types_in_one_folder_gives_the_same_events(staged, expected, tmp_path):
+    for name, frame in other_types().items():
+        frame.to_parquet(tmp_path / f"{name}.parquet")
+    one_row = pd.DataFrame(events()).assign(gender=None)
+    one_row.iloc[:0].to_parquet(tmp_path / "no rows.parquet")
+    (tmp_path / "beside.json").write_text(as_json(events()))
+    (tmp_path / "not called so").write_bytes((tmp_path / "floats.parquet").read_bytes())
+    pd.testing.assert_frame_equal(staged(tmp_path), expected)
+
+
+def test_a_date_is_the_midnight_of_utc(staged, tmp_path):
+    frame = pd.DataFrame(events())
+    for name in ("ts", "registration"):
+        frame[name] = pd.to_datetime(frame[name], unit="ms").dt.date
+    frame.to_parquet(tmp_path / "a.parquet")
+    rows = staged(tmp_path)
+    assert set(rows["event_at"].astype(str)) == {"2018-10-01"}
+    assert set(rows["registered_at"].astype(str)) == {"2018-09-30"}
+
+
+def test_every_file_is_parquet_where_a_var_says_so(staged, expected, tmp_path):
+    pd.DataFrame(events()).to_parquet(tmp_path / "part-0")
+    pd.testing.assert_frame_equal(staged(tmp_path, events_format="parquet"), expected)
+
+
+def test_columns_are_taken_from_the_names_of_folders(staged, tmp_path):
+    frame = pd.DataFrame(events()).drop(columns=["level", "gender", "page"])
+    folder = tmp_path / "level=paid" / "page=Add%20to%20Playlist"
+    (folder / "Gender=F").mkdir(parents=True)
+    frame.to_parquet(folder / "Gender=F" / "a.parquet")
+    songless = [{k: v for k, v in row.items() if k not in ("level", "page")} for row in events()]
+    (folder / "b.json").write_text(as_json(songless))
+    rows = staged(tmp_path)
+    assert Counter(rows["gender"]) == {"F": 6, "M": 6}
+    assert set(rows["level"]) == {"paid"} and set(rows["page"]) == {"Add to Playlist"}
+
+
+ODD_NAMES = [
+    *("log[1]", "log1", "a{b,c}d", "ab", "back\\slash", "what?", "star*", "two  blanks"),
+    *(
+        "per%20cent",
+        "hash#tag",
+        "Ünïcödé 日本",
+        "it's",
+        'quo"te',
+        "new;line",
+        "2018-10-01T10:00:00",
+    ),
+    *("~tilde", "plus+", "a=b", "$HOME", "log(1)"),
+]
+
+
+@pytest.fixture
+def oddly_named(tmp_path) -> Path:
+    """A folder of folders with a JSON and a Parquet file each, of a session by its number."""
+    for number, name in enumerate(ODD_NAMES):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / f"{name}.json").write_text(as_json(events(2, sessionId=number)))
+        paid = pd.DataFrame(events(2, sessionId=number, level="paid"))
+        paid.to_parquet(tmp_path / name / f"{name}.parquet")
+    return tmp_path
+
+
+def test_files_of_any_name_are_read(staged, oddly_named):
+    sessions = staged(oddly_named)["session_id"].astype(int)
+    assert Counter(sessions) == dict.fromkeys(range(len(ODD_NAMES)), 4)
+
+
+def test_a_path_is_no_pattern(spark, settings, oddly_named):
+    for name in ("log[1]", "a{b,c}d", "back\\slash", "star*", "2018-10-01T10:00:00"):
+        for path in (oddly_named / name, oddly_named / name / f"{name}.json"):
+            transform.register_events(settings, str(path))
+            files = spark.sql("select distinct _metadata.file_name from sparkify_raw.files")
+            expected = {file.name for file in ([path] if path.is_file() else path.iterdir())}
+            assert {unquote(row[0]) for row in files.collect()} == expected
+            texts = spark.sql("select value from sparkify_raw.lines where value like '{%'")
+            number = str(ODD_NAMES.index(name))
+            assert {json.loads(row[0])["sessionId"] for row in texts.collect()} == {int(number)}
+
+
+def test_the_uri_of_a_file_is_the_one_that_spark_writes(spark, tmp_path):
+    for name in ODD_NAMES:
+        (tmp_path / name).write_text("x")
+    read = spark.read.format("binaryFile").option("recursiveFileLookup", True).load(str(tmp_path))
+    found = {
+        row[0].replace("file:///", "file:/") for row in read.select("_metadata.file_path").collect()
+    }
+    assert found == {uri_of(tmp_path / name) for name in ODD_NAMES}
+
+
+def refused(path: Path) -> str:
+    with pytest.raises(BadInput) as failure:
+        find_forms(find_files(path).files)
+    assert failure.value.exit_code == 3
+    return str(failure.value)
+
+
+def test_what_cannot_be_read_is_refused_by_name(tmp_path):
+    (tmp_path / "stray").mkdir()
+    (tmp_path / "stray" / "notes.parquet").write_text("no Parquet\n")
+    assert "notes.parquet" in refused(tmp_path / "stray")
+    whole = tmp_path / "whole.parquet"
+    pd.DataFrame(events()).to_parquet(whole)
+    (tmp_path / "cut").mkdir()
+    (tmp_path / "cut" / "cut.parquet").write_bytes(whole.read_bytes()[:-100])
+    assert "cut.parquet" in refused(tmp_path / "cut")
+    (tmp_path / "delta" / "_delta_log").mkdir(parents=True)
+    (tmp_path / "delta" / "a.parquet").write_bytes(whole.read_bytes())
+    assert "Delta table" in refused(tmp_path / "delta")
+    table = pa.table({"userid": [1], "userId": [2]})
+    (tmp_path / "twice").mkdir()
+    pq.write_table(table, tmp_path / "twice" / "a.parquet")
+    assert "a.parquet" in refused(tmp_path / "twice")
+    (tmp_path / "hidden").mkdir()
+    (tmp_path / "hidden" / "_events.json").write_text("{}")
+    assert "_events.json" in refused(tmp_path / "hidden")
+
+
+def test_a_field_that_is_a_list_is_refused_with_its_file(staged, tmp_path):
+    frame = pd.DataFrame(events()).assign(page=[["NextSong"]] * 6)
+    frame.to_parquet(tmp_path / "lists.parquet")
+    with pytest.raises(BadInput, match="column page of .*lists.parquet is array<string>"):
+        staged(tmp_path)
+
+
+def test_a_file_cut_off_within_its_compression_is_named(staged, tmp_path):
+    (tmp_path / "cut.json.gz").write_bytes(gzip.compress(as_json(events()).encode())[:-30])
+    with pytest.raises(BadInput, match="cut.json.gz cannot be read"):
+        staged(tmp_path)
+
+
+def test_files_that_are_passed_over_are_found(tmp_path):
+    for name in ("_SUCCESS", "a.json", "_b.json", ".c.json.crc", "_day=1/d.json", "_tmp/e.json"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("{}")
+    found = find_files(tmp_path)
+    assert [file.name for file in found.files] == ["d.json", "a.json"]
+    assert [file.name for file in found.passed_over] == ["_b.json", "e.json"]
+
+
+def test_any_bytes_are_accounted_for(spark, staged, tmp_path):
+    """Of every file as many lines as it has, counted here without Spark."""
+    chance = random.Random(0)
+    rows = as_json(events()).encode()
+    pieces = [
+        b"{",
+        b"}",
+        b"[",
+        b"]",
+        b'"',
+        b",",
+        b":",
+        b"\\",
+        b"\r",
+        b"\n",
+        b"\x00",
+        b"\xff",
+        b"\xc3",
+    ]
+    pieces += [
+        "é\u2028".encode(),
+        b"\xef\xbb\xbf",
+        b"null",
+        b"NaN",
+        b" ",
+        b"\t",
+        *rows.split(b"\n"),
+    ]
+    for number in range(150):
+        content = b"".join(chance.choices(pieces, k=chance.randint(1, 60)))
+        if number % 3 == 0:
+            cut, length = chance.randrange(len(rows)), chance.randint(0, 9)
+            content = rows[:cut] + chance.randbytes(length) + rows[cut + chance.randint(0, 9) :]
+        (tmp_path / f"{number}.json").write_bytes(content)
+    (tmp_path / "good.json").write_bytes(rows)
+    staged(tmp_path)
+    found = spark.sql(
+        "select source_file, count_if(is_line_start) from sparkify.base_sparkify__rows group by 1"
+    ).collect()
+    found = {Path(name).name: count for name, count in found}
+    for file in tmp_path.iterdir():
+        text = file.read_bytes().removeprefix(b"\xef\xbb\xbf")
+        lines = [line for line in re.split(rb"\r\n|\r|\n", text) if line.strip(b" \t")]
+        assert found.get(file.name, 0) == len(lines), file.read_bytes()
+
+
+def test_ten_thousand_small_files_are_listed_as_forms_of_few(tmp_path):
+    pd.DataFrame(events(1)).to_parquet(tmp_path / "whole.parquet")
+    pd.DataFrame(events(1)).astype({"userId": int}).to_parquet(tmp_path / "ids.parquet")
+    for number in range(300):
+        (tmp_path / f"{number}.parquet").hardlink_to(tmp_path / "whole.parquet")
+        (tmp_path / f"{number}.json").write_text("{}")
+    first, second = find_forms(find_files(tmp_path).files)
+    assert (first.listed, second.listed) == ([], [tmp_path / "ids.parquet"])
