@@ -541,7 +541,7 @@ def subscription(life: list[Event], as_of: int, first_day: int, long: Span) -> R
     return {
         "is_paid": None if level is None else level == "paid",
         "tenure_days": None if registered_day is None else max(0, as_of - registered_day),
-        "is_left_censored": registered_day is not None and registered_day < first_day,
+        "is_left_truncated": registered_day is not None and registered_day < first_day,
         f"paid_event_share_{long.days}d": ratio(paid, len(long.events)),
         "days_since_last_level_change": days_since(
             life, as_of, "Submit Upgrade", "Submit Downgrade"
