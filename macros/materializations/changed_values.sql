@@ -1,8 +1,9 @@
 {#
-    The values of replace_by whose rows are missing, out of date or left over, as SQL literals:
-    those that the table has, and those that are new to it.
+    The values of replace_by whose rows are missing, out of date or left over, as SQL literals in
+    order, and whether the table has rows of any.
 
-        {{ changed_values() }}  ->  {'present': ["date'2018-10-01'"], 'new': ["date'2018-10-02'"]}
+        {{ changed_values() }}
+            ->  {'literals': ["date'2018-10-01'", "date'2018-10-02'"], 'is_any_present': true}
 #}
 {% macro changed_values() %}
     {% set key = config.require('replace_by') %}
@@ -23,7 +24,7 @@
 
         select
             coalesce(expected.value, present.value) as value,
-            present.value is null as is_new
+            present.value is not null as is_present
         from expected
         full outer join present on expected.value = present.value
         where not expected.version <=> present.version
@@ -31,12 +32,13 @@
     {% endset %}
     {% set columns = adapter.get_columns_in_relation(this) %}
     {% set type = (columns | selectattr('name', 'equalto', key) | first).dtype %}
-    {% set changed = {'present': [], 'new': []} %}
-    {% for value, is_new in run_query(query).rows %}
+    {% set changed, literals = run_query(query).rows, [] %}
+    {% for value, _ in changed %}
         {% set literal = sql_list([value | string]) %}
-        {% do changed['new' if is_new else 'present'].append(
-            literal if type == 'string' else type ~ literal
-        ) %}
+        {% do literals.append(literal if type == 'string' else type ~ literal) %}
     {% endfor %}
-    {% do return(changed) %}
+    {% do return({
+        'literals': literals,
+        'is_any_present': changed | map(attribute=1) | select | list | length > 0,
+    }) %}
 {% endmacro %}

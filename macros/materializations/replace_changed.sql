@@ -38,19 +38,15 @@
             {{ create_versioned(definition) }}
         {% endcall %}
         {% do persist_constraints(this, model) %}
-    {% elif changed.present or changed.new %}
-        {# A predicate has to stay short; a run that ends between two leaves the rest to the next. #}
-        {% for literals in changed.present | batch(500) %}
-            {% call statement('main') %}
-                {{ replace_values(literals, replace=true) }}
-            {% endcall %}
-        {% endfor %}
-        {% for literals in changed.new | batch(500) %}
-            {% call statement('main') %}
-                {{ replace_values(literals, replace=false) }}
-            {% endcall %}
-        {% endfor %}
     {% else %}
+        {# A predicate has to stay short; a run that ends between two leaves the rest to the next. #}
+        {% for literals in changed.literals | batch(500) %}
+            {% call statement('main') %}
+                {{ replace_values(literals, changed.is_any_present) }}
+            {% endcall %}
+        {% endfor %}
+    {% endif %}
+    {% if changed is not none and not changed.literals %}
         {% call noop_statement('main', 'UP TO DATE') %}
             -- Every part is up to date.
         {% endcall %}
