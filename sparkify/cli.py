@@ -62,11 +62,12 @@ def run(settings: Settings, events: str | None, users: int, seed: int) -> None:
 @click.pass_obj
 def simulate(settings: Settings, users: int, seed: int, out: Path) -> None:
     """Write a log of events, and the truth beside it."""
+    from sparkify.engine import USER_BYTES
     from sparkify.session import open_session
     from sparkify.simulator import simulate as write
 
     with stage("Starting Spark"):
-        spark = open_session(settings)
+        spark = open_session(settings, size=users * USER_BYTES)
     with stage(f"Simulating {users:,} users"):
         written = write(spark, users=users, seed=seed, out=out)
     line(

@@ -35,7 +35,7 @@ def run_all(settings: Settings, *, events: str | None, users: int, seed: int) ->
     Too little to learn from is not a failure: the tables, the checks and the report stay.
     """
     started = time.perf_counter()
-    spark = open_stage(settings, events=events, shared=True)
+    spark = open_stage(settings, events=events, users=users, shared=True)
     if events is None:
         with stage(f"Simulating {users:,} users"):
             out = settings.home / "simulated" / f"{users}-users-seed-{seed}"

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pyspark
 
+from sparkify.engine import set_engine, size_of_tables
 from sparkify.errors import SparkifyError, WrongUse
 from sparkify.interrupt import SIGNALS
 from sparkify.remote import THRIFT_PORT, listens
@@ -32,6 +33,7 @@ def serve(settings: Settings, *, thrift_port: int, connect_port: int) -> int:
     local = replace(settings, target="local")
     local.export()
     check_machine(local)
+    set_engine(size_of_tables(local))
     for port in (thrift_port, connect_port):
         if listens(HOST, port):
             raise WrongUse(

@@ -17,6 +17,7 @@ import yaml
 from pyspark.sql import SparkSession
 
 from sparkify.delta import has_jars
+from sparkify.engine import set_engine, size_of_tables
 from sparkify.errors import METASTORE_IN_USE, BadInput, WrongUse
 from sparkify.interrupt import signals_kept
 from sparkify.remote import CONNECT_PORT, check_thrift, has_remote, open_remote
@@ -25,8 +26,12 @@ from sparkify.settings import PROJECT, Settings
 JAVA_VERSIONS = (17, 21)
 
 
-def open_session(settings: Settings, *, shared: bool = False) -> SparkSession:
+def open_session(
+    settings: Settings, *, shared: bool = False, size: int | None = None
+) -> SparkSession:
     """Open the session that dbt, Great Expectations and `ml` use.
+
+    size: of the data in bytes of JSON, by which Spark is set; without it that of the tables.
 
     It is the active session if there is one. With SPARK_REMOTE set, or on the `thrift` target, it
     is a Spark Connect client of a running server. Otherwise it is this process's own; `shared`
@@ -49,12 +54,13 @@ def open_session(settings: Settings, *, shared: bool = False) -> SparkSession:
     with signals_kept():
         if has_remote():
             return open_remote(os.environ["SPARK_REMOTE"])
-        return open_local(settings, shared=shared)
+        return open_local(settings, shared=shared, size=size)
 
 
-def open_local(settings: Settings, *, shared: bool) -> SparkSession:
+def open_local(settings: Settings, *, shared: bool, size: int | None) -> SparkSession:
     """Open a session of this process's own: see `open_session`."""
     check_machine(settings)
+    set_engine(size_of_tables(settings) if size is None else size)
     conf = spark_settings(settings) | (share_on_loopback() if shared else {})
     builder = SparkSession.builder.enableHiveSupport()
     for name, value in conf.items():

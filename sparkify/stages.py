@@ -5,6 +5,7 @@ from pathlib import Path
 from pyspark.sql import SparkSession
 
 from sparkify import ledger, transform
+from sparkify.engine import USER_BYTES, size_of_files
 from sparkify.events import find_files
 from sparkify.pipeline import RETENTION
 from sparkify.session import open_session
@@ -12,13 +13,22 @@ from sparkify.settings import Settings
 from sparkify.terminal import line, stage
 
 
-def open_stage(settings: Settings, *, events: str | None = None, shared: bool = False):
-    """Start Spark, once it is clear that there is something to read."""
+def open_stage(
+    settings: Settings,
+    *,
+    events: str | None = None,
+    users: int | None = None,
+    shared: bool = False,
+):
+    """Start Spark, once it is clear that there are events to read, or users to simulate."""
+    size = users * USER_BYTES if users and events is None else None
     if events is not None and "://" not in events:
-        tell_passed_over(find_files(Path(events)).passed_over)
+        found = find_files(Path(events))
+        tell_passed_over(found.passed_over)
+        size = size_of_files(found.files)
     ledger.begin_run()
     with stage("Starting Spark"):
-        return open_session(settings, shared=shared)
+        return open_session(settings, shared=shared, size=size)
 
 
 def tell_passed_over(files: list[Path]) -> None:

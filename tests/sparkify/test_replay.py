@@ -3,7 +3,6 @@
 import os
 import random
 import shutil
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,7 +19,7 @@ from tests.sparkify.tables import (
 )
 
 PROJECT = Path(__file__).parents[2]
-SEQUENCES, LONGEST = 12, 4
+SEQUENCES = 12
 MODELS = (
     *("base_sparkify__line_counts", "base_sparkify__rows", "base_sparkify__copies"),
     *("stg_sparkify__nulled_values", "int_sparkify__session_days", "fct_sessions"),
@@ -58,12 +57,14 @@ class Walk:
         self.changed: dict[str, object] = {}
         self.past: list[tuple[Path, bytes, os.stat_result]] = []
 
-    def happenings(self) -> list[Callable[[], str]]:
+    def sequence(self, number: int) -> list[str]:
+        """What happened: each kind of change in turn and one more, then part of a run, or none."""
         changes = [self.add, self.grow, self.shrink, self.remove, self.late, self.doubled]
-        return [*changes, self.restore, self.touch, self.some, self.others, self.killed] + [
-            self.vars,
-            self.edit,
-        ]
+        changes += [self.restore, self.touch, self.vars, self.edit]
+        runs = [self.some, self.others, self.killed, lambda: "no run"]
+        chosen = [changes[number % len(changes)], *map(self.chance.choice, (changes, runs))]
+        self.chance.shuffle(chosen)
+        return [happening() for happening in chosen]
 
     def file(self) -> Path:
         return self.chance.choice(sorted(self.folder.rglob("*.json")))
@@ -169,14 +170,9 @@ def walk(settings, simulated_days, tmp_path, monkeypatch) -> Walk:
 def test_after_any_sequence_a_plain_run_leaves_what_a_full_refresh_leaves(spark, settings, walk):
     transform.register_events(settings, str(walk.folder))
     walk.run(*SELECTION)
-    happenings = walk.happenings()
-    for sequence in range(SEQUENCES):
-        count = walk.chance.randint(2, LONGEST)
-        # Each kind once, then any.
-        chosen = [happenings[(sequence * 2 + i) % len(happenings)] for i in range(2)]
-        chosen += walk.chance.choices(happenings, k=count - 2)
-        told = [happening() for happening in chosen]
-        told.append(walk.run(*SELECTION))
+    for number in range(SEQUENCES):
+        told = walk.sequence(number)
+        walk.run(*SELECTION)
         for table in TABLES:
             found = fingerprint(spark.table(f"sparkify.{table}"))
             assert found == defined(spark, settings.home, table), f"{table} after {told}"
