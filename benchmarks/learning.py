@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.metrics import roc_auc_score
 
@@ -56,10 +56,12 @@ def main(users: int = 5000) -> None:
                 say=lambda step: None,
             )
         truth = pd.read_parquet(Path(scratch, "log", "truth", "snapshots"))
-        show(spark, result, truth)
+        show(spark, settings, result, truth)
 
 
-def show(spark: SparkSession, result: TrainingResult, truth: pd.DataFrame) -> None:
+def show(
+    spark: SparkSession, settings: Settings, result: TrainingResult, truth: pd.DataFrame
+) -> None:
     """Print every candidate beside the oracle on the same rows, and the public figures."""
     base = result.backtest[result.backtest["candidate"] == BASE_RATE]
     rows = base.merge(
@@ -68,7 +70,7 @@ def show(spark: SparkSession, result: TrainingResult, truth: pd.DataFrame) -> No
     assert len(rows) == len(base), "a backtest row has no truth"
     others = [
         rows.assign(candidate="oracle", p=rows["probability"])[base.columns],
-        scikit_learn(spark, base)[base.columns],
+        scikit_learn(spark.table(settings.table(SNAPSHOTS)), base)[base.columns],
     ]
     everybody = pd.concat([result.backtest, *others])
     known = rows.set_index(["user", "origin"])["probability"]
@@ -108,7 +110,7 @@ def show(spark: SparkSession, result: TrainingResult, truth: pd.DataFrame) -> No
             f"log loss of {gain.candidate} under {gain.reference}: {gain.value:+.4f} "
             f"({gain.ci_low:+.4f} to {gain.ci_high:+.4f})"
         )
-    table = whole_history(spark)
+    table = whole_history(spark, settings)
     public = public_protocol(table.rows, TableSpec(id=table.id, label=table.label, name=table.name))
     leaky = public[(public["metric"] == "roc_auc") & (public["candidate"] != BASE_RATE)]
     shown = ", ".join(f"{row.candidate} {row.value:.3f}" for row in leaky.itertuples())
@@ -121,9 +123,9 @@ def expected_auc(p: pd.Series, truth: pd.Series) -> float:
     return roc_auc_score(y, np.tile(p, 2), sample_weight=np.concatenate([truth, 1 - truth]))
 
 
-def scikit_learn(spark: SparkSession, base: pd.DataFrame) -> pd.DataFrame:
+def scikit_learn(rows: DataFrame, base: pd.DataFrame) -> pd.DataFrame:
     """HistGradientBoosting on the same rows and origins."""
-    snapshots = spark.table(SNAPSHOTS).toPandas()
+    snapshots = rows.toPandas()
     label = next(name for name in snapshots if name.startswith("is_churned_next_"))
     horizon = pd.Timedelta(int(label.removeprefix("is_churned_next_").removesuffix("d")), "D")
     left_out = ["user_id", "as_of_date", label, "days_to_churn", "input_version"]

@@ -20,8 +20,6 @@ from expectations.previous import previous_build
 from expectations.suites import COMPARED, SUITES, layer_of, rules_of
 from ml.threads import in_threads
 
-SCHEMA = "sparkify"
-
 
 @dataclass(frozen=True)
 class Check:
@@ -45,10 +43,11 @@ def check_tables(
     spark: SparkSession,
     tables: Iterable[str] = tuple(SUITES),
     *,
+    schema: str,
     unknown: float,
     docs: Path | None = None,
 ) -> list[Check]:
-    """Validate tables of the schema `sparkify`; an empty feature table is not an error.
+    """Validate tables of a schema; an empty feature table is not an error.
 
     unknown: the share of rows that may lack a value, 0 to 1 (the var `max_nulled_share`). With
     `docs`, a folder, the results are written there as HTML (Data Docs).
@@ -56,9 +55,10 @@ def check_tables(
     Returns: one `Check` per expectation, passed or not, in the order of the suites.
     """
     context = gx.get_context(mode="ephemeral", project_config=configuration(docs))
-    source = context.data_sources.add_spark(name=SCHEMA, persist=False)
+    source = context.data_sources.add_spark(name=schema, persist=False)
     # A small table keeps the driver busy rather than the cores, so two are checked at a time.
-    tasks = [partial(check_table, context, source, spark, table, unknown) for table in tables]
+    check = partial(check_table, context, source, spark, schema=schema, unknown=unknown)
+    tasks = [partial(check, table=table) for table in tables]
     checks = list(chain.from_iterable(in_threads(spark, tasks, parallelism=2)))
     if docs:
         context.build_data_docs()
@@ -84,11 +84,13 @@ def configuration(docs: Path | None) -> DataContextConfig:
     )
 
 
-def check_table(context, source, spark: SparkSession, table: str, unknown: float) -> list[Check]:
+def check_table(
+    context, source, spark: SparkSession, *, schema: str, table: str, unknown: float
+) -> list[Check]:
     """Validate one table; rows are counted, never copied into the result."""
-    rows = spark.table(f"{SCHEMA}.{table}")
-    previous = previous_build(spark, f"{SCHEMA}.{table}", compared=COMPARED)
-    expectations = SUITES[table](rows.columns, previous, unknown)
+    rows = spark.table(f"{schema}.{table}")
+    previous = previous_build(spark, f"{schema}.{table}", compared=COMPARED)
+    expectations = SUITES[table](rows.columns, previous, unknown, schema)
     count = rows.count()
     rules = rules_of(expectations)
     rows = rows.withColumns({name: F.expr(f"coalesce({rules[name]}, false)") for name in rules})

@@ -3,6 +3,7 @@
 dbt's tests ask whether the tables follow from the events; these ask whether their content makes
 sense: ranges, sets, keys, relations between columns, and likeness to the build before. What one
 row may be is a rule of staging; here a share of rows (`unknown`) may lack what staging made null.
+`schema` is where the tables lie that a suite compares with.
 """
 
 import re
@@ -34,7 +35,7 @@ SHIFT, ERRORS = 0.25, 4.0
 
 
 def staged_events(
-    columns: Sequence[str], previous: Previous | None, unknown: float
+    columns: Sequence[str], previous: Previous | None, unknown: float, schema: str
 ) -> list[Expectation]:
     """One row per accepted, distinct event."""
     return [
@@ -66,7 +67,7 @@ def staged_events(
 
 
 def user_days(
-    columns: Sequence[str], previous: Previous | None, unknown: float
+    columns: Sequence[str], previous: Previous | None, unknown: float, schema: str
 ) -> list[Expectation]:
     """One row per (user_id, activity_date)."""
     counts = [name for name in columns if name.endswith("_count")]
@@ -93,7 +94,7 @@ def user_days(
             description="the days hold as many events as were staged",
             unexpected_rows_query=(
                 "select sum(event_count) as event_count from {batch} having sum(event_count)"
-                " != (select count(*) from sparkify.stg_sparkify__events)"
+                f" != (select count(*) from {schema}.stg_sparkify__events)"
             ),
         ),
         *like_before(previous),
@@ -101,7 +102,7 @@ def user_days(
 
 
 def features(
-    columns: Sequence[str], previous: Previous | None, unknown: float
+    columns: Sequence[str], previous: Previous | None, unknown: float, schema: str
 ) -> list[Expectation]:
     """One row per (user_id, as_of_date); both feature tables share these."""
     windows = windows_of(columns)
@@ -145,7 +146,7 @@ def features(
             description="every user with features is a known user",
             unexpected_rows_query=(
                 "select f.user_id from {batch} as f"
-                " left anti join sparkify.dim_users as u on f.user_id = u.user_id"
+                f" left anti join {schema}.dim_users as u on f.user_id = u.user_id"
             ),
         ),
         *like_before(previous),
@@ -153,13 +154,13 @@ def features(
 
 
 def snapshots(
-    columns: Sequence[str], previous: Previous | None, unknown: float
+    columns: Sequence[str], previous: Previous | None, unknown: float, schema: str
 ) -> list[Expectation]:
     """The features, and a label that agrees with the days to the churn."""
     label = next(name for name in columns if name.startswith("is_churned_next_"))
     horizon = int(label.removeprefix("is_churned_next_").removesuffix("d"))
     return [
-        *features(columns, previous, unknown),
+        *features(columns, previous, unknown, schema),
         gxe.ExpectColumnValuesToBeBetween(
             column="days_to_churn", min_value=0, max_value=horizon - 1
         ),
@@ -171,7 +172,7 @@ def snapshots(
             description="nobody has a snapshot after having churned",
             unexpected_rows_query=(
                 "select s.user_id from {batch} as s"
-                " inner join sparkify.dim_users as u on s.user_id = u.user_id"
+                f" inner join {schema}.dim_users as u on s.user_id = u.user_id"
                 " where date(u.churned_at) < s.as_of_date"
             ),
         ),

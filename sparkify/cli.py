@@ -18,7 +18,7 @@ from sparkify.delta import has_jars, install_jars
 from sparkify.errors import METASTORE_IN_USE, SERVER_GONE, BadInput, SparkifyError, WrongUse
 from sparkify.interrupt import leave, leave_on_signals
 from sparkify.remote import has_remote, is_gone, say_goodbye
-from sparkify.settings import Settings
+from sparkify.settings import Settings, command_for
 from sparkify.terminal import line, stage, visible, warn
 
 WITHOUT_DELTA = (
@@ -90,7 +90,7 @@ def build(settings: Settings, events: str) -> None:
 
     spark = open_stage(settings, events=events)
     checks = build_all(spark, settings, events)
-    show_data(spark, tests=checks.tests, expectations=checks.expectations)
+    show_data(spark, settings, tests=checks.tests, expectations=checks.expectations)
 
 
 @cli.command()
@@ -157,9 +157,8 @@ def score(settings: Settings, **arguments) -> None:
 def models(context: click.Context, name: str | None) -> None:
     """List the registered versions; promote one, or roll back to the champion of before."""
     from sparkify.models import list_models
-    from sparkify.pipeline import MODEL
 
-    settings, name = context.obj, name or MODEL
+    settings, name = context.obj, name or context.obj.model
     context.obj = (settings, name)
     if context.invoked_subcommand is None:
         list_models(settings, name=name)
@@ -222,7 +221,7 @@ def checks(settings: Settings) -> None:
     from sparkify.ledger import show_checks
     from sparkify.session import open_session
 
-    show_checks(open_session(settings))
+    show_checks(open_session(settings), settings)
 
 
 @cli.command()
@@ -312,11 +311,11 @@ def exit_code(error: Exception) -> int:
 def in_words(error: Exception, arguments: list[str]) -> str:
     """The line that an error is printed as; the commands in it are for the same target."""
     given, *_ = cli.make_parser(click.Context(cli)).parse_args(arguments)
-    settings = Settings.from_environment(target=given.get("target"))
+    target = given.get("target") or os.environ.get("SPARKIFY_TARGET", "local")
     if isinstance(error, SparkifyError | NotTrainable | TableMismatch | UnknownVersion):
-        return re.sub("`sparkify (?!serve|setup)", f"`{settings.command} ", str(error))
+        return re.sub("`sparkify (?!serve|setup)", f"`{command_for(target)} ", str(error))
     if is_metastore_in_use(error):
-        return METASTORE_IN_USE.format(settings.metastore)
+        return METASTORE_IN_USE.format(Settings.from_environment(target=target).metastore)
     if is_gone(error):
         return SERVER_GONE
     first = str(error).strip().splitlines() or [""]

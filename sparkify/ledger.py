@@ -13,7 +13,7 @@ from sparkify.settings import Settings
 from sparkify.tables import append, now
 from sparkify.terminal import line, table
 
-LEDGER = "sparkify.quality_ledger"
+LEDGER = "quality_ledger"
 # dbt hands what stands under this name on to macros, without parsing the project anew.
 RUN_ID = "DBT_ENV_CUSTOM_ENV_SPARKIFY_RUN_ID"
 KEY = ["tool", "table_name", "check_name"]
@@ -34,12 +34,13 @@ def record(spark: SparkSession, settings: Settings, checks: Iterable[dict], *, t
     """Append checks of a tool other than dbt, which appends its own; keyed by column."""
     stamp = {"run_id": os.environ[RUN_ID], "checked_at": now(), "tool": tool}
     rows = [check | stamp for check in checks]
-    schema = spark.table(LEDGER).schema
+    name = settings.table(LEDGER)
+    schema = spark.table(name).schema
     rows = [tuple(row[name] for name in schema.fieldNames()) for row in rows]
-    append(spark, settings, spark.createDataFrame(rows, schema), LEDGER)
+    append(spark, settings, spark.createDataFrame(rows, schema), name)
 
 
-def show_checks(spark: SparkSession) -> None:
+def show_checks(spark: SparkSession, settings: Settings) -> None:
     """Print the last run, check by check where it did not pass, and what changed since before.
 
     A run is one that made checks; a bare `dbt run` that came later is told of in a line.
@@ -47,14 +48,15 @@ def show_checks(spark: SparkSession) -> None:
     Raises:
         BadInput: nothing has been checked yet.
     """
-    if not spark.catalog.tableExists(LEDGER):
+    name = settings.table(LEDGER)
+    if not spark.catalog.tableExists(name):
         raise BadInput(NOTHING_YET)
-    runs = find_runs(spark)
+    runs = find_runs(spark, name)
     checked = runs[~runs["is_bare"]].head(2)
     if checked.empty:
         raise BadInput(NOTHING_YET)
     found = [
-        spark.table(LEDGER).where(f"run_id = '{run}'").toPandas().drop_duplicates(KEY, keep="last")
+        spark.table(name).where(f"run_id = '{run}'").toPandas().drop_duplicates(KEY, keep="last")
         for run in checked["run_id"]
     ]
     began = checked["began"].tolist()
@@ -70,13 +72,13 @@ def show_checks(spark: SparkSession) -> None:
         )
 
 
-def find_runs(spark: SparkSession) -> pd.DataFrame:
+def find_runs(spark: SparkSession, ledger: str) -> pd.DataFrame:
     """run_id, began, and is_bare (a `dbt run`, no checks) of every run, the last first."""
     names = ", ".join(f"'{name}'" for name in OF_DBT_RUN)
     return spark.sql(
         "select run_id, min(checked_at) as began,"
         f" any(check_name = '{DBT_RUN}') and every(check_name in ({names})) as is_bare"
-        f" from {LEDGER} group by run_id order by began desc, run_id"
+        f" from {ledger} group by run_id order by began desc, run_id"
     ).toPandas()
 
 

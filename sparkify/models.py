@@ -8,7 +8,7 @@ from pyspark.sql import functions as F
 
 from sparkify import pipeline
 from sparkify.errors import BadInput
-from sparkify.pipeline import FEATURES, MODEL, OWN_MODEL, Table
+from sparkify.pipeline import FEATURES, OWN_MODEL, Table
 from sparkify.query import print_table
 from sparkify.settings import Settings
 from sparkify.stages import open_stage
@@ -43,8 +43,8 @@ WHOLE_HISTORY = """
         max((unix_seconds(u.last_seen_at) - unix_seconds(u.first_seen_at)) / 86400)
             as observed_days,
         max(u.is_churned) as is_churned
-    from sparkify.fct_user_days as d
-    inner join sparkify.dim_users as u on d.user_id = u.user_id
+    from {user_days} as d
+    inner join {users} as u on d.user_id = u.user_id
     group by d.user_id
 """
 
@@ -56,7 +56,7 @@ def list_models(settings: Settings, *, name: str) -> None:
     registry = pipeline.registry(settings, name)
     versions = registry.versions()
     if not versions:
-        raise BadInput(f"there is no model {name} yet; {how_to_train(name)}")
+        raise BadInput(f"there is no model {name} yet; {how_to_train(settings, name)}")
     for version in versions_table(versions).to_dict("records"):
         alias = styled(f" {version['alias']}" if version["alias"] else "", "bold")
         line()
@@ -67,11 +67,11 @@ def list_models(settings: Settings, *, name: str) -> None:
         line(f"{reign.at}  version {reign.version} {reign.how}", style="dim")
 
 
-def how_to_train(name: str) -> str:
+def how_to_train(settings: Settings, name: str) -> str:
     """What makes a model of this name, whether there are tables yet or not."""
     if name == OWN_MODEL:
         return "run `sparkify train --parquet PATH --id COLUMN --label COLUMN`"
-    given = "" if name == MODEL else f" --name {shlex.quote(name)}"
+    given = "" if name == settings.model else f" --name {shlex.quote(name)}"
     return f"run `sparkify build --events PATH`, then `sparkify train{given}`"
 
 
@@ -103,10 +103,11 @@ def explain_user(settings: Settings, user: str) -> None:
     rows = features.rows.where(F.col(features.id) == user)
     if rows.isEmpty():
         raise BadInput(
-            f"user {user} is not among the active users of {FEATURES}: unknown, gone, or inactive"
+            f"user {user} is not among the active users of {features.name}: "
+            "unknown, gone, or inactive"
         )
     with stage("Explaining the score"):
-        champion, reason = pipeline.registry(settings, MODEL).champion()
+        champion, reason = pipeline.registry(settings, settings.model).champion()
         if champion is None:
             raise NotTrainable(reason)
         check_columns(rows, champion, keys=[features.id, features.time])
@@ -138,7 +139,7 @@ def evaluate(settings: Settings, *, protocol: str) -> None:
     from ml.checks import TableSpec
     from ml.leaky import public_protocol, side_by_side
 
-    rows = whole_history(spark)
+    rows = whole_history(spark, settings)
     with stage("Learning from whole histories, split at random"):
         public = public_protocol(rows.rows, TableSpec(id=rows.id, label=rows.label, name=rows.name))
     honest = latest_performance(spark, settings)
@@ -175,12 +176,13 @@ def evaluate(settings: Settings, *, protocol: str) -> None:
     )
 
 
-def whole_history(spark: SparkSession) -> Table:
+def whole_history(spark: SparkSession, settings: Settings) -> Table:
     """One row per user, with what the whole log says of the user."""
-    if not spark.catalog.tableExists("sparkify.fct_user_days"):
+    user_days, users = settings.table("fct_user_days"), settings.table("dim_users")
+    if not spark.catalog.tableExists(user_days):
         raise BadInput("there are no tables yet; run `sparkify build --events PATH`")
     return Table(
-        rows=spark.sql(WHOLE_HISTORY),
+        rows=spark.sql(WHOLE_HISTORY.format(user_days=user_days, users=users)),
         name="whole histories",
         version=None,
         id="user_id",
@@ -194,9 +196,9 @@ def latest_performance(spark: SparkSession, settings: Settings) -> pd.DataFrame:
     Raises:
         BadInput: nothing was trained yet, or the registry does not know what was.
     """
-    name = "sparkify_ml.model_performance"
+    name = settings.ml_table("model_performance")
     if not spark.catalog.tableExists(name) or spark.table(name).isEmpty():
-        raise BadInput(f"no model was trained yet; {how_to_train(MODEL)}")
+        raise BadInput(f"no model was trained yet; {how_to_train(settings, settings.model)}")
     rows = spark.table(name).toPandas()
     rows = rows[rows["trained_at"] == rows["trained_at"].max()]
     run, model = rows[["run_id", "model_name"]].iloc[0]

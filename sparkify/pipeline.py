@@ -12,9 +12,8 @@ from sparkify.errors import BadInput, CheckFailed
 from sparkify.settings import Settings
 from sparkify.transform import Say
 
-SNAPSHOTS = "sparkify.fct_user_snapshots"
-FEATURES = "sparkify.fct_user_features"
-MODEL = "sparkify-churn"
+SNAPSHOTS = "fct_user_snapshots"
+FEATURES = "fct_user_features"
 OWN_MODEL = "own-table"
 RETENTION = "path:models/marts/retention"
 
@@ -59,7 +58,9 @@ def check(spark: SparkSession, settings: Settings, tables: Iterable[str] = ()) -
     chosen = tuple(tables)
     docs = None if chosen else settings.home / "data_docs"
     unknown = settings.variables["max_nulled_share"]
-    checks = check_tables(spark, chosen or tuple(SUITES), unknown=unknown, docs=docs)
+    checks = check_tables(
+        spark, chosen or tuple(SUITES), schema=settings.schema, unknown=unknown, docs=docs
+    )
     ledger.record(spark, settings, map(asdict, checks), tool="great_expectations")
     failed = [check for check in checks if check.status == "fail"]
     if failed:
@@ -76,6 +77,7 @@ def feature_table(
     Raises:
         BadInput: it has not been built, or has no such version.
     """
+    name = settings.table(name)
     if not spark.catalog.tableExists(name):
         raise BadInput(f"there is no table {name} yet; run `sparkify build --events PATH`")
     rows = spark.table(name)

@@ -51,7 +51,7 @@ def run_all(settings: Settings, *, events: str | None, users: int, seed: int) ->
     else:
         left_out = score_stage(spark, settings)
     retention_stage(settings)
-    show_data(spark, tests=checks.tests, expectations=checks.expectations)
+    show_data(spark, settings, tests=checks.tests, expectations=checks.expectations)
     if trained:
         show_backtest(*trained)
     if left_out:
@@ -59,8 +59,8 @@ def run_all(settings: Settings, *, events: str | None, users: int, seed: int) ->
         line(styled("Left out", "bold"))
         line(left_out)
     else:
-        show_most_at_risk(spark)
-        show_targets(spark)
+        show_most_at_risk(spark, settings)
+        show_targets(spark, settings)
     line()
     # Last, so that what came out is told whatever becomes of the report.
     page = report_stage(spark, settings)

@@ -7,7 +7,7 @@ from pyspark.sql import functions as F
 
 from sparkify import ledger, own_table, pipeline
 from sparkify.errors import WrongUse
-from sparkify.pipeline import FEATURES, MODEL, Table
+from sparkify.pipeline import FEATURES, Table
 from sparkify.settings import Settings
 from sparkify.stages import open_stage, retention_stage
 from sparkify.summary import show_most_at_risk
@@ -34,7 +34,7 @@ def score_command(
 
             raise NotTrainable(left_out)
         retention_stage(settings)
-        show_most_at_risk(spark)
+        show_most_at_risk(spark, settings)
         return
     if not (id_column and out):
         raise WrongUse("--table needs --id, the column of the user, and --out, the CSV to write")
@@ -51,7 +51,7 @@ def score_stage(spark: SparkSession, settings: Settings) -> str | None:
     """Append a score of every active user; return why not, where there is no champion."""
     from ml.scoring import score
 
-    champion, reason = pipeline.registry(settings, MODEL).champion()
+    champion, reason = pipeline.registry(settings, settings.model).champion()
     if champion is None:
         return reason
     features = pipeline.feature_table(spark, settings, FEATURES)
@@ -63,7 +63,7 @@ def score_stage(spark: SparkSession, settings: Settings) -> str | None:
     }
     with stage("Scoring the active users"):
         scores = score(features.rows, champion, id=features.id, time=features.time)
-        append(spark, settings, scores.withColumns(stamp), "sparkify_ml.churn_scores")
+        append(spark, settings, scores.withColumns(stamp), settings.ml_table("churn_scores"))
         drift_stage(spark, settings, champion, features, stamp)
     return None
 
@@ -83,11 +83,11 @@ def drift_stage(spark: SparkSession, settings: Settings, champion, features: Tab
     as_of = features.rows.agg(F.max(features.time)).first()[0]
     rows = spark.createDataFrame(found.rename(columns={"column": "feature"}))
     rows = rows.withColumns(stamp | {"as_of_date": F.lit(as_of)})
-    append(spark, settings, rows, "sparkify_ml.feature_drift")
+    append(spark, settings, rows, settings.ml_table("feature_drift"))
     drifted = found.loc[found["is_drifted"], "column"]
     check = {
         "layer": "ml",
-        "table_name": features.name.removeprefix("sparkify."),
+        "table_name": FEATURES,
         "check_name": "the users scored are like those learned from",
         "severity": "warn",
         "status": "warn" if len(drifted) else "pass",

@@ -54,7 +54,7 @@ def serve(settings: Settings, *, thrift_port: int, connect_port: int) -> int:
         port = "" if thrift_port == THRIFT_PORT else f"SPARKIFY_THRIFT_PORT={thrift_port} "
         for each in (
             f"  dbt      {port}dbt build --target thrift",
-            f"  JDBC     jdbc:hive2://{HOST}:{thrift_port}/sparkify",
+            f"  JDBC     jdbc:hive2://{HOST}:{thrift_port}/{settings.schema}",
             f"  Connect  SPARK_REMOTE=sc://{HOST}:{connect_port} sparkify train",
             f"  log      {log}",
             "Ctrl-C ends it.",

@@ -1,6 +1,7 @@
 """Where a run keeps its things, read once from the environment."""
 
 import os
+import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,6 +10,8 @@ from pathlib import Path
 
 import yaml
 
+from sparkify.errors import WrongUse
+
 PROJECT = Path(__file__).resolve().parents[1]
 
 
@@ -16,19 +19,25 @@ PROJECT = Path(__file__).resolve().parents[1]
 class Settings:
     """Paths are absolute; `target` names an output of profiles/profiles.yml.
 
+    schema: of the tables; beside it are those of the same name and _raw (the log) or _ml.
     overrides: dbt vars of this call (`--vars`), by name.
     """
 
     home: Path
     jars: Path
     target: str
+    schema: str = "sparkify"
     overrides: Mapping[str, object] = field(default_factory=dict)
 
     @classmethod
     def from_environment(
         cls, *, target: str | None = None, overrides: Mapping[str, object] | None = None
     ) -> "Settings":
-        """Read SPARKIFY_HOME, SPARKIFY_JARS and SPARKIFY_TARGET."""
+        """Read SPARKIFY_HOME, SPARKIFY_JARS, SPARKIFY_TARGET and SPARKIFY_SCHEMA.
+
+        Raises:
+            WrongUse: a schema cannot have that name.
+        """
         return cls(
             overrides=overrides or {},
             home=Path(os.environ.get("SPARKIFY_HOME", PROJECT / ".sparkify")).absolute(),
@@ -36,6 +45,7 @@ class Settings:
                 os.environ.get("SPARKIFY_JARS", Path(sys.prefix) / "share/sparkify/jars")
             ).absolute(),
             target=target or os.environ.get("SPARKIFY_TARGET", "local"),
+            schema=schema_name(os.environ.get("SPARKIFY_SCHEMA", "sparkify")),
         )
 
     def export(self) -> None:
@@ -43,6 +53,7 @@ class Settings:
         os.environ["SPARKIFY_HOME"] = str(self.home)
         os.environ["SPARKIFY_JARS"] = str(self.jars)
         os.environ["SPARKIFY_TARGET"] = self.target
+        os.environ["SPARKIFY_SCHEMA"] = self.schema
         os.environ.setdefault("DBT_PROFILES_DIR", str(PROJECT / "profiles"))
         os.environ.setdefault("DBT_PROJECT_DIR", str(PROJECT))
         os.environ.setdefault("DBT_TARGET_PATH", str(self.home / "dbt"))
@@ -57,10 +68,23 @@ class Settings:
         given = os.environ.get("PYTHONWARNINGS", quiet)
         os.environ["PYTHONWARNINGS"] = given if quiet in given else f"{given},{quiet}"
 
+    def table(self, name: str) -> str:
+        """The full name of a table that dbt builds, or of the ledger."""
+        return f"{self.schema}.{name}"
+
+    def ml_table(self, name: str) -> str:
+        """The full name of a table that `ml` writes."""
+        return f"{self.schema}_ml.{name}"
+
+    @property
+    def model(self) -> str:
+        """The name of the model of this schema in the registry, which several may share."""
+        return f"{self.schema}-churn"
+
     @property
     def command(self) -> str:
         """What a command that a message names begins with, so that it finds the same tables."""
-        return "sparkify" if self.target == "local" else f"sparkify --target {self.target}"
+        return command_for(self.target)
 
     @cached_property
     def variables(self) -> Mapping[str, object]:
@@ -82,3 +106,27 @@ class Settings:
     def tracking_uri(self) -> str:
         """The MLflow store, in SQLite."""
         return f"sqlite:///{self.home / 'mlflow' / 'mlflow.db'}"
+
+
+def command_for(target: str) -> str:
+    """What a command on a target begins with."""
+    return "sparkify" if target == "local" else f"sparkify --target {target}"
+
+
+def schema_name(given: str) -> str:
+    """The name in lower case, as the catalogue keeps it.
+
+    Raises:
+        WrongUse: SQL would need quotes around it, or it is that of another one's log or models.
+    """
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", given):
+        raise WrongUse(
+            f"SPARKIFY_SCHEMA is {given!r}: a schema's name has letters, digits and underscores, "
+            "and begins with a letter"
+        )
+    if given.lower().endswith(("_raw", "_ml")):
+        raise WrongUse(
+            f"SPARKIFY_SCHEMA is {given!r}: names in _raw and _ml are kept for what lies beside a "
+            "schema; choose another"
+        )
+    return given.lower()

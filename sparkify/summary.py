@@ -10,26 +10,29 @@ from sparkify.settings import Settings
 from sparkify.terminal import line, styled, table
 
 
-def show_data(spark: SparkSession, *, tests: int, expectations: int) -> None:
+def show_data(spark: SparkSession, settings: Settings, *, tests: int, expectations: int) -> None:
     """Rows in, rejected, users, and the checks that passed."""
-    rejected = spark.table("sparkify.stg_sparkify__rejected_events")
+    rejected = spark.table(settings.table("stg_sparkify__rejected_events"))
     reasons = rejected.groupBy("rejection_reason").count().orderBy(F.desc("count")).collect()
     events = spark.sql(
         "select count(*) as kept, coalesce(sum(copy_count), 0) as accepted,"
         " min(event_date) as first, max(event_date) as last"
-        " from sparkify.stg_sparkify__events"
+        f" from {settings.table('stg_sparkify__events')}"
     ).first()
     users = spark.sql(
-        "select count(*) as all, count_if(is_churned) as churned from sparkify.dim_users"
+        "select count(*) as all, count_if(is_churned) as churned"
+        f" from {settings.table('dim_users')}"
     ).first()
     # Counted before and apart from what was made of them; a line may hold several rows.
     lines = spark.sql(
         "select sum(line_count) as count, count(*) as files"
-        " from sparkify.base_sparkify__line_counts"
+        f" from {settings.table('base_sparkify__line_counts')}"
     ).first()
-    more = spark.table("sparkify.base_sparkify__rows").where("not is_line_start").count()
+    rows = spark.table(settings.table("base_sparkify__rows"))
+    more = rows.where("not is_line_start").count()
     nulled = spark.sql(
-        "select sum(row_count) as count, field, reason from sparkify.stg_sparkify__nulled_values"
+        "select sum(row_count) as count, field, reason"
+        f" from {settings.table('stg_sparkify__nulled_values')}"
         " group by field, reason order by count desc, field, reason"
     ).collect()
     turned_away = sum(row["count"] for row in reasons)
@@ -136,12 +139,12 @@ def interval(row) -> Text:
     return Text.assemble(f"{row['value']:.3f} ", limits)
 
 
-def show_most_at_risk(spark: SparkSession, count: int = 10) -> None:
+def show_most_at_risk(spark: SparkSession, settings: Settings, *, count: int = 10) -> None:
     """The users to look at first."""
     rows = spark.sql(
         "select user_id, probability, reason_1, reason_2, reason_3"
-        " from sparkify.fct_churn_scores"
-        " where as_of_date = (select max(as_of_date) from sparkify.fct_user_features)"
+        f" from {settings.table('fct_churn_scores')}"
+        f" where as_of_date = (select max(as_of_date) from {settings.table('fct_user_features')})"
         f" order by probability desc, user_id limit {count}"
     ).collect()
     table(
@@ -158,26 +161,27 @@ def show_most_at_risk(spark: SparkSession, count: int = 10) -> None:
     )
 
 
-def show_targets(spark: SparkSession) -> None:
+def show_targets(spark: SparkSession, settings: Settings) -> None:
     """Whom an offer pays for, by the economics of the project's vars."""
+    targets = settings.table("fct_retention_targets")
     found = spark.sql(
         "select count(*) as users, count_if(is_worth_contacting) as worth,"
         " coalesce(sum(if(is_worth_contacting, expected_value, 0)), 0) as value"
-        " from sparkify.fct_retention_targets"
+        f" from {targets}"
     ).first()
     line()
     line(
         f"An offer is expected to pay for {found['worth']:,} of {found['users']:,} users, "
-        f"{found['value']:,.0f} in all (sparkify.fct_retention_targets; the costs are dbt vars)."
+        f"{found['value']:,.0f} in all ({targets}; the costs are dbt vars)."
     )
 
 
 def show_next(settings: Settings, page: Path, *, seconds: float, has_scores: bool) -> None:
     """Where everything is, and what to try."""
     query = (
-        "select * from sparkify.fct_churn_scores order by probability desc"
+        f"select * from {settings.table('fct_churn_scores')} order by probability desc"
         if has_scores
-        else "select * from sparkify.dim_users order by song_count desc"
+        else f"select * from {settings.table('dim_users')} order by song_count desc"
     )
     line()
     line(styled(f"Done in {seconds:.0f} s.", "bold"), f" Report: {page}", wrap=False)

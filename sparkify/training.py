@@ -7,7 +7,7 @@ from pyspark.sql import SparkSession
 
 from sparkify import ledger, own_table, pipeline
 from sparkify.errors import WrongUse
-from sparkify.pipeline import FEATURES, MODEL, SNAPSHOTS, Table
+from sparkify.pipeline import FEATURES, SNAPSHOTS
 from sparkify.settings import Settings
 from sparkify.stages import open_stage
 from sparkify.summary import show_training
@@ -62,12 +62,12 @@ def train_command(
     if feature_version is None:
         with stage("Checking the expectations"):
             pipeline.feature_table(spark, settings, SNAPSHOTS)
-            pipeline.check(spark, settings, ["fct_user_snapshots"])
+            pipeline.check(spark, settings, [SNAPSHOTS])
     trained = train_stage(
         spark,
         settings,
         options=options,
-        model=name or MODEL,
+        model=name,
         version=feature_version,
         exclude=left_out,
         allow=tuple(split(own["allow"])),
@@ -134,7 +134,7 @@ def train_stage(
     settings: Settings,
     *,
     options=None,
-    model: str = MODEL,
+    model: str | None = None,
     version: int | None = None,
     exclude: tuple[str, ...] = (),
     allow: tuple[str, ...] = (),
@@ -150,7 +150,7 @@ def train_stage(
             settings,
             snapshots,
             options=options or TrainOptions(offer=pipeline.offer(settings)),
-            model=model,
+            model=model or settings.model,
             say=say,
             # What is scored now says nothing of a table of the past.
             scoring=features.rows if version is None else None,
@@ -163,9 +163,14 @@ def train_stage(
             feature_table=snapshots.name,
             feature_table_version=snapshots.version,
         )
-        append(spark, settings, spark.createDataFrame(performance), "sparkify_ml.model_performance")
+        append(
+            spark,
+            settings,
+            spark.createDataFrame(performance),
+            settings.ml_table("model_performance"),
+        )
         append_learned(spark, settings, result, run_id=registered.run_id)
-        ledger.record(spark, settings, [skill_check(result, snapshots)], tool="ml")
+        ledger.record(spark, settings, [skill_check(result)], tool="ml")
     return result, registered
 
 
@@ -177,28 +182,28 @@ def append_learned(spark: SparkSession, settings: Settings, result, *, run_id: s
         (
             tables.backtest_table(result, run_id=run_id),
             tables.BACKTEST_SCHEMA,
-            "sparkify_ml.backtest",
+            "backtest",
         ),
         (
             tables.out_of_fold_table(result, run_id=run_id),
             tables.OUT_OF_FOLD_SCHEMA,
-            "sparkify_ml.out_of_fold",
+            "out_of_fold",
         ),
         (
             tables.weights_table(result, run_id=run_id),
             tables.WEIGHTS_SCHEMA,
-            "sparkify_ml.stack_weights",
+            "stack_weights",
         ),
     ):
-        append(spark, settings, spark.createDataFrame(rows, schema), name)
+        append(spark, settings, spark.createDataFrame(rows, schema), settings.ml_table(name))
 
 
-def skill_check(result, snapshots: Table) -> dict:
+def skill_check(result) -> dict:
     """For the ledger: whether the model is better than the base rate; if not, it only warns."""
     skill = result.skill
     return {
         "layer": "ml",
-        "table_name": snapshots.name.removeprefix("sparkify."),
+        "table_name": SNAPSHOTS,
         "check_name": "the deployed model beats the base rate",
         "severity": "warn",
         "status": "pass" if skill.value > 0 else "warn",

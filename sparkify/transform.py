@@ -112,11 +112,11 @@ def run_dbt(settings: Settings, *arguments: str, say: Say | None = None) -> dbtR
     if errors:
         raise BadInput(first_line(errors[0]))
     if not result.success:
-        raise_failure(result)
+        raise_failure(settings, result)
     return result
 
 
-def raise_failure(result: dbtRunnerResult) -> None:
+def raise_failure(settings: Settings, result: dbtRunnerResult) -> None:
     """Turn what dbt reports into one line: the failed nodes and their messages."""
     if result.exception is not None:
         raise BadInput(first_line(str(result.exception))) from result.exception
@@ -136,7 +136,7 @@ def raise_failure(result: dbtRunnerResult) -> None:
             f"{unquote(unreadable[0][1])} cannot be read: {cause(bad[0].message)}; "
             "mend it, or take it away"
         )
-    words = "; ".join(f"{name_of(node)}: {reason(node)}" for node in bad)
+    words = "; ".join(f"{name_of(node)}: {reason(settings, node)}" for node in bad)
     if failed:
         raise CheckFailed(f"{len(failed)} data tests failed: {words}")
     raise SparkifyError(f"dbt could not finish: {words}")
@@ -148,20 +148,20 @@ def cause(message: str) -> str:
     return causes[-1] if causes else first_line(message)
 
 
-def reason(node) -> str:
+def reason(settings: Settings, node) -> str:
     """What a failed node says, and of the limits on what is wrong how to see it."""
-    schema = node.node.schema if hasattr(node, "node") else ""
     if name_of(node).startswith("rejected_share"):
         return (
             "more rows are rejected than max_rejected_share allows, so the marts stay as they"
-            f' were; sparkify sql "select rejection_reason, raw_row from {schema}.'
-            'base_sparkify__rows where rejection_reason is not null limit 10" shows some'
+            ' were; sparkify sql "select rejection_reason, raw_row from'
+            f" {settings.table('base_sparkify__rows')} where rejection_reason is not null limit 10"
+            '" shows some'
         )
     if name_of(node).startswith("nulled_share"):
         return (
             "a field has more values that cannot be than max_nulled_share allows, so the marts"
-            f' stay as they were; sparkify sql "select * from {schema}.'
-            'stg_sparkify__nulled_values" counts them'
+            ' stay as they were; sparkify sql "select * from'
+            f' {settings.table("stg_sparkify__nulled_values")}" counts them'
         )
     return first_line(node.message or "")
 

@@ -8,6 +8,7 @@ from click.testing import CliRunner
 from sparkify import ledger
 from sparkify.cli import cli
 from sparkify.errors import BadInput
+from sparkify.settings import Settings
 
 COLUMNS = "run_id string, checked_at timestamp, layer string, table_name string, check_name string,"
 COLUMNS += " tool string, severity string, status string, failure_count bigint, row_count bigint,"
@@ -17,17 +18,18 @@ COLUMNS += " detail string"
 @pytest.fixture
 def record(spark, monkeypatch):
     """A function that makes a ledger of (run, day, check, status)."""
-    monkeypatch.setattr(ledger, "LEDGER", "written_ledger")
+    monkeypatch.setenv("SPARKIFY_SCHEMA", "written")
 
     def write(*rows: tuple[str, int, str, str]) -> None:
         full = [
             (run, datetime(2018, 11, day), "core", "t", check, "dbt", "error", status, 0, 9, "[/x]")
             for run, day, check, status in rows
         ]
-        spark.createDataFrame(full, COLUMNS).createOrReplaceTempView("written_ledger")
+        spark.sql("create schema if not exists written")
+        spark.createDataFrame(full, COLUMNS).write.saveAsTable("written.quality_ledger")
 
     yield write
-    spark.catalog.dropTempView("written_ledger")
+    spark.sql("drop schema written cascade")
 
 
 def test_a_bare_dbt_run_is_neither_the_last_run_nor_the_one_before(record):
@@ -55,7 +57,7 @@ def test_a_bare_dbt_run_before_the_last_run_is_not_told_of(record):
 def test_bare_dbt_runs_alone_have_checked_nothing(spark, record):
     record(("bare", 2, "dbt run", "pass"))
     with pytest.raises(BadInput, match="nothing has been checked yet"):
-        ledger.show_checks(spark)
+        ledger.show_checks(spark, Settings.from_environment())
 
 
 def test_a_build_that_could_not_build_a_model_is_a_run(record):

@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -130,7 +131,7 @@ def test_the_gate_sees_doubles_strangers_lost_events_and_other_data(spark, setti
     rows = spark.createDataFrame(rows.union(rows).collect(), days.schema)
     append(spark, settings, rows, "sparkify.fct_user_days")
     try:
-        found = check_tables(spark, ["fct_user_days"])
+        found = check_tables(spark, ["fct_user_days"], schema="sparkify", unknown=0.2)
     finally:
         spark.sql("delete from sparkify.fct_user_days where user_id = 'bad'")
     assert {check.check_name: check.status for check in found if check.status != "pass"} == {
@@ -156,7 +157,7 @@ def test_every_feature_says_what_null_means(spark, finished_run):
 
 
 def test_every_expectation_is_named_and_passes(spark):
-    checks = check_tables(spark)
+    checks = check_tables(spark, schema="sparkify", unknown=0.2)
     assert all(check.status == "pass" and check.check_name for check in checks)
     assert len({(check.table_name, check.check_name) for check in checks}) == len(checks)
 
@@ -174,7 +175,8 @@ def test_every_check_of_a_run_is_in_the_ledger_once(spark, finished_run):
     nodes = manifest["nodes"].values()
     assert made["dbt"] == {node["name"] for node in nodes if node["resource_type"] == "test"}
     suites = {
-        name: suite(spark.table(f"sparkify.{name}").columns, None) for name, suite in SUITES.items()
+        name: suite(spark.table(f"sparkify.{name}").columns, None, 0.2, "sparkify")
+        for name, suite in SUITES.items()
     }
     counts = checks.where("tool = 'great_expectations'").groupBy("table_name").count().collect()
     assert dict(counts) == {name: len(suite) for name, suite in suites.items()}
@@ -276,19 +278,17 @@ def test_a_run_leaves_its_folds_and_its_policies_with_the_model(spark, finished_
     assert "top decile by inactivity" in set(pd.read_csv(folder / "policies.csv")["policy"])
 
 
-def test_an_offer_has_the_same_value_in_sql_and_in_python(spark):
+def test_an_offer_has_the_same_value_in_sql_and_in_python(spark, settings):
     targets = spark.table("sparkify.fct_retention_targets").toPandas()
-    p, offer = targets["probability"].to_numpy(), pipeline.offer()
+    p, offer = targets["probability"].to_numpy(), pipeline.offer(settings)
     assert targets["expected_value"].to_numpy() == pytest.approx(contact_profit(p, offer))
     assert (targets["is_worth_contacting"] == (p > break_even(offer))).all()
 
 
-def test_the_offer_is_that_of_the_vars_of_the_project(tmp_path, monkeypatch):
+def test_the_offer_is_that_of_the_vars_of_the_project_and_of_the_call(settings):
     names = {"customer_value": 90, "contact_cost": 2, "offer_cost": 7, "acceptance": 0.6}
-    project = {"vars": names | {"horizon_days": 14}}
-    (tmp_path / "dbt_project.yml").write_text(json.dumps(project))
-    monkeypatch.setattr(pipeline, "PROJECT", tmp_path)
-    assert pipeline.offer() == Offer(**names)
+    assert pipeline.offer(replace(settings, overrides=names)) == Offer(**names)
+    assert pipeline.offer(settings).customer_value == 200
 
 
 def predictions(spark, run: str) -> list:
@@ -301,7 +301,7 @@ def predictions(spark, run: str) -> list:
 def again(spark, settings) -> list[str]:
     """What a training prints, and one on the same version of a table that has changed since."""
     snapshots = "sparkify.fct_user_snapshots"
-    version = pipeline.feature_table(spark, settings, snapshots).version
+    version = pipeline.feature_table(spark, settings, pipeline.SNAPSHOTS).version
     options = ["--models", "logistic_regression", "--origins", "1", "--name", "again"]
     first = CliRunner().invoke(cli, ["train", *options])
     spark.sql(f"delete from {snapshots} where as_of_date <= '2018-10-15'")
@@ -319,7 +319,7 @@ def test_an_old_table_version_is_trained_on_again_to_the_last_digit(spark, setti
     assert len(first) > 500
     assert first == second
     with pytest.raises(BadInput, match="has no version 999"):
-        pipeline.feature_table(spark, settings, "sparkify.fct_user_snapshots", version=999)
+        pipeline.feature_table(spark, settings, pipeline.SNAPSHOTS, version=999)
 
 
 def test_training_shows_the_score_of_every_fold_and_the_weights_of_the_stack(again):

@@ -1,0 +1,63 @@
+"""Two projects in one catalogue: the schema's name is one setting."""
+
+import pytest
+from click.testing import CliRunner, Result
+
+from sparkify.cli import cli
+from sparkify.errors import WrongUse
+from sparkify.settings import schema_name
+
+
+def call(*arguments: str) -> Result:
+    done = CliRunner().invoke(cli, arguments)
+    assert done.exit_code == 0, done.exception
+    return done
+
+
+def tables_elsewhere(spark, *, prefix: str) -> set[tuple[str, str]]:
+    """Every table and view outside the schemas that begin with a prefix."""
+    schemas = [row.namespace for row in spark.sql("show schemas").collect()]
+    return {
+        (schema, row.tableName)
+        for schema in schemas
+        if not schema.startswith(prefix)
+        for row in spark.sql(f"show tables in {schema}").collect()
+        if not row.isTemporary
+    }
+
+
+@pytest.fixture
+def other_schema(spark, simulated_days, tmp_path, monkeypatch):
+    """A folder of events, while another schema is the one in use."""
+    monkeypatch.setenv("SPARKIFY_SCHEMA", "Other")
+    for day, lines in simulated_days.items():
+        (tmp_path / f"{day}.json").write_text("\n".join(lines))
+    yield tmp_path
+    for schema in ("other", "other_raw", "other_ml"):
+        spark.sql(f"drop schema if exists {schema} cascade")
+
+
+def test_another_schema_takes_everything_and_leaves_the_rest_alone(spark, other_schema):
+    before = tables_elsewhere(spark, prefix="other")
+    built = call("build", "--events", str(other_schema)).output
+    assert tables_elsewhere(spark, prefix="other") == before
+    users = spark.table("other.dim_users").count()
+    assert f"users {users}" in " ".join(built.split())
+    assert spark.table("other_ml.churn_scores").count() == 0
+    assert spark.table("other_raw.lines").count() > 0
+    tools = spark.table("other.quality_ledger").select("tool").distinct().collect()
+    assert {row.tool for row in tools} == {"dbt", "great_expectations"}
+    assert "Checks of the run of" in call("checks").output
+    counted = call("sql", "select count(*) as n from other.dim_users", "--format", "csv").output
+    assert counted == f"n\n{users}\n"
+    for command in (["train", "--feature-version", "999"], ["explain", "--user", "nobody"]):
+        assert "other.fct_user_" in str(CliRunner().invoke(cli, command).exception)
+    assert "`sparkify train`" in str(CliRunner().invoke(cli, ["models"]).exception)
+
+
+@pytest.mark.parametrize("name", ["", "1st", "a-b", "a.b", "a b", "`a`", "é", "dev_raw", "DEV_ML"])
+def test_what_no_schema_can_be_called_is_refused_before_anything_starts(monkeypatch, name):
+    with pytest.raises(WrongUse, match="^SPARKIFY_SCHEMA is "):
+        schema_name(name)
+    monkeypatch.setenv("SPARKIFY_SCHEMA", name)
+    assert CliRunner().invoke(cli, ["models"]).exception.exit_code == 2
