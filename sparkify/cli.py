@@ -18,7 +18,7 @@ from sparkify.delta import has_jars, install_jars
 from sparkify.errors import METASTORE_IN_USE, SERVER_GONE, BadInput, SparkifyError, WrongUse
 from sparkify.interrupt import leave, leave_on_signals
 from sparkify.remote import has_remote, is_gone, say_goodbye
-from sparkify.settings import Settings, command_for
+from sparkify.settings import Settings, command_for, read_vars
 from sparkify.terminal import line, stage, visible, warn
 
 WITHOUT_DELTA = (
@@ -31,15 +31,27 @@ FOLDER = click.Path(path_type=Path)
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 @click.option("--target", help="Output of profiles.yml: local (default), parquet or thrift.")
+@click.option(
+    "--vars",
+    "overrides",
+    metavar="YAML",
+    default="",
+    help="Definitions for this call, such as '{horizon_days: 7}'; dbt_project.yml has them all.",
+)
 @click.version_option(package_name="sparkify-churn")
 @click.pass_context
-def cli(context: click.Context, debug: bool, target: str | None) -> None:
+def cli(context: click.Context, debug: bool, target: str | None, overrides: str) -> None:
     """From raw events to a scored list of users who are about to cancel."""
-    settings = Settings.from_environment(target=target)
+    settings = Settings.from_environment(target=target, overrides=read_vars(overrides))
     is_chosen = target or "SPARKIFY_TARGET" in os.environ
     if not is_chosen and context.invoked_subcommand != "setup" and not has_jars(settings.jars):
         settings = replace(settings, target="parquet")
         warn(f"no Delta Lake jars in {settings.jars}: {WITHOUT_DELTA}")
+    if settings.overrides:
+        # Importing dbt takes seconds that a command without vars, or without dbt, need not spend.
+        from sparkify.transform import check_vars
+
+        check_vars(settings)
     context.obj = settings
 
 
@@ -313,7 +325,9 @@ def in_words(error: Exception, arguments: list[str]) -> str:
     given, *_ = cli.make_parser(click.Context(cli)).parse_args(arguments)
     target = given.get("target") or os.environ.get("SPARKIFY_TARGET", "local")
     if isinstance(error, SparkifyError | NotTrainable | TableMismatch | UnknownVersion):
-        return re.sub("`sparkify (?!serve|setup)", f"`{command_for(target)} ", str(error))
+        command = f"`{command_for(target, given.get('overrides') or '')} "
+        # A function, for in a text a backslash would be an escape.
+        return re.sub("`sparkify (?!serve|setup)", lambda _: command, str(error))
     if is_metastore_in_use(error):
         return METASTORE_IN_USE.format(Settings.from_environment(target=target).metastore)
     if is_gone(error):

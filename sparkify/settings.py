@@ -1,7 +1,9 @@
 """Where a run keeps its things, read once from the environment."""
 
+import json
 import os
 import re
+import shlex
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -84,7 +86,7 @@ class Settings:
     @property
     def command(self) -> str:
         """What a command that a message names begins with, so that it finds the same tables."""
-        return command_for(self.target)
+        return command_for(self.target, written(self.overrides))
 
     @cached_property
     def variables(self) -> Mapping[str, object]:
@@ -108,9 +110,37 @@ class Settings:
         return f"sqlite:///{self.home / 'mlflow' / 'mlflow.db'}"
 
 
-def command_for(target: str) -> str:
-    """What a command on a target begins with."""
-    return "sparkify" if target == "local" else f"sparkify --target {target}"
+def command_for(target: str, overrides: str = "") -> str:
+    """What a command on a target, with vars as `--vars` takes them, begins with."""
+    chosen = "" if target == "local" else f" --target {target}"
+    return f"sparkify{chosen}" + (f" --vars {shlex.quote(overrides)}" if overrides else "")
+
+
+def read_vars(given: str) -> dict[str, object]:
+    """Vars from YAML such as `{horizon_days: 7}`; a date as text, for SQL and JSON know no other.
+
+    Raises:
+        WrongUse: it is not YAML, or holds anything but names and their values.
+    """
+    try:
+        found = yaml.safe_load(given)
+        found = json.loads(json.dumps({} if found is None else found, default=str))
+    # A date such as 2018-13-01 is no error of YAML's, nor is a list that holds itself.
+    except (yaml.YAMLError, ValueError, TypeError) as error:
+        reason = " ".join(str(error).split())
+        raise WrongUse(f"--vars {given!r} cannot be read as YAML: {reason}") from error
+    if not isinstance(found, dict):
+        raise WrongUse(
+            f"--vars {given!r} has to be names and values, such as '{{horizon_days: 7}}'"
+        )
+    return found
+
+
+def written(overrides: Mapping[str, object]) -> str:
+    """Vars as one line of YAML, which `read_vars` and dbt read alike; none is an empty text."""
+    if not overrides:
+        return ""
+    return yaml.safe_dump(dict(overrides), default_flow_style=True, width=sys.maxsize).strip()
 
 
 def schema_name(given: str) -> str:

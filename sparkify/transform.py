@@ -14,7 +14,7 @@ from dbt_common.events.functions import reset_metadata_vars
 
 from sparkify.errors import BadInput, CheckFailed, SparkifyError
 from sparkify.events import find_files, find_forms, uri_of
-from sparkify.settings import Settings
+from sparkify.settings import Settings, written
 
 Say = Callable[[str], None]
 # dbt hands what stands under this name on to macros, without parsing the project anew.
@@ -66,6 +66,15 @@ def build(
     return BuildResult(model_count=kinds.count("model"), test_count=kinds.count("test"))
 
 
+def check_vars(settings: Settings) -> None:
+    """Refuse vars as a run would, for what uses them without dbt; neither needs Spark.
+
+    Raises:
+        BadInput: one cannot be, or contradicts another.
+    """
+    run_dbt(settings, "run-operation", "check_vars")
+
+
 def described(settings: Settings, events: str) -> dict:
     """The arguments of the macro `register_events`: where events lie and what the files are."""
     if "://" in events:
@@ -104,7 +113,7 @@ def run_dbt(settings: Settings, *arguments: str, say: Say | None = None) -> dbtR
             "--log-level-file",
             "info",
             *arguments,
-            *(("--vars", json.dumps(settings.overrides)) if settings.overrides else ()),
+            *(("--vars", written(settings.overrides)) if settings.overrides else ()),
             "--target",
             settings.target,
         ]

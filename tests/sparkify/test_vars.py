@@ -1,0 +1,73 @@
+"""Definitions given with a call: `sparkify --vars`."""
+
+import re
+
+import pytest
+import yaml
+from click.testing import CliRunner, Result
+
+from sparkify.cli import cli, in_words
+from sparkify.errors import BadInput, WrongUse
+from sparkify.settings import Settings, read_vars, written
+
+TEXTS = [
+    "it's",
+    'a "b"',
+    "back\\slash",
+    "-- no comment",
+    "/* nor this */",
+    "a: b, {c}",
+    "é 😀 \x85",
+]
+
+
+def ask(given: str, *arguments: str) -> Result:
+    """Run a command that is refused before it needs Spark."""
+    return CliRunner().invoke(cli, ["--vars", given, *arguments])
+
+
+@pytest.mark.parametrize(
+    "given",
+    ["{a: [}", "[1]", "7", "&a [*a]", "{first_valid_date: 2018-13-01}", "{a: !!python/name:os {}}"],
+)
+def test_what_are_no_vars_is_refused_in_one_line(given):
+    with pytest.raises(WrongUse, match="^--vars .*") as refused:
+        read_vars(given)
+    assert "\n" not in str(refused.value)
+    assert ask(given, "models").exception.exit_code == 2
+
+
+def test_vars_reach_dbt_as_they_were_given():
+    found = read_vars(yaml.safe_dump({"churn_pages": TEXTS, "feature_windows": [3, 9]}))
+    assert yaml.safe_load(written(found)) == {"churn_pages": TEXTS, "feature_windows": [3, 9]}
+    assert read_vars("{first_valid_date: 2018-10-01}") == {"first_valid_date": "2018-10-01"}
+    assert read_vars("") == {} and written({}) == ""
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ("{horizon_days: 0}", "horizon_days is 0: it must be a whole number of days"),
+        ("{max_nulled_share: 2}", "max_nulled_share is 2"),
+        ("{offer_cost: .nan, acceptance: 1}", "offer_cost is .*; acceptance is 1"),
+        ("{customer_value: 5}", "customer_value is 5: it must exceed offer_cost, 10"),
+        ("{horizon: 7}", "horizon is no var of this project"),
+        ('{snapshot_weekday: "x\') or true --"}', "snapshot_weekday is"),
+        ("{first_valid_date: 2018-02-30 }", "cannot be read"),
+        ('{last_valid_date: "2018-10-01\') or (1=1"}', "last_valid_date is"),
+    ],
+)
+def test_a_var_that_cannot_be_stops_a_command_that_runs_no_dbt(settings, given, words):
+    for command in (["train"], ["score"]):
+        refused = ask(given, *command).exception
+        assert isinstance(refused, BadInput | WrongUse)
+        assert re.search(words, str(refused))
+
+
+def test_a_command_in_a_message_has_the_same_vars(settings):
+    given = "{churn_pages: ['a\\d']}"
+    shown = in_words(BadInput("run `sparkify train`"), ["--vars", given, "score"])
+    assert shown.startswith("run `sparkify --vars '{churn_pages: [")
+    assert "\\d" in shown and shown.endswith("train`")
+    command = Settings.from_environment(overrides={"horizon_days": 7}).command
+    assert command == "sparkify --vars '{horizon_days: 7}'"
