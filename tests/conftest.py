@@ -14,7 +14,17 @@ from sparkify.settings import Settings
 from sparkify.simulator import simulate
 
 # A file runs in one process. What takes longest begins first, so that none is left with it alone.
-LONGEST = ("test_run", "test_incremental", "test_targets", "test_leakage", "test_oracle")
+LONGEST = (
+    *(
+        "test_run",
+        "test_replay",
+        "test_targets",
+        "test_own_table",
+        "test_incremental",
+        "test_oracle",
+    ),
+    *("test_inputs", "test_staging", "test_leakage"),
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
