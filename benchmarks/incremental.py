@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 from sparkify import ledger, pipeline, transform
+from sparkify.engine import USER_BYTES
 from sparkify.session import open_session
 from sparkify.settings import Settings
 from sparkify.simulator import simulate
@@ -26,7 +27,7 @@ def main(users: int = 2000) -> None:
         os.environ["SPARKIFY_HOME"] = str(Path(scratch, "home"))
         settings = Settings.from_environment()
         settings.export()
-        spark = open_session(settings)
+        spark = open_session(settings, size=users * USER_BYTES)
         rows = simulate(spark, users=users, seed=1, out=Path(scratch, "log")).rows
         days = Path(scratch, "log", "events")
         print(f"{rows:,} events of {users:,} users in folders of {len(list(days.iterdir()))} days")

@@ -26,6 +26,7 @@ from ml.training import TrainingResult
 from sparkify import pipeline, transform
 from sparkify.models import whole_history
 from sparkify.pipeline import SNAPSHOTS
+from sparkify.engine import USER_BYTES
 from sparkify.session import open_session
 from sparkify.settings import Settings
 from sparkify.simulator import simulate
@@ -37,11 +38,9 @@ def main(users: int = 5000) -> None:
     """Print the models beside the oracle, scikit-learn and the public protocol."""
     with tempfile.TemporaryDirectory() as scratch:
         os.environ["SPARKIFY_HOME"] = str(Path(scratch, "home"))
-        # As the README advises for large data.
-        os.environ.setdefault("SPARKIFY_JAVA_OPTIONS", "")
         settings = Settings.from_environment()
         settings.export()
-        spark = open_session(settings)
+        spark = open_session(settings, size=users * USER_BYTES)
         with timed(f"simulating {users:,} users"):
             simulate(spark, users=users, seed=1, out=Path(scratch, "log"))
         with timed("building the feature tables"):
