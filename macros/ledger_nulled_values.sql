@@ -3,11 +3,11 @@
     warning.
 
         {{ ledger_nulled_values() }}
-            ->  insert into sparkify.quality_ledger select ... from stg_sparkify__nulled_values
+            ->  insert into sparkify.quality_ledger by name select ... from stg_sparkify__nulled_values
 #}
 {% macro ledger_nulled_values() %}
     {% set schema = source('checks', 'quality_ledger').schema %}
-    insert into {{ source('checks', 'quality_ledger') }}
+    insert into {{ source('checks', 'quality_ledger') }} by name
     select
         {{ ledger_run() }},
         'staging' as layer,

@@ -2,14 +2,14 @@
     The statement that appends results of tests, each with how many rows its table holds.
 
         {{ ledger_rows(["('core', 'dim_users', ..., 0)"], {'dim_users': relation}) }}
-            ->  insert into sparkify.quality_ledger select ... from values (...)
+            ->  insert into sparkify.quality_ledger by name select ... from values (...)
 
     Arguments:
         rows: the results, as SQL rows.
         counted: the relations to count, by the name of their model.
 #}
 {% macro ledger_rows(rows, counted) %}
-    insert into {{ source('checks', 'quality_ledger') }}
+    insert into {{ source('checks', 'quality_ledger') }} by name
     select
         {{ ledger_run() }},
         results.layer,

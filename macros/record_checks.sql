@@ -3,7 +3,7 @@
     that could not be built; and of a `dbt run`, which makes no checks, that it was.
 
         on-run-end: "{{ record_checks(results) }}"
-            ->  insert into sparkify.quality_ledger select ... from values (...), ...
+            ->  insert into sparkify.quality_ledger by name select ... from values (...), ...
 
     Arguments:
         results: the results of the run, as dbt hands them to on-run-end.

@@ -5,22 +5,12 @@ import pandas as pd
 
 from ml.training import TrainingResult
 
-OUT_OF_FOLD_SCHEMA = (
-    "user_id string, as_of_date date, model string, fold int, probability double, label int, "
-    "run_id string"
-)
-BACKTEST_SCHEMA = (
-    "user_id string, as_of_date date, model string, origin string, probability double, label int, "
-    "is_flagged boolean, run_id string"
-)
-WEIGHTS_SCHEMA = "model string, weight double, share double, run_id string"
-
 
 def out_of_fold_table(result: TrainingResult, *, run_id: str) -> pd.DataFrame:
     """The probability of every training row by each learner's model that never saw its user.
 
-    Columns as in `OUT_OF_FOLD_SCHEMA`; as_of_date is null for a table without dates. They are what
-    the stack was fitted on, so they are no test of the stack: that is `backtest_table`.
+    Columns: user_id, as_of_date (null for a table without dates), model, fold, probability, label,
+    run_id. They are what the stack was fitted on, so no test of it: that is `backtest_table`.
     """
     keys = ["user", "time", "y", "fold"]
     wide = result.out_of_fold
@@ -42,7 +32,8 @@ def out_of_fold_table(result: TrainingResult, *, run_id: str) -> pd.DataFrame:
 def backtest_table(result: TrainingResult, *, run_id: str) -> pd.DataFrame:
     """What every candidate said of every row tested, known only what was known at its origin.
 
-    Columns as in `BACKTEST_SCHEMA`; origin is the date, or the fold of users, predicted.
+    Columns: user_id, as_of_date, model, origin (the date, or the fold of users, predicted),
+    probability, label, is_flagged, run_id.
     """
     rows = result.backtest
     return pd.DataFrame(
@@ -62,12 +53,13 @@ def backtest_table(result: TrainingResult, *, run_id: str) -> pd.DataFrame:
 def weights_table(result: TrainingResult, *, run_id: str) -> pd.DataFrame:
     """The stack, readable: model, weight on its log-odds, and share of all weights.
 
-    The intercept has no share. Columns as in `WEIGHTS_SCHEMA`.
+    The intercept has no share: None. Columns: model, weight, share, run_id.
     """
     weights = pd.Series(result.meta_weights, name="weight")
     learners = weights.drop("intercept")
     share = learners / learners.sum() if learners.sum() > 0 else learners
     table = pd.DataFrame({"weight": weights, "share": share}).loc[weights.index]
+    table["share"] = table["share"].astype(object).where(table["share"].notna(), None)
     return table.rename_axis("model").reset_index().assign(run_id=run_id)
 
 

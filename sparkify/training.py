@@ -11,7 +11,7 @@ from sparkify.pipeline import FEATURES, SNAPSHOTS
 from sparkify.settings import Settings
 from sparkify.stages import open_stage
 from sparkify.summary import show_training
-from sparkify.tables import append, now
+from sparkify.tables import append, append_pandas, now
 from sparkify.terminal import stage
 
 
@@ -178,24 +178,12 @@ def append_learned(spark: SparkSession, settings: Settings, result, *, run_id: s
     """Append every prediction of the backtest, what the stack was fitted on, and its weights."""
     from ml import tables
 
-    for rows, schema, name in (
-        (
-            tables.backtest_table(result, run_id=run_id),
-            tables.BACKTEST_SCHEMA,
-            "backtest",
-        ),
-        (
-            tables.out_of_fold_table(result, run_id=run_id),
-            tables.OUT_OF_FOLD_SCHEMA,
-            "out_of_fold",
-        ),
-        (
-            tables.weights_table(result, run_id=run_id),
-            tables.WEIGHTS_SCHEMA,
-            "stack_weights",
-        ),
+    for name, rows in (
+        ("backtest", tables.backtest_table(result, run_id=run_id)),
+        ("out_of_fold", tables.out_of_fold_table(result, run_id=run_id)),
+        ("stack_weights", tables.weights_table(result, run_id=run_id)),
     ):
-        append(spark, settings, spark.createDataFrame(rows, schema), settings.ml_table(name))
+        append_pandas(spark, settings, rows, settings.ml_table(name))
 
 
 def skill_check(result) -> dict:

@@ -10,6 +10,7 @@ from ml.errors import NotTrainable, TableMismatch
 from ml.stacking import AVERAGE, BASE_RATE, PROBABILITY, STACK
 from ml.training import TableSpec, TrainOptions, train
 from ml.tuning import LEARNERS
+from tests.declared import ddl
 
 MONDAYS = [dt.date(2018, 10, 8) + dt.timedelta(weeks=week) for week in range(6)]
 SPEC = TableSpec(
@@ -109,7 +110,7 @@ def test_the_calibration_table_counts_every_row_of_the_deployed_candidate(result
 
 def test_out_of_fold_and_backtest_rows_can_be_appended_to_tables(spark, result):
     oof = tables.out_of_fold_table(result, run_id="r1")
-    stored = spark.createDataFrame(oof, tables.OUT_OF_FOLD_SCHEMA).toPandas()
+    stored = spark.createDataFrame(oof, ddl("out_of_fold")).toPandas()
     backtest = tables.backtest_table(result, run_id="r1")
 
     assert set(stored["model"]) == set(OPTIONS.models)
@@ -117,7 +118,7 @@ def test_out_of_fold_and_backtest_rows_can_be_appended_to_tables(spark, result):
     assert stored["probability"].between(0, 1).all()
     assert set(stored["fold"]) == {0, 1}
     assert set(stored["run_id"]) == {"r1"}
-    again = spark.createDataFrame(backtest, tables.BACKTEST_SCHEMA)
+    again = spark.createDataFrame(backtest, ddl("backtest"))
     assert again.count() == len(result.backtest)
 
 
@@ -127,7 +128,8 @@ def test_the_weights_of_the_stack_are_readable(spark, result):
     assert list(weights.index) == ["intercept", *OPTIONS.models]
     assert weights["share"].sum() == pytest.approx(1)
     assert weights["weight"].to_dict() == result.meta_weights
-    spark.createDataFrame(weights.reset_index(), tables.WEIGHTS_SCHEMA).collect()
+    rows = spark.createDataFrame(weights.reset_index(), ddl("stack_weights"))
+    assert rows.where("share is null").first()["model"] == "intercept"
 
 
 def test_the_excluded_column_and_the_keys_are_no_features(result):
@@ -214,7 +216,7 @@ def test_without_a_time_every_user_is_predicted_once_in_stratified_folds(crossed
 def test_without_a_time_out_of_fold_rows_have_no_date(spark, crossed):
     oof = tables.out_of_fold_table(crossed, run_id="r2")
 
-    rows = spark.createDataFrame(oof, tables.OUT_OF_FOLD_SCHEMA)
+    rows = spark.createDataFrame(oof, ddl("out_of_fold"))
     assert rows.filter("as_of_date is null").count() == 100
 
 

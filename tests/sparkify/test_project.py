@@ -85,6 +85,16 @@ def test_what_others_query_has_a_contract_and_every_column_a_description(models)
             assert column["data_type"] and column["description"].endswith("."), column["name"]
 
 
+def test_every_column_that_runs_write_has_a_type_and_a_description_and_its_table_a_grain(manifest):
+    written = [each for each in manifest["sources"].values() if each["source_name"] != "raw"]
+    assert len(written) == 7
+    for table in written:
+        assert re.search(r"One\s+row\s+per\s+\(.*\)\.$", table["description"]), table["name"]
+        assert table["columns"], table["name"]
+        for column in table["columns"].values():
+            assert column["data_type"] and column["description"].endswith("."), column["name"]
+
+
 def test_every_use_of_the_tables_is_an_exposure_with_an_owner(manifest, models):
     exposures = {exposure["name"]: exposure for exposure in manifest["exposures"].values()}
     assert {"notebook", "report", "churn_model"} <= exposures.keys()

@@ -5,7 +5,9 @@ from click.testing import CliRunner, Result
 
 from sparkify.cli import cli
 from sparkify.errors import WrongUse
-from sparkify.settings import schema_name
+from sparkify.settings import schema_name, written
+from tests.declared import declared
+from tests.sparkify.test_vars import TEXTS
 
 
 def call(*arguments: str) -> Result:
@@ -38,11 +40,26 @@ def other_schema(spark, simulated_days, tmp_path, monkeypatch):
 
 
 def test_another_schema_takes_everything_and_leaves_the_rest_alone(spark, other_schema):
+    # Tables of an older version, without a column that runs write now.
+    for schema, table, columns in (
+        ("other", "quality_ledger", "run_id string, checked_at timestamp, status string"),
+        ("other_ml", "backtest", "user_id string, label int"),
+    ):
+        spark.sql(f"create schema if not exists {schema}")
+        spark.sql(f"create table {schema}.{table} ({columns}) using delta")
     before = tables_elsewhere(spark, prefix="other")
-    built = call("build", "--events", str(other_schema)).output
+    # The definitions of the call reach SQL too, whatever characters a text has.
+    pages, auths = ["Cancellation Confirmation", *TEXTS], ["Logged Out", "Guest", *TEXTS]
+    given = {"horizon_days": 7, "churn_pages": pages, "anonymous_auths": auths}
+    built = call("--vars", written(given), "build", "--events", str(other_schema)).output
     assert tables_elsewhere(spark, prefix="other") == before
     users = spark.table("other.dim_users").count()
     assert f"users {users}" in " ".join(built.split())
+    for name, columns in declared().items():
+        table = spark.table(f"other{'' if name == 'quality_ledger' else '_ml'}.{name}")
+        assert dict(table.dtypes) == {each: columns[each]["data_type"] for each in columns}
+    assert "is_churned_next_7d" in spark.table("other.fct_user_snapshots").columns
+    assert spark.table("other.dim_users").where("is_churned").count() > 0
     assert spark.table("other_ml.churn_scores").count() == 0
     assert spark.table("other_raw.lines").count() > 0
     tools = spark.table("other.quality_ledger").select("tool").distinct().collect()
