@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from sparkify.versions import history, readable
+
 WRITES = ("CREATE", "REPLACE", "WRITE")
 
 
@@ -21,15 +23,15 @@ class Previous:
 def previous_build(
     spark: SparkSession, table: str, *, compared: Collection[str]
 ) -> Previous | None:
-    """The table one write ago; None without one, as for plain Parquet or the first build."""
+    """The table one write ago; None without one, as for plain Parquet or the first build.
+
+    One whose files are gone is none either.
+    """
     if not is_delta(spark, table):
         return None
-    writes = [
-        row["version"]
-        for row in spark.sql(f"describe history {table} limit 20").collect()
-        if row["operation"].startswith(WRITES)
-    ]
-    if len(writes) < 2:
+    rows = history(spark, table, limit=20)
+    writes = [row["version"] for row in rows if row["operation"].startswith(WRITES)]
+    if len(writes) < 2 or writes[1] not in readable(rows):
         return None
     before = spark.sql(f"select * from {table} version as of {writes[1]}")
     return described(before, [name for name in before.columns if name in compared])

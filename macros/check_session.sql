@@ -4,8 +4,7 @@
 
         on-run-start: "{{ check_session() }}"
 
-    A view is the lock: to create one is atomic, and its text holds who did. It is named for the
-    running server, so that it ends with it. A session in this process has the metastore alone.
+    A session in this process has the metastore alone.
 #}
 {% macro check_session() %}
     {% if execute and flags.WHICH in ['run', 'build', 'test', 'run-operation'] and target.method != 'session' %}
@@ -17,19 +16,7 @@
             ) %}
         {% endif %}
     {% endif %}
-    {% if execute and flags.WHICH in ['run', 'build', 'test'] and target.method != 'session' %}
-        {% set lock = run_lock() %}
-        {% do run_query('create schema if not exists ' ~ lock.schema) %}
-        {% do run_query(
-            'create view if not exists ' ~ lock ~ " as select '" ~ invocation_id
-            ~ "' as invocation_id, '" ~ run_started_at.strftime('%Y-%m-%d %H:%M:%S') ~ "' as began"
-        ) %}
-        {% set holder = run_query('select invocation_id, began from ' ~ lock).rows[0] %}
-        {% if holder[0] != invocation_id %}
-            {% do exceptions.raise_compiler_error(
-                'another run is under way on this server since ' ~ holder[1] ~ ' UTC; wait for it. '
-                ~ 'If it was killed: dbt run-operation end_run --target ' ~ target.name
-            ) %}
-        {% endif %}
+    {% if flags.WHICH in ['run', 'build', 'test'] %}
+        {% do begin_run() %}
     {% endif %}
 {% endmacro %}

@@ -126,6 +126,16 @@ class Registry:
         )
         return model, f"{self.name} version {model.version} ({card['candidate']})"
 
+    def names(self) -> list[str]:
+        """The name of every model in the store."""
+        with self._client() as client:
+            found, token = [], None
+            while token != "":
+                page = client.search_registered_models(page_token=token)
+                found += [each.name for each in page]
+                token = page.token or ""
+        return found
+
     def versions(self) -> list[ModelVersion]:
         """All versions, the newest first."""
         with self._client() as client:

@@ -260,6 +260,22 @@ def serve(settings: Settings, thrift_port: int, connect_port: int) -> None:
 
 
 @cli.command()
+@click.option(
+    "--keep-days",
+    type=click.IntRange(min=0),
+    default=7,
+    show_default=True,
+    help="Days for which what was current stays readable.",
+)
+@click.pass_obj
+def maintain(settings: Settings, keep_days: int) -> None:
+    """Compact small files and delete old versions, except those that models learned from."""
+    from sparkify.maintenance import maintain as run_maintenance
+
+    run_maintenance(settings, keep_days=keep_days)
+
+
+@cli.command()
 @click.pass_obj
 def setup(settings: Settings) -> None:
     """Fetch the Delta Lake jars into the environment; without them Parquet will do."""

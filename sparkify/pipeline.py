@@ -11,6 +11,7 @@ from sparkify import ledger, own_table
 from sparkify.errors import BadInput, CheckFailed
 from sparkify.settings import Settings
 from sparkify.transform import Say
+from sparkify.versions import history, readable
 
 SNAPSHOTS = "fct_user_snapshots"
 FEATURES = "fct_user_features"
@@ -82,7 +83,7 @@ def feature_table(
         raise BadInput(f"there is no table {name} yet; run `sparkify build --events PATH`")
     rows = spark.table(name)
     if settings.table_format == "delta":
-        kept = [row["version"] for row in spark.sql(f"describe history {name}").collect()]
+        kept = readable(history(spark, name))
         if version not in (None, *kept):
             raise BadInput(
                 f"{name} has no version {version}; it has {min(kept)} to {max(kept)}, of which "

@@ -58,6 +58,9 @@ def test_another_schema_takes_everything_and_leaves_the_rest_alone(spark, other_
     for name, columns in declared().items():
         table = spark.table(f"other{'' if name == 'quality_ledger' else '_ml'}.{name}")
         assert dict(table.dtypes) == {each: columns[each]["data_type"] for each in columns}
+    # What a model learned from must not be forgotten.
+    kept = spark.sql("show tblproperties other.fct_user_snapshots ('delta.logRetentionDuration')")
+    assert kept.first()["value"] == "interval 3650 days"
     assert "is_churned_next_7d" in spark.table("other.fct_user_snapshots").columns
     assert spark.table("other.dim_users").where("is_churned").count() > 0
     assert spark.table("other_ml.churn_scores").count() == 0

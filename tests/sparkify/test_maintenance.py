@@ -1,0 +1,98 @@
+"""`sparkify maintain`: fewer files and no needless versions, and nothing lost that is needed."""
+
+import pytest
+from click.testing import CliRunner
+from py4j.protocol import Py4JError
+from pyspark.errors import PySparkException
+
+from expectations.previous import previous_build
+from sparkify import maintenance, pipeline
+from sparkify.cli import cli
+from sparkify.errors import BadInput
+from sparkify.settings import Settings
+from sparkify.versions import history, readable
+
+SNAPSHOTS, DAYS = "kept.fct_user_snapshots", "kept.fct_user_days"
+
+
+@pytest.fixture
+def written(spark, settings, monkeypatch) -> Settings:
+    """Two tables that were made, appended to and made anew; one has a view and a neighbour."""
+    monkeypatch.setenv("SPARKIFY_SCHEMA", "kept")
+    for schema in ("kept", "kept_raw"):
+        spark.sql(f"create schema {schema}")
+    spark.sql("create table kept_raw.lines using delta as select 'a' as value")
+    for table in (SNAPSHOTS, DAYS):
+        for n in range(3):
+            verb = "insert into" if n else "create table"
+            using = "" if n else "using delta as"
+            spark.sql(f"{verb} {table} {using} select {n} as n, 'v{n}' as user_id")
+        spark.sql(f"insert overwrite {table} select n + 10 as n, user_id from {table}")
+        spark.sql(f"insert into {table} select 13 as n, 'v3' as user_id")
+    spark.sql(f"create view kept.shown as select * from {DAYS}")
+    yield Settings.from_environment()
+    for schema in ("kept", "kept_raw"):
+        spark.sql(f"drop schema {schema} cascade")
+
+
+def values(spark, table: str, version: int | None = None) -> list[int]:
+    as_of = "" if version is None else f" version as of {version}"
+    return sorted(row.n for row in spark.sql(f"select n from {table}{as_of}").collect())
+
+
+def test_maintenance_frees_what_is_old_and_keeps_what_models_learned_from(
+    spark, written, monkeypatch
+):
+    monkeypatch.setattr(maintenance, "learned_from", lambda settings: {SNAPSHOTS: {1, 99}})
+    before = {name: spark.conf.get(name, None) for name in maintenance.DELTA}
+    done = CliRunner().invoke(cli, ["maintain", "--keep-days", "0"])
+    assert done.exit_code == 0, done.exception
+    assert {name: spark.conf.get(name, None) for name in maintenance.DELTA} == before
+    shown = " ".join(done.output.split())
+    assert "2 tables: " in shown and "kept.shown" not in shown and "kept_raw" not in shown
+    assert f"Models learned from {SNAPSHOTS} version 1: kept." in shown
+    assert "loses its files" in done.stderr
+    for table in (SNAPSHOTS, DAYS):
+        assert values(spark, table) == [10, 11, 12, 13]
+        assert maintenance.file_count(spark, table) == 1
+    # What a model learned from, and the build before it, are there; elsewhere they are gone.
+    assert values(spark, SNAPSHOTS, version=1) == [0, 1]
+    assert pipeline.feature_table(spark, written, pipeline.SNAPSHOTS, version=1).rows.count() == 2
+    with pytest.raises((PySparkException, Py4JError)):
+        values(spark, DAYS, version=1)
+    with pytest.raises(BadInput, match="has no version 1; it has "):
+        pipeline.feature_table(spark, written, "fct_user_days", version=1)
+    assert previous_build(spark, SNAPSHOTS, compared=["n"]).row_count == 3
+    assert previous_build(spark, DAYS, compared=["n"]) is None
+    freed = {table: bytes_freed(spark, table) for table in (SNAPSHOTS, DAYS)}
+    assert freed[SNAPSHOTS] == 0 < freed[DAYS]
+    # A second time there is nothing to do, and every version since the first can be read.
+    with maintenance.delta_settings(spark):
+        again = maintenance.maintain_table(spark, DAYS, keep_days=7)
+    assert (again.files_before, again.files_after, again.bytes_freed) == (1, 1, 0)
+    for version in readable(history(spark, DAYS)):
+        assert values(spark, DAYS, version) == [10, 11, 12, 13]
+
+
+def bytes_freed(spark, table: str) -> int:
+    """Bytes that the last VACUUM deleted."""
+    found = spark.sql(f"describe history {table}").where("operation = 'VACUUM START'").first()
+    return int(found["operationMetrics"]["sizeOfDataToDelete"])
+
+
+def test_what_was_current_in_the_days_to_keep_stays_readable(spark, written):
+    with maintenance.delta_settings(spark):
+        found = maintenance.maintain_table(spark, DAYS, keep_days=1)
+    assert found.kept_from == 0 and found.bytes_freed == 0
+    assert values(spark, DAYS, version=0) == [0]
+
+
+def test_plain_parquet_has_nothing_to_maintain(monkeypatch):
+    monkeypatch.setenv("SPARKIFY_TARGET", "parquet")
+    done = CliRunner().invoke(cli, ["maintain"])
+    assert done.exit_code == 0 and "Nothing to do" in done.output
+
+
+def test_a_schema_without_tables_says_how_to_get_some(spark, monkeypatch):
+    monkeypatch.setenv("SPARKIFY_SCHEMA", "nobody")
+    assert "build --events" in str(CliRunner().invoke(cli, ["maintain"]).exception)
