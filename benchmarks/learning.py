@@ -24,9 +24,9 @@ from ml.options import TrainOptions
 from ml.stacking import BASE_RATE
 from ml.training import TrainingResult
 from sparkify import pipeline, transform
+from sparkify.engine import USER_BYTES
 from sparkify.models import whole_history
 from sparkify.pipeline import SNAPSHOTS
-from sparkify.engine import USER_BYTES
 from sparkify.session import open_session
 from sparkify.settings import Settings
 from sparkify.simulator import simulate
