@@ -66,7 +66,7 @@ def open_local(settings: Settings, *, shared: bool, size: int | None) -> SparkSe
     for name, value in conf.items():
         builder = builder.config(name, value)
     settings.home.mkdir(parents=True, exist_ok=True)
-    with stderr_to(settings.home / "spark.log"):
+    with output_to(settings.home / "spark.log"):
         return builder.getOrCreate()
 
 
@@ -155,14 +155,18 @@ def child_environment(spark: SparkSession) -> dict[str, str]:
 
 
 @contextmanager
-def stderr_to(log: Path) -> Iterator[None]:
-    """Send what a child process writes to stderr into a file: the JVM's greetings and warnings."""
-    sys.stderr.flush()
-    kept = os.dup(2)
+def output_to(log: Path) -> Iterator[None]:
+    """Send what a child process prints into a file: the JVM's greetings, warnings and reports."""
+    streams = (sys.stdout, 1), (sys.stderr, 2)
+    kept = [os.dup(number) for _, number in streams]
     with log.open("ab") as file:
-        os.dup2(file.fileno(), 2)
+        for stream, number in streams:
+            stream.flush()
+            os.dup2(file.fileno(), number)
     try:
         yield
     finally:
-        os.dup2(kept, 2)
-        os.close(kept)
+        for (stream, number), copy in zip(streams, kept, strict=True):
+            stream.flush()
+            os.dup2(copy, number)
+            os.close(copy)
