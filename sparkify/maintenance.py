@@ -93,12 +93,12 @@ def maintain_table(
     # An hour more, for a VACUUM counts from its own beginning, and in whole hours here.
     hours = max(24 * keep_days, *(ceil(age / HOUR_MS) + 1 for age in since), 0)
     spark.sql(f"vacuum {name} retain {hours} hours")
-    freed = spark.sql(f"describe history {name} limit 2").where("operation = 'VACUUM START'")
+    vacuums = spark.sql(f"describe history {name} limit 20").where("operation = 'VACUUM START'")
     return Maintained(
         name=name,
         files_before=before,
         files_after=file_count(spark, name),
-        bytes_freed=int(freed.first()["operationMetrics"]["sizeOfDataToDelete"]),
+        bytes_freed=int(vacuums.first()["operationMetrics"]["sizeOfDataToDelete"]),
         kept_from=min(readable(history(spark, name))),
         needed=kept,
     )
@@ -184,7 +184,8 @@ def show(done: list[Maintained]) -> None:
     )
     line()
     line(
-        f"{len(done)} tables: {sum(each.files_before for each in done):,} files became "
+        f"{len(done)} table{'s' if len(done) > 1 else ''}: "
+        f"{sum(each.files_before for each in done):,} files became "
         f"{sum(each.files_after for each in done):,}, and "
         f"{in_units(sum(each.bytes_freed for each in done))} are freed."
         + "".join(

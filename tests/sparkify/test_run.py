@@ -17,10 +17,11 @@ from expectations.run import check_tables
 from expectations.suites import SUITES
 from ml.economics import Offer, break_even, contact_profit
 from ml.training import TrainOptions
-from sparkify import ledger, pipeline, transform
+from sparkify import ledger, maintenance, pipeline, scoring, training, transform
 from sparkify.cli import cli
 from sparkify.errors import BadInput, CheckFailed, SparkifyError
 from sparkify.tables import append
+from tests.declared import declared
 
 PROJECT = Path(__file__).parents[2]
 
@@ -300,7 +301,7 @@ def predictions(spark, run: str) -> list:
 @pytest.fixture(scope="module")
 def again(spark, settings) -> list[str]:
     """What a training prints, and one on the same version of a table that has changed since."""
-    snapshots = "sparkify.fct_user_snapshots"
+    snapshots = settings.table(pipeline.SNAPSHOTS)
     version = pipeline.feature_table(spark, settings, pipeline.SNAPSHOTS).version
     options = ["--models", "logistic_regression", "--origins", "1", "--name", "again"]
     first = CliRunner().invoke(cli, ["train", *options])
@@ -320,6 +321,28 @@ def test_an_old_table_version_is_trained_on_again_to_the_last_digit(spark, setti
     assert first == second
     with pytest.raises(BadInput, match="has no version 999"):
         pipeline.feature_table(spark, settings, pipeline.SNAPSHOTS, version=999)
+
+
+def test_what_is_written_is_declared(spark, settings, monkeypatch):
+    written = {}
+
+    def note(spark, settings, rows, table):
+        written[table.split(".")[1]] = set(rows.columns)
+
+    for module in (scoring, training, ledger):
+        monkeypatch.setattr(module, "append", note)
+    monkeypatch.setattr(training, "append_pandas", note)
+    scoring.score_stage(spark, settings)
+    options = TrainOptions(models=("logistic_regression",), origins=1)
+    training.train_stage(spark, settings, options=options, model="noted")
+    assert written == {name: set(columns) for name, columns in declared().items()}
+
+
+def test_maintenance_keeps_what_every_model_learned_from(settings, again):
+    versions = pipeline.registry(settings, settings.model).versions()
+    versions += pipeline.registry(settings, "again").versions()
+    learned = maintenance.learned_from(settings)
+    assert learned[settings.table(pipeline.SNAPSHOTS)] >= {each.table_version for each in versions}
 
 
 def test_training_shows_the_score_of_every_fold_and_the_weights_of_the_stack(again):
