@@ -6,18 +6,21 @@ from pathlib import Path
 
 from sparkify.settings import Settings
 
-# Below it a run takes longer to generate and optimize code than to do without.
-SMALL_BYTES = 200_000_000
+# Below the first a run takes longer to generate code than to do without, below the second longer
+# to optimize it.
+TINY_BYTES, SMALL_BYTES = 15_000_000, 200_000_000
 COMPRESSED = (".gz", ".bz2", ".zst", ".parquet", ".parq", ".pq")
 # How many bytes of JSON a byte of these holds, and what a simulated user writes.
 RATIO, USER_BYTES = 8, 550_000
-SMALL = {"SPARKIFY_CODEGEN": "NO_CODEGEN", "SPARKIFY_JAVA_OPTIONS": "-XX:TieredStopAtLevel=1"}
+TINY = {"SPARKIFY_CODEGEN": "NO_CODEGEN", "SPARKIFY_JAVA_OPTIONS": "-XX:TieredStopAtLevel=1"}
+SMALL = TINY | {"SPARKIFY_CODEGEN": "FALLBACK"}
 LARGE = {"SPARKIFY_CODEGEN": "FALLBACK", "SPARKIFY_JAVA_OPTIONS": "-XX:-DontCompileHugeMethods"}
 
 
 def set_engine(size: int) -> None:
     """Choose for `size` bytes of JSON; what the environment says already stays."""
-    for name, value in (SMALL if size < SMALL_BYTES else LARGE).items():
+    chosen = TINY if size < TINY_BYTES else SMALL if size < SMALL_BYTES else LARGE
+    for name, value in chosen.items():
         os.environ.setdefault(name, value)
 
 

@@ -37,7 +37,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """A home of the suite's own, so that no run of the user's is touched."""
     os.environ["SPARKIFY_HOME"] = str(tmp_path_factory.mktemp("home"))
     os.environ.pop("SPARKIFY_TARGET", None)
-    # As `sparkify` does with a small log.
+    # As `sparkify` does with a tiny log.
     os.environ["SPARKIFY_CODEGEN"] = "NO_CODEGEN"
     found = Settings.from_environment()
     found.export()
@@ -52,6 +52,7 @@ def spark(settings: Settings) -> SparkSession:
 @pytest.fixture(scope="session")
 def finished_run(spark: SparkSession, settings: Settings) -> Settings:
     """What `make run` leaves behind: 225 simulated users, built, checked, scored, reported."""
+    spark.conf.set("spark.sql.codegen.factoryMode", "FALLBACK")
     run_all(settings, events=None, users=225, seed=42)
     # What tests do later is another run.
     ledger.begin_run()
