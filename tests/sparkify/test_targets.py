@@ -25,7 +25,8 @@ TABLES = {
         "event_count",
         "cast(listening_s as double) as listening_s",
     ],
-    "fct_user_snapshots": ["*"],
+    # The version is that of files in a certain folder, written at a certain time.
+    "fct_user_snapshots": ["* except (input_version)"],
     "fct_user_features": ["*"],
 }
 
