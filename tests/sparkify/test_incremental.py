@@ -118,7 +118,9 @@ def test_a_killed_run_leaves_whole_tables_and_the_next_one_repairs_them(
     transform.register_events(settings, str(folder))
     transform.run_dbt(settings, "run", *SELECTION, "--full-refresh")
     after = fingerprints(spark)
-    assert not any(before[table] == after[table] for table in TABLES)
+    # No value of these events is impossible, before or after.
+    changed = [table for table in TABLES if table != "stg_sparkify__nulled_values"]
+    assert not any(before[table] == after[table] for table in changed)
     for kill in (True, True, True, False):
         dbt_run(kill=kill, whole=(before, after))
     assert state() == after
