@@ -110,10 +110,16 @@ def test_a_query_that_cannot_run_says_why_in_one_line():
     assert "nowhere" in str(result.exception)
 
 
+def false_row(spark, table: str, values: dict):
+    """A row of a table with other values in it."""
+    whole = spark.table(table)
+    row = whole.limit(1).withColumns({name: F.lit(value) for name, value in values.items()})
+    return spark.createDataFrame(row.collect(), whole.schema)
+
+
 def test_the_gate_names_the_expectation_that_fails(spark, settings):
-    bad = spark.table("sparkify.fct_user_features").limit(1).toPandas()
-    bad["user_id"], bad["paid_event_share_28d"], bad["song_count_7d"] = "bad", 1.5, 10**6
-    rows = spark.createDataFrame(bad, spark.table("sparkify.fct_user_features").schema)
+    false = {"user_id": "bad", "paid_event_share_28d": 1.5, "song_count_7d": 10**6}
+    rows = false_row(spark, "sparkify.fct_user_features", false)
     append(spark, settings, rows, "sparkify.fct_user_features")
     try:
         with pytest.raises(CheckFailed) as failure:
@@ -188,9 +194,8 @@ def test_every_check_of_a_run_is_in_the_ledger_once(spark, finished_run):
 
 
 def test_checks_shows_the_last_run_and_what_changed(spark, settings):
-    bad = spark.table("sparkify.fct_user_features").limit(1).toPandas()
-    bad["user_id"], bad["paid_event_share_28d"] = "bad", 1.5
-    rows = spark.createDataFrame(bad, spark.table("sparkify.fct_user_features").schema)
+    false = {"user_id": "bad", "paid_event_share_28d": 1.5}
+    rows = false_row(spark, "sparkify.fct_user_features", false)
     ledger.begin_run()
     pipeline.check(spark, settings, ["fct_user_features"])
     append(spark, settings, rows, "sparkify.fct_user_features")
