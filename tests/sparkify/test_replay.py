@@ -125,7 +125,7 @@ class Walk:
     def some(self) -> str:
         model = self.chance.choice(MODELS)
         chosen = self.chance.choice(["{}", "+{}", "{}+", "1+{}"]).format(model)
-        return self.run("--select", chosen)
+        return self.run("--select", chosen, *SELECTION)
 
     def others(self) -> str:
         return self.run(*SELECTION, *self.chance.sample(MODELS, 2))
