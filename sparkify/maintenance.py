@@ -106,14 +106,17 @@ def maintain_table(
 
 def delta_tables(spark: SparkSession, settings: Settings) -> list[str]:
     """The Delta tables that dbt builds and that runs append to, by full name; no views."""
-    return [
-        f"{schema}.{found.name}"
-        for schema in (settings.schema, f"{settings.schema}_ml")
-        if spark.catalog.databaseExists(schema)
-        for found in spark.catalog.listTables(schema)
-        if found.tableType in ("MANAGED", "EXTERNAL") and not found.isTemporary
-        if is_delta(spark, f"{schema}.{found.name}")
-    ]
+    names = []
+    for schema in (settings.schema, f"{settings.schema}_ml"):
+        if not spark.catalog.databaseExists(schema):
+            continue
+        views = {row.viewName for row in spark.sql(f"show views in {schema}").collect()}
+        names += [
+            f"{schema}.{row.tableName}"
+            for row in spark.sql(f"show tables in {schema}").collect()
+            if row.tableName not in views and not row.isTemporary
+        ]
+    return [name for name in names if is_delta(spark, name)]
 
 
 def learned_from(settings: Settings) -> dict[str, set[int]]:

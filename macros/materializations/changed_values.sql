@@ -11,7 +11,7 @@
     {% set query %}
         with expected as (
             select {{ key }} as value, max(input_version) as version
-            from {{ ref(versions) if versions else '(' ~ model['compiled_code'] ~ ')' }}
+            from {{ ref(versions) if versions else '(\n' ~ model['compiled_code'] ~ '\n)' }}
             where {{ config.get('versions_where', 'true') }}
             group by {{ key }}
         ),
