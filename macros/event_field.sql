@@ -1,6 +1,6 @@
 {#
-    A field of an event as trimmed text. What a row does not have is taken from its folder, where
-    that is named for it.
+    A field of an event as text. What a row does not have is taken from its folder, where that is
+    named for it.
 
         {{ event_field('level') }}
             ->  the field `level`, or free in /events/level=free/2018.json
@@ -9,10 +9,11 @@
         field: by the name the log gives it.
 #}
 {% macro event_field(field) -%}
-    trim(both ' \t\r\n' from coalesce(
+    coalesce(
             `{{ field }}`,
             if(
-                locate('/{{ field | lower }}=', lower(source_file)) > 0,
+                contains(source_file, '=')
+                and contains(lower(source_file), '/{{ field | lower }}='),
                 nullif(
                     try_url_decode(try_url_decode(replace(
                         regexp_extract(source_file, '(?i)/{{ field }}=([^/]*)/', 1), '+', '%2B'
@@ -21,5 +22,5 @@
                 ),
                 null
             )
-        ))
+        )
 {%- endmacro %}

@@ -9,7 +9,7 @@
 #}
 {% macro whole_number(text) -%}
     case
-        when locate('.', {{ text }}) = 0 and locate('+', {{ text }}) = 0 then {{ text }}
+        when not contains({{ text }}, '.') and not contains({{ text }}, '+') then {{ text }}
         when
             {{ text }} rlike '^[+-]?[0-9]+(\\.[0-9]*)?([eE][+-]?[0-9]{1,2})?$'
             and try_cast({{ text }} as decimal(38, 10)) % 1 = 0

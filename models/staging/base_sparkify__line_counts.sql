@@ -6,7 +6,7 @@ with files as (
 lines as (
     select
         _metadata.file_path as source_file,
-        count_if(trim(both ' \t\r' from value) != '') as line_count
+        count_if(trim(leading ' \t\r' from value) != '') as line_count
     from {{ source('raw', 'lines') }}
     where {{ event_sources().json }}
     group by _metadata.file_path

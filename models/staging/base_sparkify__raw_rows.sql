@@ -6,7 +6,7 @@ with lines as (
     select
         _metadata.file_path as source_file,
         {{ file_version() }} as input_version,
-        trim(both ' \t\r' from value) as line
+        {{ trimmed('value') }} as line
     from {{ source('raw', 'lines') }}
     where {{ sources.json }}
 ),
@@ -19,7 +19,7 @@ without_commas as (
         line,
         case
             when not is_valid_utf8(line) then '?'
-            when line like '%,' then rtrim(left(line, length(line) - 1))
+            when endswith(line, ',') then rtrim(left(line, length(line) - 1))
             else line
         end as text
     from lines
@@ -31,7 +31,11 @@ texts as (
         source_file,
         input_version,
         line,
-        if(text like '[%]', substring(text, 2, length(text) - 2), text) as text
+        if(
+            startswith(text, '[') and endswith(text, ']'),
+            substring(text, 2, length(text) - 2),
+            text
+        ) as text
     from without_commas
 ),
 
@@ -64,6 +68,14 @@ completed as (
     from separated
 ),
 
+lowered as (
+    select
+        *,
+        -- Once a row, and only where something may be looked for.
+        if({{ lacks_field('get(objects, 0)') }}, lower(text), '') as lower_text
+    from completed
+),
+
 named as (
     select
         source_file,
@@ -74,12 +86,12 @@ named as (
             when size(objects) > 1 and exists(objects, each -> each is null) then null
             -- A bracket that closes too early hides what follows: then the mark does not arrive.
             when
-                locate(']', text) > 0
+                contains(text, ']')
                 and try_element_at(
                     from_json(concat('[', text, ',{"end": 1}]'), 'array<struct<end: string>>'), -1
                 ).end is null
                 then null
-            when size(objects) > 1 or {{ has_other_case('get(objects, 0)', 'text') }}
+            when size(objects) > 1 or {{ has_other_case('get(objects, 0)', 'text', 'lower_text') }}
                 then
                     transform(
                         from_json(concat('[', text, ']'), 'array<map<string, string>>'),
@@ -87,7 +99,7 @@ named as (
                     )
             else objects
         end as objects
-    from completed
+    from lowered
 ),
 
 json_rows as (

@@ -17,6 +17,18 @@ texts as (
     from raw_rows
 ),
 
+trimmed as (
+    select
+        {%- for field in event_fields() %}
+        {{ trimmed('`' ~ field ~ '`') }} as `{{ field }}`,
+        {%- endfor %}
+        source_file,
+        input_version,
+        is_line_start,
+        malformed_line
+    from texts
+),
+
 fields as (
     select
         {%- for field in event_fields() %}
@@ -26,7 +38,7 @@ fields as (
         input_version,
         is_line_start,
         malformed_line
-    from texts
+    from trimmed
 ),
 
 typed as (
