@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from ml.bootstrap import interval, row_weights
+from ml.bootstrap import interval, rarer_users, row_weights
 
 
 def equal_bins(p: np.ndarray, *, bins: int = 10) -> np.ndarray:
@@ -50,7 +50,10 @@ def reliability(rows: pd.DataFrame, *, draws: int, seed: int, bins: int = 10) ->
             for weights in row_weights(rows["user"].to_numpy(), draws=draws, seed=seed)
         ]
     )
-    overall["ci_low"], overall["ci_high"] = interval(sampled)
+    rarer = rarer_users(y, rows["user"].to_numpy())
+    overall["ci_low"], overall["ci_high"] = interval(
+        y.mean(), sampled, rarer=rarer, floor=0.0, ceiling=1.0
+    )
     found = pd.concat([overall, curve.assign(ci_low=low, ci_high=high)], ignore_index=True)
     return found.assign(
         expected_churners=found["mean_probability"] * found["row_count"],

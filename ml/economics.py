@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from ml.bootstrap import interval, row_weights
+from ml.bootstrap import interval, rarer_users, row_weights
 
 # Nodes of the quadrature over the acceptance rate: within .2 % of the exact integral.
 NODES = 32
@@ -93,7 +93,8 @@ def profit_curve(rows: pd.DataFrame, offer: Offer, *, draws: int, seed: int) -> 
             for weights in row_weights(rows["user"].to_numpy(), draws=draws, seed=seed)
         ]
     )
-    low, high = np.percentile(sampled, [2.5, 97.5], axis=0)
+    rarer = rarer_users(y, rows["user"].to_numpy())
+    low, high = interval(realised.mean(axis=0), sampled, rarer=rarer)
     last = np.maximum(np.ceil(shares * len(p)).astype(int) - 1, 0)
     return pd.DataFrame(
         {
@@ -117,33 +118,30 @@ def policies(rows: pd.DataFrame, offer: Offer, *, draws: int, seed: int) -> pd.D
     """
     rows = rows.reset_index(drop=True)
     contacted = _contacted(rows, offer)
-    profit = contact_profit(rows["y"].to_numpy(float), offer)[:, None] * contacted.to_numpy()
+    y, user = rows["y"].to_numpy(float), rows["user"].to_numpy()
+    profit = contact_profit(y, offer)[:, None] * contacted.to_numpy()
     gain = profit[:, [list(contacted).index(BY_SCORE)]] - profit
     both = np.column_stack([profit, gain])
     sampled = np.concatenate(
         [
             weights @ both / weights.sum(axis=1, keepdims=True)
-            for weights in row_weights(rows["user"].to_numpy(), draws=draws, seed=seed)
+            for weights in row_weights(user, draws=draws, seed=seed)
         ]
     )
-    found = []
-    for i, name in enumerate(contacted):
-        (low, high), (gain_low, gain_high) = (
-            interval(sampled[:, j]) for j in (i, i + len(contacted.columns))
-        )
-        found.append(
-            {
-                "policy": name,
-                "share_contacted": contacted[name].mean(),
-                "profit": profit[:, i].mean(),
-                "ci_low": low,
-                "ci_high": high,
-                "score_gain": gain[:, i].mean(),
-                "score_gain_low": gain_low,
-                "score_gain_high": gain_high,
-            }
-        )
-    return pd.DataFrame(found)
+    low, high = interval(both.mean(axis=0), sampled, rarer=rarer_users(y, user))
+    count = len(contacted.columns)
+    return pd.DataFrame(
+        {
+            "policy": contacted.columns,
+            "share_contacted": contacted.mean().to_numpy(),
+            "profit": profit.mean(axis=0),
+            "ci_low": low[:count],
+            "ci_high": high[:count],
+            "score_gain": gain.mean(axis=0),
+            "score_gain_low": low[count:],
+            "score_gain_high": high[count:],
+        }
+    )
 
 
 def expected_maximum_profit(y: np.ndarray, p: np.ndarray, offer: Offer) -> MaximumProfit:

@@ -5,17 +5,27 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from ml.bootstrap import interval, row_weights
+from ml.bootstrap import interval, rarer_users, row_weights
 from ml.calibration import expected_calibration_error
 from ml.economics import Offer, sampled_maximum_profit
 from ml.stacking import BASE_RATE
+
+# The least and the most that a metric can be, where it is not 0 and 1.
+BOUNDS = {
+    "log_loss": (0.0, np.inf),
+    "mcc": (-1.0, 1.0),
+    "top_decile_lift": (0.0, 10.0),
+    "expected_maximum_profit": (0.0, np.inf),
+}
+# Too high in a sample, by more than they may be above their bound: see `performance`.
+BIASED = ("expected_maximum_profit", "ece")
 
 
 @dataclass(frozen=True)
 class Gain:
     """Mean log loss of `reference` minus that of `candidate` on the same rows: positive is better.
 
-    ci_low and ci_high bound 95 % of the draws; standard_error is their deviation. In nats a row.
+    ci_low and ci_high are its 95 % limits; standard_error is of resampled users. In nats a row.
     """
 
     candidate: str
@@ -40,6 +50,13 @@ def performance(
     log_loss, brier and ece; the better of "all churn" and "nobody churns" for f1 and
     f1_weighted, and of contacting everybody and nobody for expected_maximum_profit (currency a row,
     under `offer`), so that no metric flatters a model because churn is rare.
+
+    An interval is for what the metric would be of all users such as these. Of
+    expected_maximum_profit that is the highest point of their curve of profit by cut-off. The value
+    is the highest point of the sample's curve, found with hindsight on rows whose noise it follows,
+    so it is too high, in simulated worlds by about half a standard error however many the users;
+    the interval is around the value less this bias, and stretched to hold the value. ece is too
+    high by more than the draws can tell, and its lower limit is too high as well.
     Source: Field & Welsh (2007), bootstrapping clustered data; users, not rows, are independent.
     """
     offer = offer or Offer()
@@ -53,20 +70,22 @@ def performance(
         for name, part in parts.items():
             sampled[name].append(_metrics(part, weights, offer))
     churners = base.loc[base["y"] > 0, "user"].nunique()
+    rarer = rarer_users(base["y"].to_numpy(), user)
     counts = {"row_count": len(base), "user_count": len(set(user)), "churner_count": churners}
     rows = []
     for name, part in parts.items():
         for metric, value in _metrics(part, ones, offer).items():
             values = np.concatenate([chunk[metric] for chunk in sampled[name]])
-            low, high = interval(values)
+            floor, ceiling = BOUNDS.get(metric, (0.0, 1.0))
+            scale = {} if metric in BIASED else {"floor": floor, "ceiling": ceiling}
+            low, high = np.clip(interval(value[0], values, rarer=rarer, **scale), floor, ceiling)
             rows.append(
                 {
                     "candidate": name,
                     "metric": metric,
                     "value": float(value[0]),
-                    # Drawing rows twice adds error of its own to ece: its draws may all exceed it.
-                    "ci_low": min(low, float(value[0])),
-                    "ci_high": high,
+                    "ci_low": float(np.fmin(low, value[0])),
+                    "ci_high": float(np.fmax(high, value[0])),
                     "no_skill": no_skill[metric],
                     **counts,
                 }
@@ -88,10 +107,9 @@ def log_loss_gain(
     sampled = np.concatenate(
         [w @ difference / w.sum(axis=1) for w in row_weights(user, draws=draws, seed=seed)]
     )
-    low, high = interval(sampled)
-    return Gain(
-        candidate, reference, float(difference.mean()), low, high, float(np.nanstd(sampled))
-    )
+    value = float(difference.mean())
+    low, high = interval(value, sampled, rarer=rarer_users(better["y"].to_numpy(), user))
+    return Gain(candidate, reference, value, float(low), float(high), float(np.std(sampled)))
 
 
 def roc_auc(
@@ -99,9 +117,11 @@ def roc_auc(
 ) -> tuple[float, float, float]:
     """The ROC AUC and its 95 % interval by bootstrap over users; arguments are (rows,)."""
     sampled = np.concatenate(
-        [_auc(y, p, weights) for weights in row_weights(user, draws=draws, seed=seed)]
+        [_auc(*_steps(y, p, w)) for w in row_weights(user, draws=draws, seed=seed)]
     )
-    return (float(_auc(y, p, np.ones((1, len(y))))[0]), *interval(sampled))
+    value = float(_auc(*_steps(y, p, np.ones((1, len(y)))))[0])
+    low, high = interval(value, sampled, rarer=rarer_users(y, user), floor=0.0, ceiling=1.0)
+    return value, float(low), float(high)
 
 
 def best_threshold(y: np.ndarray, p: np.ndarray) -> float:
@@ -131,26 +151,17 @@ def _metrics(part: pd.DataFrame, weights: np.ndarray, offer: Offer) -> dict[str,
 def _ranking(
     y: np.ndarray, p: np.ndarray, weights: np.ndarray, offer: Offer
 ) -> dict[str, np.ndarray]:
-    """roc_auc, pr_auc (average precision), top_decile_lift and expected_maximum_profit.
-
-    Rows with equal p are one step.
-    """
-    order = np.argsort(-p, kind="stable")
-    starts = np.flatnonzero(np.append(True, np.diff(p[order]) != 0))
-    weighted = weights[:, order]
-    rows = np.add.reduceat(weighted, starts, axis=1)
-    hits = np.add.reduceat(weighted * y[order], starts, axis=1)
+    """roc_auc, pr_auc (average precision), top_decile_lift and expected_maximum_profit."""
+    rows, hits = _steps(y, p, weights)
     rows_so_far, hits_so_far = rows.cumsum(axis=1), hits.cumsum(axis=1)
     total, positives = rows_so_far[:, -1:], hits_so_far[:, -1:]
-    misses = rows - hits
-    beaten = (total - positives) - (rows_so_far - hits_so_far) + misses / 2
     precision = np.where(rows_so_far > 0, hits_so_far / rows_so_far, 0)
     decile = total / 10
     taken = np.clip(decile - (rows_so_far - rows), 0, rows)
     found = np.where(rows > 0, taken * hits / rows, 0).sum(axis=1)
-    positives, negatives = positives[:, 0], (total - positives)[:, 0]
+    positives = positives[:, 0]
     return {
-        "roc_auc": (hits * beaten).sum(axis=1) / (positives * negatives),
+        "roc_auc": _auc(rows, hits),
         "pr_auc": (precision * hits).sum(axis=1) / positives,
         "top_decile_lift": found / decile[:, 0] / (positives / total[:, 0]),
         "expected_maximum_profit": sampled_maximum_profit(
@@ -159,9 +170,23 @@ def _ranking(
     }
 
 
-def _auc(y: np.ndarray, p: np.ndarray, weights: np.ndarray) -> np.ndarray:
+def _steps(y: np.ndarray, p: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Rows and churners of each probability, the highest first: (draws, probabilities)."""
+    order = np.argsort(-p, kind="stable")
+    starts = np.flatnonzero(np.append(True, np.diff(p[order]) != 0))
+    weighted = weights[:, order]
+    return (
+        np.add.reduceat(weighted, starts, axis=1),
+        np.add.reduceat(weighted * y[order], starts, axis=1),
+    )
+
+
+def _auc(rows: np.ndarray, hits: np.ndarray) -> np.ndarray:
+    """The ROC AUC from what `_steps` returns; nan without a row of each class."""
+    misses = rows - hits
+    beaten = misses.sum(axis=1, keepdims=True) - misses.cumsum(axis=1) + misses / 2
     with np.errstate(divide="ignore", invalid="ignore"):
-        return _ranking(y, p, weights, Offer())["roc_auc"]
+        return (hits * beaten).sum(axis=1) / (hits.sum(axis=1) * misses.sum(axis=1))
 
 
 def _decisions(y: np.ndarray, flagged: np.ndarray, weights: np.ndarray) -> dict[str, np.ndarray]:

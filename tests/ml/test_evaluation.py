@@ -3,6 +3,7 @@ import pandas as pd
 import pytest
 from sklearn import metrics as sk
 
+from ml.bootstrap import interval
 from ml.calibration import design_effect, equal_bins, expected_calibration_error, reliability
 from ml.evaluation import best_threshold, log_loss_gain, performance
 from ml.stacking import BASE_RATE
@@ -204,3 +205,20 @@ def test_repeated_rows_of_a_user_do_not_narrow_a_bin():
         (wide["ci_high"] - wide["ci_low"]).tolist()
     )
     assert design_effect(np.zeros(1600), four_times["user"], four_times["y"] - 0.2) == 4
+
+
+def test_limits_stay_within_the_bounds_of_their_metric_even_beside_them():
+    draws = np.random.default_rng(0).normal(0.98, 0.05, (500, 1))
+    at_the_top = interval(np.array([1.0]), draws.clip(0, 1), rarer=5, floor=0.0, ceiling=1.0)
+    near_zero = interval(np.array([0.01]), 1 - draws, rarer=5, floor=0.0)
+
+    assert 0 < at_the_top[0] < 0.98 < at_the_top[1] < 1
+    assert 0 < near_zero[0] < 0.01 < near_zero[1]
+
+
+def test_few_churners_widen_an_interval_and_a_metric_without_variance_has_no_width():
+    draws = np.random.default_rng(0).normal(size=(500, 2)) * [1, 0]
+    widths = [np.subtract(*interval(np.zeros(2), draws, rarer=n)[::-1]) for n in (3, 20, 500)]
+
+    assert widths[0][0] > widths[1][0] > widths[2][0]
+    assert [width[1] for width in widths] == [0, 0, 0]
