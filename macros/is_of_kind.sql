@@ -22,6 +22,8 @@
         {% set found.is_right = is_number and 0 <= value < 1e15 %}
     {% elif kind == 'days' %}
         {% set found.is_right = value is integer and 1 <= value <= 3660 %}
+    {% elif kind == 'count' %}
+        {% set found.is_right = value is integer and 1 <= value < 1e15 %}
     {% elif kind == 'date' %}
         {% set parts = modules.re.findall('^([12][0-9]{3})-([0-9]{2})-([0-9]{2})$', value | string) %}
         {% if parts %}

@@ -10,6 +10,7 @@
         'share between': 'a number above 0 and below 1',
         'amount': 'a number, at least 0',
         'days': 'a whole number of days from 1 to 3660',
+        'count': 'a whole number, at least 1',
         'list of days': 'a list of whole numbers of days from 1 to 3660',
         'texts': 'a list of at least one text, none of them blank',
         'date': 'a date such as 2018-10-01',

@@ -32,8 +32,8 @@ members as (
         exit_days,
         is_churned
     from lives
-    -- A churn on the day before the first event is no observation.
-    where exit_days >= entry_days
+    -- Who is not seen after the day of entry was never at risk.
+    where exit_days > entry_days
 ),
 
 moves as (
@@ -77,8 +77,8 @@ days as (
 at_risk as (
     select
         *,
-        -- Users are seen from their first day in the data on, not from their registration.
-        sum(entered_count) over to_day - sum(left_count) over to_day + left_count as at_risk_count
+        -- Users count from the day after their first one in the data, not from registration.
+        left_count - entered_count + sum(entered_count - left_count) over to_day as at_risk_count
     from days
     window to_day as (
         partition by cohort_by, cohort order by tenure_days
@@ -86,16 +86,64 @@ at_risk as (
     )
 ),
 
+stretched as (
+    select
+        *,
+        at_risk_count >= {{ var('min_at_risk') }} as is_enough,
+        count_if(at_risk_count < {{ var('min_at_risk') }}) over to_day as stretch
+    from at_risk
+    window to_day as (
+        partition by cohort_by, cohort order by tenure_days
+        rows between unbounded preceding and current row
+    )
+),
+
+stretches as (
+    select
+        cohort_by,
+        cohort,
+        stretch,
+        min(tenure_days) as entered_at_tenure,
+        max(tenure_days) - min(tenure_days) as length_days
+    from stretched
+    where is_enough
+    group by cohort_by, cohort, stretch
+),
+
+ranked_stretches as (
+    select
+        *,
+        row_number() over (
+            partition by cohort_by, cohort order by length_days desc, stretch asc
+        ) as length_rank
+    from stretches
+),
+
+on_curve as (
+    select
+        stretched.*,
+        ranked_stretches.entered_at_tenure
+    from stretched
+    left join ranked_stretches
+        on
+            stretched.cohort_by = ranked_stretches.cohort_by
+            and stretched.cohort = ranked_stretches.cohort
+            and stretched.stretch = ranked_stretches.stretch
+            and stretched.is_enough
+            and ranked_stretches.length_rank = 1
+),
+
 products as (
     select
         *,
         max(churned_count = at_risk_count) over to_day as is_nobody_left,
-        sum(ln(1 - churned_count / at_risk_count)) over to_day as log_survival,
-        sum(churned_count / (at_risk_count * (at_risk_count - churned_count))) over to_day
-            as greenwood_variance
-    from at_risk
+        sum(ln(1 - churned_count / nullif(at_risk_count, 0))) over to_day as log_survival,
+        sum(
+            churned_count / nullif(at_risk_count * (at_risk_count - churned_count), 0)
+        ) over to_day as greenwood_variance
+    from on_curve
     window to_day as (
-        partition by cohort_by, cohort order by tenure_days
+        partition by cohort_by, cohort, entered_at_tenure order by tenure_days
         rows between unbounded preceding and current row
     )
 ),
@@ -104,18 +152,23 @@ curves as (
     select
         cohort_by,
         cohort,
+        cast(entered_at_tenure as int) as entered_at_tenure,
         cast(tenure_days as int) as tenure_days,
         at_risk_count,
         churned_count,
-        if(is_nobody_left, 0.0, exp(log_survival)) as survival,
+        case
+            when entered_at_tenure is null then null
+            when is_nobody_left then 0.0
+            else exp(log_survival)
+        end as survival,
         -- Limits on the scale of log(-log), so that they stay between 0 and 1.
         if(
-            is_nobody_left or log_survival = 0,
+            entered_at_tenure is null or is_nobody_left or log_survival = 0,
             null,
             exp(log_survival * exp(1.959963984540054 * sqrt(greenwood_variance) / -log_survival))
         ) as ci_low,
         if(
-            is_nobody_left or log_survival = 0,
+            entered_at_tenure is null or is_nobody_left or log_survival = 0,
             null,
             exp(log_survival * exp(-1.959963984540054 * sqrt(greenwood_variance) / -log_survival))
         ) as ci_high

@@ -1,6 +1,6 @@
 {#
-    Of every way to divide the users, the cohorts hold each churned user with a known registration
-    once; users without a value of that kind apart.
+    Of every way to divide the users, the cohorts hold each churn of a user with a known registration
+    once, but for those on the user's first day in the data.
 #}
 {% test cohorts_hold_every_user(model) %}
 with cohorts as (
@@ -17,7 +17,7 @@ users as (
     from {{ ref('dim_users') }}
     where
         registered_at is not null
-        and coalesce(to_date(churned_at) >= to_date(first_seen_at), true)
+        and to_date(churned_at) > greatest(to_date(first_seen_at), to_date(registered_at))
 )
 
 select *
