@@ -100,8 +100,8 @@ def show(
     overall = result.calibration.iloc[0]
     print(
         f"expected calibration error {own.loc['ece', 'value']:.4f}; "
-        f"{overall['expected_churners']:.0f} churners promised, "
-        f"{overall['observed_churners']:.0f} counted "
+        f"expected {result.churner_unit}: {overall['expected_churners']:.0f}; counted: "
+        f"{overall['observed_churners']:.0f} "
         f"({overall['churners_low']:.0f} to {overall['churners_high']:.0f})"
     )
     for gain in (result.skill, result.stack_gain):
@@ -113,7 +113,10 @@ def show(
     public = public_protocol(table.rows, TableSpec(id=table.id, label=table.label, name=table.name))
     leaky = public[(public["metric"] == "roc_auc") & (public["candidate"] != BASE_RATE)]
     shown = ", ".join(f"{row.candidate} {row.value:.3f}" for row in leaky.itertuples())
-    print(f"the public protocol, whole histories and a random split: ROC AUC {shown}")
+    print(
+        f"the public protocol, whole histories and a random split: ROC AUC {shown}; what is "
+        "reported is the best of them, chosen on the rows it is tested on"
+    )
 
 
 def expected_auc(p: pd.Series, truth: pd.Series) -> float:

@@ -27,7 +27,7 @@ def expected_calibration_error(
 
 
 def reliability(rows: pd.DataFrame, *, draws: int, seed: int, bins: int = 10) -> pd.DataFrame:
-    """The reliability curve, and in bin 0 all rows together: promised churners against counted.
+    """The reliability curve, and in bin 0 all rows together: expected churners against counted.
 
     `rows`: user, y (0 or 1), p. Returns bin (1 to `bins`, about equally many rows each, the lowest
     probabilities first), row_count, mean_probability, observed_share with ci_low and ci_high,

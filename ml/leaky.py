@@ -81,6 +81,7 @@ def side_by_side(
 ) -> pd.DataFrame:
     """The best public figure of each metric beside the honest one of `candidate`.
 
+    The best of several learners on the very rows that they are tested on: that too is usual.
     `public` from `public_protocol`, `honest` from a TrainingResult. Returns metric, protocol,
     candidate, value, ci_low, ci_high, no_skill, user_count.
     """

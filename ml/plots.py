@@ -21,7 +21,7 @@ def save_plots(result: TrainingResult, folder: Path) -> list[Path]:
     y, p = deployed["y"].to_numpy(), deployed["p"].to_numpy()
     metrics = result.metrics[result.metrics["candidate"] == result.candidate].set_index("metric")
     charts = {
-        "reliability": reliability(result.calibration),
+        "reliability": reliability(result.calibration, unit=result.churner_unit),
         "roc": roc(y, p, title=_titled("ROC AUC", metrics.loc["roc_auc"])),
         "gain": gain(y, p),
         "lift": lift(y, p, title=_titled("Top-decile lift", metrics.loc["top_decile_lift"])),
@@ -34,12 +34,15 @@ def save_plots(result: TrainingResult, folder: Path) -> list[Path]:
     return paths
 
 
-def reliability(calibration: pd.DataFrame) -> alt.LayerChart:
-    """Observed share of churners by predicted probability, with 95 % intervals."""
+def reliability(calibration: pd.DataFrame, *, unit: str) -> alt.LayerChart:
+    """Observed share of churners by predicted probability, with 95 % intervals.
+
+    unit: what a positive row is, as in `TrainingResult.churner_unit`.
+    """
     curve = calibration[calibration["bin"] > 0]
     overall = calibration[calibration["bin"] == 0].iloc[0]
     title = (
-        f"Promised {overall.expected_churners:.0f} churners, counted "
+        f"Expected {unit}: {overall.expected_churners:.0f}; counted: "
         f"{overall.observed_churners:.0f} ({overall.churners_low:.0f} to "
         f"{overall.churners_high:.0f})"
     )

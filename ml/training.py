@@ -82,6 +82,16 @@ class TrainingResult:
     warnings: tuple[str, ...]
     shift: Shift | None = None
 
+    @property
+    def churner_unit(self) -> str:
+        """What a positive row of the backtest is: a user has one for each date before a churn."""
+        dates = pd.Series(self.backtest["time"].dropna().unique())
+        if len(dates) < 2:
+            return "churners"
+        gaps = pd.to_datetime(dates.astype(str), errors="coerce").sort_values().diff().dropna()
+        is_weekly = len(gaps) == len(dates) - 1 and (gaps.dt.days % 7 == 0).all()
+        return "churner-weeks" if is_weekly else "churners, counted anew on each date"
+
 
 def train(
     rows: DataFrame,

@@ -113,11 +113,12 @@ def show_training(result, registered) -> None:
     show_backtest(result, registered)
     weights = ", ".join(f"{name} {result.meta_weights[name]:.2f}" for name in result.points)
     line(f"weights of the stack, on log-odds: {weights}")
-    promised = result.calibration.iloc[0]
+    overall = result.calibration.iloc[0]
     line(
-        f"churners promised: {promised['expected_churners']:.0f}, counted: "
-        f"{promised['observed_churners']:.0f} "
-        f"[{promised['churners_low']:.0f}, {promised['churners_high']:.0f}]"
+        f"expected {result.churner_unit}: {overall['expected_churners']:.0f}; counted: "
+        f"{overall['observed_churners']:.0f} "
+        f"[{overall['churners_low']:.0f}, {overall['churners_high']:.0f}], of "
+        f"{result.metrics['churner_count'].iloc[0]:,} users who churned"
     )
     table(
         "What contacting users would have earned, per user",

@@ -154,7 +154,7 @@ def test_equal_probabilities_share_a_bin_and_bins_are_about_equal():
     assert set(np.bincount(bins[50:])[5:]) == {10}
 
 
-def test_calibration_error_is_the_gap_between_promised_and_seen():
+def test_calibration_error_is_the_gap_between_expected_and_seen():
     y = np.array([0, 0, 0, 1, 1, 1, 1, 0])
     p = np.array([0.1] * 4 + [0.9] * 4)
     error = expected_calibration_error(y, p, np.ones((1, 8)))
@@ -177,7 +177,7 @@ def test_the_reliability_curve_bounds_the_observed_share():
     assert curve.loc[1:, "mean_probability"].is_monotonic_increasing
 
 
-def test_the_churners_promised_stand_beside_those_counted_with_an_interval():
+def test_the_expected_churners_stand_beside_those_counted_with_an_interval():
     part = noisy().query("candidate == 'model'")
     overall = curve_of(part).loc[0]
 

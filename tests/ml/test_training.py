@@ -2,6 +2,7 @@ import datetime as dt
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 from pyspark.sql import functions as F
 
@@ -211,6 +212,15 @@ def test_without_a_time_every_user_is_predicted_once_in_stratified_folds(crossed
     assert sorted(stack.groupby("origin").size()) == [50, 50]
     assert stack.groupby("origin")["y"].sum().diff().abs().max() <= 1
     assert set(crossed.tuning["split"]) == {"fold 0", "fold 1", "all rows"}
+
+
+def test_churners_count_by_date_where_a_user_has_several(crossed):
+    def unit(*dates):
+        return replace(crossed, backtest=pd.DataFrame({"time": dates})).churner_unit
+
+    assert crossed.churner_unit == unit("2018-11-05") == "churners"
+    assert unit(MONDAYS[0], MONDAYS[2], MONDAYS[0]) == "churner-weeks"
+    assert unit("2018-11-01", "2018-12-01").endswith("on each date")
 
 
 def test_without_a_time_out_of_fold_rows_have_no_date(spark, crossed):
