@@ -24,6 +24,8 @@
         {% set found.is_right = value is integer and 1 <= value <= 3660 %}
     {% elif kind == 'count' %}
         {% set found.is_right = value is integer and 1 <= value < 1e15 %}
+    {% elif kind == 'currency' %}
+        {% set found.is_right = modules.re.match('[A-Z]{3}\\Z', value | string) is not none %}
     {% elif kind == 'date' %}
         {% set parts = modules.re.findall('^([12][0-9]{3})-([0-9]{2})-([0-9]{2})$', value | string) %}
         {% if parts %}

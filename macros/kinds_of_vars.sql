@@ -21,6 +21,7 @@
         'min_history_days': 'days',
         'feature_windows': 'list of days',
         'min_at_risk': 'count',
+        'currency': 'currency',
         'customer_value': 'amount',
         'contact_cost': 'amount',
         'offer_cost': 'amount',

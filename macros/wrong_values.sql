@@ -14,6 +14,7 @@
         'list of days': 'a list of whole numbers of days from 1 to 3660',
         'texts': 'a list of at least one text, none of them blank',
         'date': 'a date such as 2018-10-01',
+        'currency': 'a code of three capital letters such as USD',
     } %}
     {% set wrong = [] %}
     {% for name, kind in kinds_of_vars().items() %}

@@ -22,7 +22,7 @@ class Offer:
     offer_cost: of the discount, for each user who takes it; a user who would have stayed takes it.
     acceptance: share of churners who take it and stay. certainty: how many campaigns' worth of
     experience stands behind `acceptance`, as the sum of a beta distribution's parameters; the
-    defaults are those of Verbraken et al. (2013).
+    defaults are those of Verbraken et al. (2013). currency: its code (ISO 4217).
 
     Raises:
         ValueError: a cost below 0, an acceptance outside (0, 1), an offer dearer than a customer.
@@ -33,6 +33,7 @@ class Offer:
     offer_cost: float = 10.0
     acceptance: float = 0.3
     certainty: float = 20.0
+    currency: str = "USD"
 
     def __post_init__(self) -> None:
         if min(self.contact_cost, self.offer_cost) < 0:
@@ -47,6 +48,14 @@ class Offer:
                 f"customer_value ({self.customer_value}) must exceed offer_cost "
                 f"({self.offer_cost}): otherwise no contact ever pays."
             )
+
+    @property
+    def assumptions(self) -> str:
+        """In words, to be shown beside every sum that rests on them."""
+        return (
+            f"customer_value {self.customer_value:.10g}, contact_cost {self.contact_cost:.10g}, "
+            f"offer_cost {self.offer_cost:.10g} {self.currency}; acceptance {self.acceptance:.10g}"
+        )
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
+from ml.economics import Offer
 from ml.training import TrainingResult
 
 # Points of a curve: more do not show, and make the file large.
@@ -25,7 +26,7 @@ def save_plots(result: TrainingResult, folder: Path) -> list[Path]:
         "roc": roc(y, p, title=_titled("ROC AUC", metrics.loc["roc_auc"])),
         "gain": gain(y, p),
         "lift": lift(y, p, title=_titled("Top-decile lift", metrics.loc["top_decile_lift"])),
-        "profit": profit(result.profit),
+        "profit": profit(result.profit, offer=result.offer),
     }
     paths = []
     for name, chart in charts.items():
@@ -113,12 +114,15 @@ def lift(y: np.ndarray, p: np.ndarray, *, title: str) -> alt.LayerChart:
     return (bars + even.encode(y="lift:Q")).properties(**SIZE)
 
 
-def profit(curve: pd.DataFrame) -> alt.LayerChart:
+def profit(curve: pd.DataFrame, *, offer: Offer) -> alt.LayerChart:
     """Profit by share contacted: realised with its 95 % interval, and expected."""
+    title = alt.TitleParams(
+        "Profit by share contacted (dashed: as expected)", subtitle=offer.assumptions
+    )
     x = alt.X("share:Q", title="share of users contacted", axis=alt.Axis(format="%"))
-    base = alt.Chart(curve, title="Profit by share contacted (dashed: as expected)")
+    base = alt.Chart(curve, title=title)
     band = base.mark_area(color=INK, opacity=0.15).encode(
-        x=x, y=alt.Y("ci_low:Q", title="profit per user, currency"), y2="ci_high:Q"
+        x=x, y=alt.Y("ci_low:Q", title=f"profit per user, {offer.currency}"), y2="ci_high:Q"
     )
     realised = base.mark_line(color=INK).encode(x=x, y="realised:Q")
     expected = base.mark_line(color=GREY, strokeDash=[4, 4]).encode(x=x, y="expected:Q")

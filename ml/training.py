@@ -23,7 +23,7 @@ from ml import (
 )
 from ml.backtest import Plan, Run
 from ml.checks import Labelled, TableSpec
-from ml.economics import MaximumProfit
+from ml.economics import MaximumProfit, Offer
 from ml.evaluation import Gain
 from ml.options import TrainOptions
 from ml.preprocessing import Columns, Feature
@@ -56,7 +56,8 @@ class TrainingResult:
     out_of_fold: the log-odds it was fitted on (user, time, y, fold, a column a learner).
     tuning: learner, point, fold, log_loss, chosen, split. threshold: the probability with the
     best F1 in the backtest. typical: the reference row, and families the groups of features,
-    of the explanations. shift: how far the rows to be scored differ, if they were given.
+    of the explanations. offer: what every profit rests on. shift: how far the rows to be scored
+    differ, if they were given.
     """
 
     pipeline: PipelineModel
@@ -80,6 +81,7 @@ class TrainingResult:
     typical: dict[str, object]
     families: dict[str, tuple[str, ...]]
     warnings: tuple[str, ...]
+    offer: Offer = Offer()
     shift: Shift | None = None
 
     @property
@@ -210,6 +212,7 @@ def _result(data: DataFrame, plan: Plan, run: Run, shifted: Shift | None) -> Tra
         threshold=evaluation.best_threshold(y, p),
         typical=preprocessing.typical_row(data, plan.columns),
         families=explaining.families(plan.columns.names),
+        offer=options.offer,
         shift=shifted,
         warnings=_warnings(plan, run, metrics),
     )

@@ -195,7 +195,8 @@ def offer(settings: Settings):
     from ml.economics import Offer
 
     names = ("customer_value", "contact_cost", "offer_cost", "acceptance")
-    return Offer(**{name: float(settings.variables[name]) for name in names})
+    terms = {name: float(settings.variables[name]) for name in names}
+    return Offer(**terms, currency=settings.variables["currency"])
 
 
 def registry(settings: Settings, model: str):

@@ -121,7 +121,7 @@ def show_training(result, registered) -> None:
         f"{result.metrics['churner_count'].iloc[0]:,} users who churned"
     )
     table(
-        "What contacting users would have earned, per user",
+        f"What contacting users would have earned, {result.offer.currency} per user and date",
         {"": "left", "contacted": "right", "profit": "right"},
         [
             (
@@ -131,6 +131,7 @@ def show_training(result, registered) -> None:
             )
             for _, row in result.policies.iterrows()
         ],
+        note=f"[95 % interval]; {result.offer.assumptions}",
     )
 
 
@@ -167,13 +168,18 @@ def show_targets(spark: SparkSession, settings: Settings) -> None:
     targets = settings.table("fct_retention_targets")
     found = spark.sql(
         "select count(*) as users, count_if(is_worth_contacting) as worth,"
-        " coalesce(sum(if(is_worth_contacting, expected_value, 0)), 0) as value"
+        " coalesce(sum(if(is_worth_contacting, expected_value, 0)), 0) as value,"
+        " first(currency) as currency, first(assumptions) as assumptions"
         f" from {targets}"
     ).first()
     line()
+    if not found["users"]:
+        line(f"No user is scored yet: {targets} is empty.")
+        return
     line(
         f"An offer is expected to pay for {found['worth']:,} of {found['users']:,} users, "
-        f"{found['value']:,.0f} in all ({targets}; the costs are dbt vars)."
+        f"{found['value']:,.0f} {found['currency']} in all ({targets}; by the vars "
+        f"{found['assumptions']})."
     )
 
 

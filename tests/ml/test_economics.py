@@ -44,6 +44,12 @@ def test_at_break_even_a_contact_earns_nothing_on_average():
     assert contact_profit(p + 0.01, OFFER) > 0
 
 
+def test_an_offer_says_in_words_what_profits_rest_on():
+    words = "customer_value 200, contact_cost 1, offer_cost 2.5 EUR; acceptance 0.3"
+
+    assert Offer(offer_cost=2.5, currency="EUR").assumptions == words
+
+
 def test_an_offer_that_never_pays_breaks_even_at_certainty():
     assert break_even(Offer(customer_value=20, acceptance=0.1)) == 1
 

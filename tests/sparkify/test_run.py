@@ -288,10 +288,13 @@ def test_an_offer_has_the_same_value_in_sql_and_in_python(spark, settings):
     p, offer = targets["probability"].to_numpy(), pipeline.offer(settings)
     assert targets["expected_value"].to_numpy() == pytest.approx(contact_profit(p, offer))
     assert (targets["is_worth_contacting"] == (p > break_even(offer))).all()
+    assert set(targets["assumptions"]) == {offer.assumptions}
+    assert set(targets["currency"]) == {offer.currency} == {"USD"}
 
 
 def test_the_offer_is_that_of_the_vars_of_the_project_and_of_the_call(settings):
     names = {"customer_value": 90, "contact_cost": 2, "offer_cost": 7, "acceptance": 0.6}
+    names["currency"] = "EUR"
     assert pipeline.offer(replace(settings, overrides=names)) == Offer(**names)
     assert pipeline.offer(settings).customer_value == 200
 

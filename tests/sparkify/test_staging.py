@@ -265,6 +265,7 @@ def test_every_definition_that_cannot_be_is_refused_before_anything_runs(setting
         "max_rejected_share": 1.5,
         "max_nulled_share": "none",
         "min_at_risk": 0,
+        "currency": "US$",
         "contact_cost": -1,
         "acceptance": 1,
         "first_valid_date": "2018-02-30",

@@ -31,7 +31,9 @@ valued as (
         * {{ var('acceptance') }}
         * ({{ var('customer_value') }} - {{ var('offer_cost') }})
         - (1 - probability) * {{ var('offer_cost') }}
-        - {{ var('contact_cost') }} as expected_value
+        - {{ var('contact_cost') }} as expected_value,
+        '{{ var("currency") }}' as currency,
+        '{{ economics_in_words() }}' as assumptions
     from present
 ),
 
