@@ -4,7 +4,7 @@ import hashlib
 import json
 import subprocess
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,8 @@ def make_card(result: TrainingResult, spec: TableSpec, options: TrainOptions) ->
     """All of a result that fits into JSON, with the settings that led to it."""
     own = result.metrics[result.metrics["candidate"] == result.candidate]
     settings = {
-        "spec": asdict(spec),
+        # How features are told is kept of those that the model reads, below.
+        "spec": asdict(replace(spec, wording={})),
         "options": asdict(options),
         "grids": {name: LEARNERS[name].grid for name in options.models},
     }
@@ -41,6 +42,8 @@ def make_card(result: TrainingResult, spec: TableSpec, options: TrainOptions) ->
         "features": [asdict(feature) for feature in result.features],
         "typical": result.typical,
         "families": result.families,
+        "wording": {name: asdict(each) for name, each in result.wording.items()},
+        "average_risk": result.average_risk,
         "warnings": result.warnings,
         "fingerprint": _fingerprint(settings),
     }

@@ -1,7 +1,7 @@
 """What must hold of a table before anything is learned from it."""
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 
 from pyspark.sql import Column as SparkColumn
@@ -20,6 +20,7 @@ from ml import written
 from ml.errors import NotTrainable, TableMismatch
 from ml.preprocessing import Columns, find_columns, quote
 from ml.protocol import LABEL
+from ml.wording import Wording
 
 FLOATS = ("float", "double")
 
@@ -32,7 +33,7 @@ class TableSpec:
     of, None if the table has one period only. exclude: columns that are never features.
     allow: columns that may separate the label alone, which is otherwise taken for a leak.
     horizon_days: days after `time` that the label looks at. name, version: of the table, recorded
-    with the model.
+    with the model. wording: by column, how explanations tell it; without, by its name.
     """
 
     id: str
@@ -43,6 +44,7 @@ class TableSpec:
     horizon_days: int = 14
     name: str = ""
     version: int | None = None
+    wording: Mapping[str, Wording] = field(default_factory=dict)
 
     @property
     def keys(self) -> tuple[str, ...]:

@@ -9,15 +9,17 @@ from pyspark.ml import PipelineModel
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from ml.preprocessing import Feature, quote
+from ml.preprocessing import Feature, quote, read_written
 from ml.stacking import LOG_ODDS
+from ml.wording import TOLD, Wording, told
 
 MAX_FAMILIES = 8
 OTHER = "other"
 
 # Who a user is and how long the log has seen them: it moves the score, but nobody can act on it.
 BACKGROUND = "background"
-# The first pattern that fits names the family; what fits none goes to "other".
+# For tables that declare no families. The first pattern that fits names the family; what fits none
+# goes to "other".
 PATTERNS = (
     (
         BACKGROUND,
@@ -34,27 +36,44 @@ PATTERNS = (
 )
 
 COALITION, WEIGHTS, ALONE = "ml__coalition", "ml__weights", "ml__alone"
+MOVES, FAMILIES, REASONS = "ml__moves", "ml__families", "ml__reasons"
+
+# Log-odds: a family that raises the odds by less than one in a hundred is no reason.
+LEAST = 0.01
+NO_MORE = "no more at risk than most"
+NO_SINGLE = "more at risk than most, for no single reason"
 
 
 class Explainable(Protocol):
-    """A deployed model with what explanations need: a `TrainingResult` or a `DeployedModel`."""
+    """A deployed model with what explanations need: a `TrainingResult` or a `DeployedModel`.
+
+    average_risk: the share of churners among the rows learned from; of a model that does not know
+    it None, which stands for the probability of the typical user.
+    """
 
     pipeline: PipelineModel
     features: tuple[Feature, ...]
     typical: dict[str, object]
     families: dict[str, tuple[str, ...]]
+    wording: Mapping[str, Wording]
+    average_risk: float | None
 
 
-def families(names: Sequence[str]) -> dict[str, tuple[str, ...]]:
+def families(
+    names: Sequence[str], wording: Mapping[str, Wording] | None = None
+) -> dict[str, tuple[str, ...]]:
     """Sort feature names into at most 8 families, each name into one.
 
-    By `PATTERNS` if they know most of the names, otherwise by the first word of the name, the
-    largest families first and the remainder as "other". What is background is so in both cases.
+    A name with a wording belongs to the family that this declares. The others are sorted by
+    `PATTERNS` if with them the families of most names are known, otherwise by the first word of the
+    name, the largest families first and the remainder as "other". What is background is so in any
+    case.
     """
-    known = {name: _pattern(name) for name in names}
+    declared = {name: each.family for name, each in (wording or {}).items()}
+    known = {name: declared.get(name) or _pattern(name) for name in names}
     if sum(family is not None for family in known.values()) < len(names) / 2:
         known = {
-            name: family if family == BACKGROUND else re.split(r"[_\W]", name.lower())[0] or OTHER
+            name: declared.get(name) or (BACKGROUND if family == BACKGROUND else _first_word(name))
             for name, family in known.items()
         }
     members: dict[str, list[str]] = {}
@@ -105,84 +124,96 @@ def contributions(
 def reasons(
     explained: DataFrame, rows: DataFrame, model: Explainable, *, keys: Sequence[str]
 ) -> DataFrame:
-    """`explained` with reason_1 to reason_3: the families that raise the risk most, as text.
+    """`explained` with reason_1 to reason_3: why a user is more at risk than the average one.
 
-    Each names the feature of the family that raises the log-odds most by itself, with the user's
-    value and the typical one. Null where fewer families raise the risk. Background is no reason:
-    a team cannot act on a user's gender or platform, though the score may rest on it, as
-    `explain` shows.
+    A reason is what a family says of the user that raises the odds by at least 1 %: the sentence of
+    that one of its features that moves the log-odds most by itself. It is left out where that
+    feature lowers them, or is no reason as `wording.told` sees it. Background is no reason: a team
+    cannot act on a user's gender or platform, though the score may rest on it, as `explain` shows.
+    The family that raises the risk most comes first; null where there are fewer. Without any,
+    reason_1 says whether the risk is above the average.
     """
-    texts = _map({feature.name: _text(feature, model) for feature in model.features})
-    features = rows.select(*map(quote, keys), texts.alias("ml__texts"))
-    candidates = []
-    for family, members in model.families.items():
-        if not is_actionable(members):
-            continue
-        ranked = [
-            F.struct(F.element_at("alone", name), F.lit(name).alias("name")) for name in members
-        ]
-        strongest = F.sort_array(F.array(*ranked), asc=False)[0]["name"]
-        text = F.concat(F.lit(f"{family}: "), F.element_at("ml__texts", strongest))
-        value = F.element_at("contributions", family)
-        candidates.append(F.struct(value.alias("value"), text.alias("text")))
-    if not candidates:
-        none = [F.lit(None).cast("string").alias(f"reason_{i + 1}") for i in range(3)]
-        return explained.select("*", *none)
-    raising = F.filter(F.array(*candidates), lambda each: each["value"] > 1e-9)
-    ranked = F.sort_array(raising, asc=False)
-    joined = explained.join(features, on=list(keys))
-    named = [F.get(ranked, F.lit(i))["text"].alias(f"reason_{i + 1}") for i in range(3)]
-    return joined.select(*(quote(name) for name in explained.columns), *named)
+    found = _with_families(explained, rows, model, keys=keys)
+    named = [F.get(REASONS, F.lit(i)).alias(f"reason_{i + 1}") for i in range(3)]
+    return found.select(*map(quote, explained.columns), *named)
 
 
 def explain(rows: DataFrame, model: Explainable, *, id: str, time: str | None) -> DataFrame:
     """Why each row's score is what it is: one row per row of `rows` and family of features.
 
-    Columns: id, [time], probability, typical_probability (of the typical user), family,
-    contribution (exact Shapley value, log-odds: log-odds of probability = log-odds of
-    typical_probability + the sum of a user's contributions), is_actionable, and details: a sentence
-    for each feature, the user's value beside the typical one, what moves the score most by
-    itself first. Background families are in it, too. The columns and keys of `rows` must fit
-    the model: see `scoring.check_columns`.
+    Columns: id, [time], probability, typical_probability (of the typical user), reasons (those of
+    `reasons`, in order), family, contribution (exact Shapley value, log-odds: log-odds of
+    probability = log-odds of typical_probability + the sum of a user's contributions),
+    is_actionable, and details: a sentence for each feature, the user's value beside the typical
+    one, what moves the score most by itself first. Background families are in it, too. The columns
+    and keys of `rows` must fit the model: see `scoring.check_columns`.
     """
     keys = [id, time] if time else [id]
-    explained = contributions(rows, model, keys=keys)
-    texts = _map({feature.name: _text(feature, model) for feature in model.features})
-    joined = explained.join(rows.select(*map(quote, keys), texts.alias("ml__texts")), on=keys)
-    families = [
-        F.struct(
-            F.lit(family).alias("family"),
-            F.element_at("contributions", family).alias("contribution"),
-            F.lit(is_actionable(members)).alias("is_actionable"),
-            _details(members).alias("details"),
-        )
-        for family, members in model.families.items()
-    ]
-    each = joined.withColumn("ml__family", F.explode(F.array(*families)))
+    rows = read_written(rows, model.features)
+    found = _with_families(contributions(rows, model, keys=keys), rows, model, keys=keys)
+    each = found.withColumn("ml__family", F.explode(FAMILIES))
     return each.select(
         *map(quote, keys),
         _probability("log_odds").alias("probability"),
         _probability("base").alias("typical_probability"),
-        "ml__family.*",
+        F.col(REASONS).alias("reasons"),
+        *(f"ml__family.{name}" for name in ("family", "contribution", "is_actionable", "details")),
     )
 
 
-def is_actionable(members: Sequence[str]) -> bool:
-    """Whether some column of a family is about what a user does or meets."""
-    return any(_pattern(name) != BACKGROUND for name in members)
-
-
-def _details(members: Sequence[str]) -> Column:
-    """The members' sentences; what moves the log-odds most by itself comes first."""
-    ranked = [
-        F.struct(
-            (-F.abs(F.element_at("alone", name))).alias("order"),
-            F.lit(i).alias("place"),
-            F.element_at("ml__texts", name).alias("text"),
-        )
-        for i, name in enumerate(members)
+def _with_families(
+    explained: DataFrame, rows: DataFrame, model: Explainable, *, keys: Sequence[str]
+) -> DataFrame:
+    """`explained` with what each family says, the highest contribution first, and the reasons."""
+    sentences = told(rows, model.features, model.typical, model.wording, keys=keys)
+    joined = explained.join(sentences, on=list(keys))
+    alone = F.array(*(F.element_at("alone", feature.name) for feature in model.features))
+    # Sorted, what moves the log-odds most comes first.
+    moves = F.zip_with(
+        alone,
+        TOLD,
+        lambda alone, told: F.struct(
+            (-F.abs(alone)).alias("order"),
+            told["place"].alias("place"),
+            alone.alias("alone"),
+            told["text"].alias("text"),
+            told["is_telling"].alias("is_telling"),
+        ),
+    )
+    average = _probability("base") if model.average_risk is None else F.lit(model.average_risk)
+    at_risk = _probability("log_odds") > average
+    place = {feature.name: i for i, feature in enumerate(model.features)}
+    said = [
+        _family(name, [place[each] for each in members], at_risk)
+        for name, members in model.families.items()
     ]
-    return F.transform(F.sort_array(F.array(*ranked)), lambda each: each["text"])
+    found = joined.withColumn(MOVES, moves)
+    found = found.withColumn(FAMILIES, F.sort_array(F.array(*said)))
+    reasons = F.transform(FAMILIES, lambda each: each["reason"])
+    reasons = F.filter(reasons, lambda reason: reason.isNotNull())
+    otherwise = F.array(F.when(at_risk, NO_SINGLE).otherwise(NO_MORE))
+    shown = F.when(F.size(reasons) > 0, F.slice(reasons, 1, 3)).otherwise(otherwise)
+    return found.withColumn(REASONS, shown)
+
+
+def _family(family: str, places: Sequence[int], at_risk: Column) -> Column:
+    """What a family says of a user: its part in the score, its sentences, and the reason if any.
+
+    places: of its features among those of the model.
+    """
+    ranked = F.sort_array(F.array(*(F.get(MOVES, F.lit(i)) for i in places)))
+    contribution, first = F.element_at("contributions", family), ranked[0]
+    raises = (contribution >= LEAST) & (first["alone"] > 0) & first["is_telling"]
+    reason = F.when(at_risk & raises, first["text"])
+    return F.struct(
+        # Sums in another order differ in the last digits, which must not decide between equals.
+        (-F.round(contribution, 9)).alias("order"),
+        F.lit(family).alias("family"),
+        contribution.alias("contribution"),
+        F.lit(family != BACKGROUND).alias("is_actionable"),
+        F.transform(ranked, lambda each: each["text"]).alias("details"),
+        (F.lit(None).cast("string") if family == BACKGROUND else reason).alias("reason"),
+    )
 
 
 def _probability(log_odds: str) -> Column:
@@ -225,21 +256,6 @@ def _mixed_features(model: Explainable, *, first_alone: int) -> list[Column]:
     return mixed
 
 
-def _text(feature: Feature, model: Explainable) -> Column:
-    """`song count per day 28d is 2.1, typically 14.3`."""
-    words = re.sub(r"[_\s]+", " ", feature.name).strip()
-    typical = model.typical[feature.name]
-    if feature.kind == "numeric":
-        number = F.round(F.col(quote(feature.name)).cast("double"), 2).cast("string")
-        value = F.regexp_replace(number, r"\.0$", "")
-        typical = f"{round(typical, 2)}".removesuffix(".0") if typical is not None else typical
-    else:
-        value = F.col(quote(feature.name)).cast("string")
-        typical = str(typical).lower() if feature.kind == "boolean" else typical
-    tail = f", typically {'unknown' if typical is None else typical}"
-    return F.concat(F.lit(f"{words} is "), F.coalesce(value, F.lit("unknown")), F.lit(tail))
-
-
 def _map(values: Mapping[str, Column]) -> Column:
     return F.create_map(*(part for key, value in values.items() for part in (F.lit(key), value)))
 
@@ -249,3 +265,9 @@ def _pattern(name: str) -> str | None:
         if re.search(pattern, name.lower()):
             return family
     return None
+
+
+def _first_word(name: str) -> str:
+    """What comes before the first underscore, and is not taken for the background."""
+    word = re.split(r"[_\W]", name.lower())[0]
+    return OTHER if word in ("", BACKGROUND) else word

@@ -32,6 +32,7 @@ from ml.promotion import (
 )
 from ml.scoring import DeployedModel
 from ml.training import TrainingResult, TrainOptions
+from ml.wording import Wording
 
 CARD, BACKTEST, PIPELINE, HISTORY = "card.json", "backtest.parquet", "sparkml", "champion_history"
 # Tables of a result that are kept as CSV files.
@@ -120,6 +121,9 @@ class Registry:
             features=tuple(Feature(**feature) for feature in card["features"]),
             typical=card["typical"],
             families={name: tuple(members) for name, members in card["families"].items()},
+            # Cards of before have neither.
+            wording={name: Wording(**each) for name, each in card.get("wording", {}).items()},
+            average_risk=card.get("average_risk"),
             name=self.name,
             version=int(current.version),
             metadata=card | {"run_id": current.run_id},

@@ -1,5 +1,6 @@
 """A probability and three reasons for each row of a table."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from pyspark.ml import PipelineModel
@@ -10,6 +11,7 @@ from ml import checks, explaining, preprocessing
 from ml.errors import TableMismatch
 from ml.explaining import Explainable
 from ml.preprocessing import Columns, Feature, quote
+from ml.wording import Wording
 
 # A task of this many rows to score takes some seconds.
 ROWS_PER_TASK = 50_000
@@ -28,14 +30,15 @@ class DeployedModel:
     families: dict[str, tuple[str, ...]]
     name: str
     version: int
+    wording: Mapping[str, Wording] = field(default_factory=dict)
+    average_risk: float | None = None
     metadata: dict[str, object] = field(default_factory=dict)
 
 
 def score(rows: DataFrame, model: Explainable, *, id: str, time: str | None) -> DataFrame:
     """One row per row of `rows`: id, [time], probability, reason_1, reason_2, reason_3.
 
-    `model` is a DeployedModel or a TrainingResult. A reason is text, or null where fewer than
-    three families of features raise the risk above the typical user's.
+    `model` is a DeployedModel or a TrainingResult. A reason is as in `explaining.reasons`.
 
     Raises:
         TableMismatch: a column is missing or cannot be read as what the model reads, or a key is

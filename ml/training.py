@@ -32,6 +32,7 @@ from ml.scoring import check_columns
 from ml.shift import Shift, check_scoring, find_shift
 from ml.stacking import AVERAGE, BASE_RATE, STACK, Fitted
 from ml.tuning import LEARNERS, Point
+from ml.wording import Wording
 
 __all__ = ["TableSpec", "TrainOptions", "TrainingResult", "train"]
 
@@ -55,9 +56,10 @@ class TrainingResult:
     deployed stack, or, if it is not deployed, of the one fitted last in the backtest;
     out_of_fold: the log-odds it was fitted on (user, time, y, fold, a column a learner).
     tuning: learner, point, fold, log_loss, chosen, split. threshold: the probability with the
-    best F1 in the backtest. typical: the reference row, and families the groups of features,
-    of the explanations. offer: what every profit rests on. shift: how far the rows to be scored
-    differ, if they were given.
+    best F1 in the backtest. typical: the reference row, families the groups of features, wording
+    their sentences, and average_risk the share of churners in all rows, of the explanations.
+    offer: what every profit rests on. shift: how far the rows to be scored differ, if they were
+    given.
     """
 
     pipeline: PipelineModel
@@ -80,6 +82,8 @@ class TrainingResult:
     threshold: float
     typical: dict[str, object]
     families: dict[str, tuple[str, ...]]
+    wording: dict[str, Wording]
+    average_risk: float
     warnings: tuple[str, ...]
     offer: Offer = Offer()
     shift: Shift | None = None
@@ -135,7 +139,7 @@ def train(
         plan = Plan(spec, columns, found.rows, learners, options, progress)
         run = backtest.rolling(data, plan) if spec.time else backtest.by_user(data, plan)
         progress("Measuring every candidate against its baseline")
-        return _result(data, plan, run, shifted)
+        return _result(data, plan, run, shifted, average_risk=found.positives / found.rows)
     finally:
         data.unpersist()
 
@@ -175,9 +179,11 @@ def compare(
     return columns, found
 
 
-def _result(data: DataFrame, plan: Plan, run: Run, shifted: Shift | None) -> TrainingResult:
+def _result(
+    data: DataFrame, plan: Plan, run: Run, shifted: Shift | None, *, average_risk: float
+) -> TrainingResult:
     """Measure the predictions, choose the candidate, and fit it on all rows."""
-    options = plan.options
+    options, wording = plan.options, plan.spec.wording
     sampling = {"draws": options.draws, "seed": options.seed}
     predictions = run.predictions.sort_values(
         ["candidate", "origin", "user"], kind="stable", ignore_index=True
@@ -211,7 +217,9 @@ def _result(data: DataFrame, plan: Plan, run: Run, shifted: Shift | None) -> Tra
         folds=options.folds,
         threshold=evaluation.best_threshold(y, p),
         typical=preprocessing.typical_row(data, plan.columns),
-        families=explaining.families(plan.columns.names),
+        families=explaining.families(plan.columns.names, wording),
+        wording={name: wording[name] for name in plan.columns.names if name in wording},
+        average_risk=average_risk,
         offer=options.offer,
         shift=shifted,
         warnings=_warnings(plan, run, metrics),

@@ -118,6 +118,8 @@ def explain_user(settings: Settings, user: str) -> None:
 def show_explanation(found: pd.DataFrame, *, user: str, model) -> None:
     """The families in the order of what they add, each with what tells most."""
     first = found.iloc[0]
+    for reason in first["reasons"]:
+        line(f"User {user}: {reason}", wrap=False)
     table(
         f"User {user} as of {first['as_of_date']}: {first['probability']:.1%}, "
         f"where a typical user has {first['typical_probability']:.1%}",

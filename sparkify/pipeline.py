@@ -1,7 +1,7 @@
 """The stages of a run, each of which is a command of its own too."""
 
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import pandas as pd
@@ -12,6 +12,7 @@ from sparkify.errors import BadInput, CheckFailed
 from sparkify.settings import Settings
 from sparkify.transform import Say
 from sparkify.versions import history, readable
+from sparkify.wording import wording_of
 
 SNAPSHOTS = "fct_user_snapshots"
 FEATURES = "fct_user_features"
@@ -21,7 +22,7 @@ RETENTION = "path:models/marts/retention"
 
 @dataclass(frozen=True)
 class Table:
-    """Rows to train on or to score, and which columns of them mean what."""
+    """Rows to train on or to score, and which columns of them mean what, and how they are told."""
 
     rows: DataFrame
     name: str
@@ -32,6 +33,7 @@ class Table:
     exclude: tuple[str, ...] = ()
     allow: tuple[str, ...] = ()
     horizon_days: int = 14
+    wording: Mapping[str, object] = field(default_factory=dict)
 
 
 def simulate(spark: SparkSession, *, users: int, seed: int, out: Path) -> str:
@@ -103,6 +105,7 @@ def feature_table(
         time="as_of_date",
         exclude=("days_to_churn", "input_version"),
         horizon_days=int(label.removeprefix("is_churned_next_").removesuffix("d")) if label else 14,
+        wording=wording_of(rows.columns),
     )
 
 
@@ -155,6 +158,7 @@ def train(
         horizon_days=table.horizon_days,
         name=table.name,
         version=table.version,
+        wording=table.wording,
     )
     result = fit(table.rows, spec, options=options, progress=say, scoring=scoring)
     say("Registering the model")

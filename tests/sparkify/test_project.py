@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from ml.explaining import MAX_FAMILIES, families
 from sparkify import transform
+from sparkify.wording import wording_of
 
 PROJECT = Path(__file__).parents[2]
 DIRECTION = ("staging", "intermediate", "core", "features", "retention")
@@ -126,3 +128,31 @@ def test_macros_are_one_a_file_and_documented():
         assert text.startswith("{#"), f"{file.name} has no description"
         first = re.search(r"{% (?:macro|materialization) (\w+)", text).group(1)
         assert first == file.stem
+
+
+def test_every_feature_has_a_family_and_a_sentence(models):
+    tables = {model["name"]: model["columns"] for model in models.values()}
+    columns = tables["fct_user_features"]
+    features = [name for name in columns if name not in ("user_id", "as_of_date")]
+    found = wording_of(columns)
+
+    assert list(found) == features
+    for name in features:
+        assert columns[name]["meta"] == tables["fct_user_snapshots"][name]["meta"]
+        assert found[name].family == columns[name]["meta"]["family"]
+        is_nullable = "null where" in columns[name]["description"]
+        assert bool(found[name].reason_if_null) == is_nullable, name
+        for days in re.findall(r"_(\d+)d", name):
+            assert f"{days} days" in found[name].reason
+    assert len(families(features, found)) <= MAX_FAMILIES
+
+
+def test_features_of_other_windows_are_told_in_their_own_days():
+    found = wording_of(["thumbs_down_count_1d", "song_count_trend_3d_90d", "thumbs_down_count"])
+    assert {name: each.reason for name, each in found.items()} == {
+        "thumbs_down_count_1d": "gave {value} thumbs down in 1 day; a typical user gives {typical}",
+        "song_count_trend_3d_90d": (
+            "played songs at {value} % of the rate of 90 days in the last 3 days; "
+            "a typical user at {typical} %"
+        ),
+    }

@@ -1,6 +1,7 @@
 """What `make run` leaves behind, from end to end."""
 
 import json
+import math
 import re
 import shutil
 from dataclasses import replace
@@ -15,12 +16,15 @@ from pyspark.sql import functions as F
 from expectations.run import check_tables
 from expectations.suites import SUITES
 from ml.economics import Offer, break_even, contact_profit
+from ml.explaining import NO_MORE, NO_SINGLE, contributions, explain
 from ml.training import TrainOptions
+from ml.wording import UNKNOWN
 from sparkify import ledger, maintenance, pipeline, scoring, training, transform
 from sparkify.cli import cli
 from sparkify.errors import BadInput, CheckFailed, SparkifyError
 from sparkify.tables import append
 from tests.declared import declared
+from tests.reasons import expected_reasons, reasons_by_user
 
 PROJECT = Path(__file__).parents[2]
 
@@ -32,11 +36,30 @@ def test_every_active_user_has_a_score_and_an_order(spark):
     features = spark.table("sparkify.fct_user_features")
     assert scores.join(features, ["user_id", "as_of_date"]).count() == features.count()
     assert 0 < scores.selectExpr("avg(probability)").first()[0] < 0.5
-    reasons = scores.select("reason_1", "reason_2", "reason_3").toPandas()
-    counts = reasons.notna().sum()
-    assert counts["reason_1"] >= counts["reason_2"] >= counts["reason_3"] > 0
-    families = reasons.apply(lambda reason: reason.str.split(":").str[0])
-    assert (families.nunique(axis=1) == reasons.notna().sum(axis=1)).all()
+
+
+def test_every_reason_raises_the_risk_and_is_the_same_wherever_it_is_shown(spark, settings):
+    scores = spark.table("sparkify.fct_churn_scores").toPandas()
+    champion, _ = pipeline.registry(settings, settings.model).champion()
+    features = pipeline.feature_table(spark, settings, "fct_user_features")
+    rows = {row["user_id"]: row.asDict() for row in features.rows.collect()}
+    told = {
+        row["user_id"]: row.asDict()
+        for row in contributions(features.rows, champion, keys=["user_id"]).collect()
+    }
+    found = reasons_by_user(scores, user="user_id")
+
+    assert found == {user: expected_reasons(rows[user], told[user], champion) for user in rows}
+    assert sum(found[user] not in ([NO_MORE], [NO_SINGLE]) for user in found) >= 10
+    for user, reasons in found.items():
+        is_at_risk = 1 / (1 + math.exp(-told[user]["log_odds"])) > champion.average_risk
+        assert (reasons != [NO_MORE]) == is_at_risk
+        assert not any(UNKNOWN in reason or "{" in reason or "(s)" in reason for reason in reasons)
+    targets = spark.table("sparkify.fct_retention_targets").toPandas()
+    assert reasons_by_user(targets, user="user_id") == found
+    explained = explain(features.rows, champion, id="user_id", time="as_of_date")
+    listed = explained.select("user_id", "reasons").distinct().collect()
+    assert {row["user_id"]: row["reasons"] for row in listed} == found
 
 
 def test_every_candidate_is_measured_beside_its_baseline(spark):
@@ -224,9 +247,13 @@ def test_models_are_listed_and_an_unknown_version_is_not_promoted(finished_run):
 
 
 def test_a_score_is_explained_in_the_users_own_values(spark, finished_run):
-    score = spark.table("sparkify.fct_churn_scores").first()
+    score = spark.table("sparkify.fct_churn_scores").orderBy("probability", ascending=False).first()
     shown = CliRunner().invoke(cli, ["explain", "--user", score.user_id]).output
-    assert f"{score.probability:.1%}" in shown and "typically" in shown
+    assert f"{score.probability:.1%}" in shown and "a typical user" in shown
+    reasons = [score[f"reason_{i}"] for i in (1, 2, 3) if score[f"reason_{i}"]]
+    assert reasons and all(f"User {score.user_id}: {reason}\n" in shown for reason in reasons)
+    page = (finished_run.home / "report" / "Sparkify.html").read_text()
+    assert all(reason in page for reason in reasons)
     unknown = CliRunner().invoke(cli, ["explain", "--user", "nobody"])
     assert unknown.exception.exit_code == 3
 

@@ -57,14 +57,14 @@ def test_a_frame_prints_nulls_lists_and_columns_of_the_same_name(capsys, wide):
 
 def test_the_reasons_of_a_score_print_text(capsys, wide):
     found = pd.DataFrame(
-        [[HOSTILE, 0.5, [HOSTILE, "below"], "2018-11-01", 0.1, 0.05]],
-        columns=["family", "contribution", "details", "as_of_date", *PROBABILITIES],
+        [[HOSTILE, 0.5, [HOSTILE, "below"], [HOSTILE], "2018-11-01", 0.1, 0.05]],
+        columns=["family", "contribution", "details", "reasons", "as_of_date", *PROBABILITIES],
     )
     model = type("Model", (), {"name": "[/m]", "version": 1})
     models.show_explanation(found, user=HOSTILE, model=model)
     out = capsys.readouterr().out
-    assert out.count(SHOWN) == 3 and "([/m] version 1)" in out
-    assert len(out.strip().splitlines()) == 4
+    assert out.count(SHOWN) == 5 and "([/m] version 1)" in out
+    assert len(out.strip().splitlines()) == 6
 
 
 def test_nothing_prints_but_through_the_terminal_module():

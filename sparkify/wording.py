@@ -1,0 +1,53 @@
+"""What models/marts/features/_features.yml says of how features are told."""
+
+import re
+from collections.abc import Iterable
+from functools import cache
+
+import yaml
+
+from sparkify.settings import PROJECT
+
+DESCRIBED = PROJECT / "models" / "marts" / "features" / "_features.yml"
+WINDOW = re.compile(r"_(\d+)d(?=_|$)")
+# Keys of `meta` that are not of the sentence.
+OTHER_KEYS = {"unit"}
+
+
+def wording_of(columns: Iterable[str]) -> dict:
+    """By column, its `ml.wording.Wording`; columns that none is described for are left out.
+
+    A column of other windows than the described ones is told as they are: {days} and {of_days} in a
+    sentence are the windows in the column's own name.
+
+    Raises:
+        ValueError: a sentence has no place for a value, or one that is not known.
+    """
+    from ml.wording import Wording
+
+    described, found = _described(), {}
+    for name in columns:
+        meta = described.get(WINDOW.sub("_#d", name))
+        if meta is None:
+            continue
+        windows = [f"{days} day{'s' if days != '1' else ''}" for days in WINDOW.findall(name)]
+        places = dict(zip(("{days}", "{of_days}"), windows, strict=False))
+        values = {key: value for key, value in meta.items() if key not in OTHER_KEYS}
+        for key in ("reason", "reason_if_null"):
+            for place, days in places.items():
+                if key in values:
+                    values[key] = values[key].replace(place, days)
+        found[name] = Wording(**values)
+    return found
+
+
+@cache
+def _described() -> dict[str, dict]:
+    """The `meta` of every column that has one, by its name with each window as #."""
+    models = yaml.safe_load(DESCRIBED.read_text())["models"]
+    return {
+        WINDOW.sub("_#d", column["name"]): column["config"]["meta"]
+        for model in models
+        for column in model["columns"]
+        if "config" in column
+    }
