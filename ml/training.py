@@ -1,7 +1,7 @@
 """Train on a table: check it, backtest every candidate, fit the one to deploy on all rows."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import pandas as pd
@@ -82,10 +82,10 @@ class TrainingResult:
     threshold: float
     typical: dict[str, object]
     families: dict[str, tuple[str, ...]]
-    wording: dict[str, Wording]
-    average_risk: float
     warnings: tuple[str, ...]
     offer: Offer = Offer()
+    wording: Mapping[str, Wording] = field(default_factory=dict)
+    average_risk: float | None = None
     shift: Shift | None = None
 
     @property

@@ -16,6 +16,7 @@ from ml.scoring import score
 from ml.stacking import BASE_RATE, fit_average
 from ml.training import TableSpec, TrainingResult, TrainOptions
 from ml.tuning import LEARNERS
+from ml.wording import Wording
 
 SPEC = TableSpec(id="user_id", label="churned", name="snapshots", version=7)
 OPTIONS = TrainOptions(models=("logistic_regression",), draws=200, seed=1)
@@ -88,6 +89,8 @@ def make_result(rows):
             threshold=0.3,
             typical=typical_row(rows, columns),
             families={"all": tuple(columns.names)},
+            wording={columns.names[0]: Wording(family="all", reason="is {value}, not {typical}")},
+            average_risk=0.05,
             warnings=("Few churners.",),
         )
 
@@ -195,6 +198,8 @@ def test_a_loaded_champion_scores_as_the_model_that_was_logged(registry, make_re
     assert scores[0] == scores[1]
     assert (model.name, model.version) == ("test-churn", 1)
     assert model.features == result.features
+    assert (model.wording, model.average_risk) == (result.wording, result.average_risk)
+    assert any("is " in row["reason_1"] and ", not " in row["reason_1"] for row in scores[1])
     assert model.metadata["threshold"] == 0.3
 
 
