@@ -1,4 +1,4 @@
-"""A probability and three reasons for each row of a table."""
+"""A probability and up to three reasons for each row of a table."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -116,13 +116,15 @@ def explain_user(settings: Settings, user: str) -> None:
 
 
 def show_explanation(found: pd.DataFrame, *, user: str, model) -> None:
-    """The families in the order of what they add, each with what tells most."""
+    """The reasons, and the families in the order of what they add, each with what tells most."""
     first = found.iloc[0]
+    average = model.average_risk
     for reason in first["reasons"]:
         line(f"User {user}: {reason}", wrap=False)
     table(
-        f"User {user} as of {first['as_of_date']}: {first['probability']:.1%}, "
-        f"where a typical user has {first['typical_probability']:.1%}",
+        f"User {user} as of {first['as_of_date']}: {first['probability']:.1%}; "
+        + (f"the average is {average:.1%}, " if average is not None else "")
+        + f"a typical user has {first['typical_probability']:.1%}",
         {"": "left", "log-odds": "right", "because": "left"},
         [
             (row.family, f"{row.contribution:+.3f}", list(row.details)[:4])

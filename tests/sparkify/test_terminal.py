@@ -60,10 +60,11 @@ def test_the_reasons_of_a_score_print_text(capsys, wide):
         [[HOSTILE, 0.5, [HOSTILE, "below"], [HOSTILE], "2018-11-01", 0.1, 0.05]],
         columns=["family", "contribution", "details", "reasons", "as_of_date", *PROBABILITIES],
     )
-    model = type("Model", (), {"name": "[/m]", "version": 1})
+    model = type("Model", (), {"name": "[/m]", "version": 1, "average_risk": 0.07})
     models.show_explanation(found, user=HOSTILE, model=model)
     out = capsys.readouterr().out
     assert out.count(SHOWN) == 5 and "([/m] version 1)" in out
+    assert "10.0%; the average is 7.0%, a typical user has 5.0%" in out
     assert len(out.strip().splitlines()) == 6
 
 
