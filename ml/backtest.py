@@ -1,5 +1,6 @@
 """Every candidate's predictions of rows that it never learned from."""
 
+import datetime as dt
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -39,12 +40,16 @@ class Plan:
 
 @dataclass(frozen=True)
 class Run:
-    """What the evaluation gave: predictions, tuning scores, the last fit, and warnings."""
+    """What the evaluation gave: predictions, tuning scores, the last fit, and warnings.
+
+    last_date: of the labelled rows, None of a table without dates.
+    """
 
     predictions: pd.DataFrame
     scores: pd.DataFrame
     last: Fitted
     warnings: tuple[str, ...] = ()
+    last_date: dt.date | None = None
 
 
 def rolling(data: DataFrame, plan: Plan) -> Run:
@@ -84,7 +89,7 @@ def rolling(data: DataFrame, plan: Plan) -> Run:
     found = in_threads(data.sparkSession, tasks, parallelism=options.parallelism)
     fits, predictions = zip(*found, strict=True)
     scores = first.scores.assign(split=name)
-    return Run(pd.concat(predictions), scores, fits[-1], origins.left_out)
+    return Run(pd.concat(predictions), scores, fits[-1], origins.left_out, origins.last_date)
 
 
 def by_user(data: DataFrame, plan: Plan) -> Run:

@@ -30,6 +30,7 @@ def make_card(result: TrainingResult, spec: TableSpec, options: TrainOptions) ->
         },
         "maximum_profit": asdict(result.maximum_profit),
         "origins": sorted(set(result.backtest["origin"])),
+        "learned_until": str(result.learned_until) if result.learned_until else None,
         "folds": result.folds,
         "shift": result.shift.summary if result.shift else None,
         "code_version": code_version(),

@@ -16,10 +16,11 @@ FOLD = "ml__fold"
 
 @dataclass(frozen=True)
 class Origins:
-    """The dates to predict from, and why each other candidate was left out."""
+    """The dates to predict from, why each other candidate was left out, and the last date."""
 
     kept: tuple[dt.date, ...]
     left_out: tuple[str, ...]
+    last_date: dt.date
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ def rolling_origins(
             f"No date can be predicted from what was known before it. {left_out[-1]} "
             "Give a longer history, or lower min_origin_churners."
         )
-    return Origins(tuple(kept), tuple(left_out))
+    return Origins(tuple(kept), tuple(left_out), max(days))
 
 
 def training_rows(rows: DataFrame, *, time: str, horizon_days: int, origin: dt.date) -> DataFrame:

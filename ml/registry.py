@@ -11,26 +11,36 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlparse
 
+import numpy as np
 import pandas as pd
 import pyspark
 from pyspark.ml import PipelineModel
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
 
+from ml import preprocessing
 from ml.card import make_card, run_metrics, run_params
 from ml.checks import TableSpec
-from ml.errors import NotTrainable, UnknownVersion
+from ml.errors import NotTrainable, TableMismatch, UnknownVersion
 from ml.evaluation import Gain
-from ml.preprocessing import Feature
+from ml.preprocessing import Columns, Feature, quote
 from ml.promotion import (
     CHALLENGER,
     CHAMPION,
+    KEYS,
+    Champion,
     Reign,
     decide,
     deployed_backtest,
+    is_proven,
+    learned_until,
     previous,
     read_history,
+    recipe_of,
     write_history,
 )
-from ml.scoring import DeployedModel
+from ml.scoring import DeployedModel, check_columns
+from ml.stacking import PROBABILITY
 from ml.training import TrainingResult, TrainOptions
 from ml.wording import Wording
 
@@ -59,12 +69,16 @@ class ModelVersion:
     fingerprint: str
     metrics: dict[str, list[float]] = field(default_factory=dict)
 
+    @property
+    def is_proven(self) -> bool:
+        """Whether it beats the base rate by more than chance."""
+        return is_proven(self.skill)
+
 
 class Registry:
     """The versions of one model, in an MLflow store.
 
-    One name holds models of one feature table: a champion is only ever compared with models that
-    were tested on the same rows.
+    One name holds models of one feature table, whose champion is compared with each new one.
     """
 
     def __init__(self, tracking_uri: str, artifact_root: str, name: str = "sparkify-churn") -> None:
@@ -72,27 +86,26 @@ class Registry:
         self.artifact_root = Path(artifact_root).resolve()
         self.name = name
 
-    def log(self, result: TrainingResult, spec: TableSpec, options: TrainOptions) -> ModelVersion:
+    def log(
+        self, result: TrainingResult, rows: DataFrame, spec: TableSpec, options: TrainOptions
+    ) -> ModelVersion:
         """Record a run, register its model, and give it the alias that `decide` says.
 
-        The run holds parameters, every metric with its interval, and plots; the model's folder
-        holds the pipeline, the backtest, out-of-fold log-odds with folds, tuning scores, and a card
-        (card.json) with all that scoring and explaining need.
+        `rows` is the table that was learned from, some of which the champion predicts to be
+        compared. The run holds parameters, every metric with its interval, and plots; the model's
+        folder holds the pipeline, the backtest, out-of-fold log-odds with folds, tuning scores, and
+        a card (card.json) with all that scoring and explaining need.
         """
         with self._client() as client:
+            card = make_card(result, spec, options)
             current = self._by_alias(client, CHAMPION)
-            alias, decision = decide(
+            alias, card["decision"] = decide(
                 result,
-                champion=pd.read_parquet(_folder(current) / BACKTEST) if current else None,
-                champion_name=f"version {current.version}" if current else "",
+                recipe=recipe_of(card),
+                champion=self._rival(current, rows, spec) if current else None,
                 draws=options.draws,
                 seed=options.seed,
             )
-            if alias is None:
-                self._note(client, None, "retired")
-                client.delete_registered_model_alias(self.name, CHAMPION)
-                alias = CHALLENGER
-            card = make_card(result, spec, options) | {"decision": decision}
             run = client.create_run(self._experiment(client), run_name=result.candidate)
             client.log_batch(run.info.run_id, metrics=run_metrics(result), params=run_params(card))
             artifacts = _path(run.info.artifact_uri)
@@ -114,21 +127,8 @@ class Registry:
             current = self._by_alias(client, CHAMPION)
         if current is None:
             return None, self._why_none()
-        folder = _folder(current)
-        card = json.loads((folder / CARD).read_text())
-        model = DeployedModel(
-            pipeline=PipelineModel.load((folder / PIPELINE).as_uri()),
-            features=tuple(Feature(**feature) for feature in card["features"]),
-            typical=card["typical"],
-            families={name: tuple(members) for name, members in card["families"].items()},
-            # Cards of before have neither.
-            wording={name: Wording(**each) for name, each in card.get("wording", {}).items()},
-            average_risk=card.get("average_risk"),
-            name=self.name,
-            version=int(current.version),
-            metadata=card | {"run_id": current.run_id},
-        )
-        return model, f"{self.name} version {model.version} ({card['candidate']})"
+        model = self._load(current)
+        return model, f"{self.name} version {model.version} ({model.metadata['candidate']})"
 
     def names(self) -> list[str]:
         """The name of every model in the store."""
@@ -146,11 +146,7 @@ class Registry:
             held = {alias: self._by_alias(client, alias) for alias in (CHALLENGER, CHAMPION)}
             aliases = {each.version: alias for alias, each in held.items() if each}
             found = client.search_model_versions(f"name = '{self.name}'")
-        cards = [json.loads((_folder(each) / CARD).read_text()) for each in found]
-        versions = [
-            self._version(card, each, aliases.get(each.version))
-            for card, each in zip(cards, found, strict=True)
-        ]
+        versions = [self._version(_card(each), each, aliases.get(each.version)) for each in found]
         return sorted(versions, key=lambda each: -each.version)
 
     def promote(self, version: int) -> ModelVersion:
@@ -181,6 +177,38 @@ class Registry:
         """Every change of champion, the oldest first."""
         with self._client() as client:
             return self._history(client)
+
+    def _load(self, version: Any) -> DeployedModel:
+        folder, card = _folder(version), _card(version)
+        return DeployedModel(
+            pipeline=PipelineModel.load((folder / PIPELINE).as_uri()),
+            features=_features(card),
+            typical=card["typical"],
+            families={name: tuple(members) for name, members in card["families"].items()},
+            # Cards of before have neither.
+            wording={name: Wording(**each) for name, each in card.get("wording", {}).items()},
+            average_risk=card.get("average_risk"),
+            name=self.name,
+            version=int(version.version),
+            metadata=card | {"run_id": version.run_id},
+        )
+
+    def _rival(self, version: Any, rows: DataFrame, spec: TableSpec) -> Champion:
+        """The champion as a model of `rows` meets it."""
+        card = _card(version)
+
+        def predict(keys: pd.DataFrame) -> np.ndarray:
+            return predicted(self._load(version), rows, spec, keys)
+
+        return Champion(
+            name=f"version {version.version}",
+            backtest=pd.read_parquet(_folder(version) / BACKTEST),
+            recipe=recipe_of(card),
+            learned_until=learned_until(card),
+            horizon_days=card["spec"]["horizon_days"],
+            predict=predict,
+            misfit=misfit(card, rows, spec),
+        )
 
     def _crown(self, version: int, *, how: str) -> ModelVersion:
         known = {each.version: each for each in self.versions()}
@@ -300,6 +328,35 @@ def versions_table(versions: Sequence[ModelVersion]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def predicted(
+    model: DeployedModel, rows: DataFrame, spec: TableSpec, keys: pd.DataFrame
+) -> np.ndarray:
+    """The model's probability of the rows of `keys` (user as text, time), nan where there is none.
+
+    Every row of the dates of `keys` is predicted. One Spark job.
+    """
+    if spec.time:
+        dates = sorted(set(keys["time"].dt.date))
+        rows = rows.filter(F.to_date(quote(spec.time)).isin(dates))
+    read = preprocessing.read_written(rows, model.features)
+    named = dict(zip(spec.keys, KEYS, strict=False))
+    scored = model.pipeline.transform(read).select(*map(quote, spec.keys), PROBABILITY).toPandas()
+    scored = scored.rename(columns=named).astype({"user": str})
+    if not spec.time:
+        return keys["user"].map(scored.set_index("user")[PROBABILITY]).to_numpy()
+    scored["time"] = pd.to_datetime(scored["time"]).astype(keys["time"].dtype)
+    return keys.merge(scored, on=KEYS, how="left")[PROBABILITY].to_numpy()
+
+
+def misfit(card: dict[str, Any], rows: DataFrame, spec: TableSpec) -> str | None:
+    """Why the model of a card cannot score rows like these, as a sentence; None if it can."""
+    try:
+        check_columns(rows, Columns(_features(card)), keys=list(spec.keys))
+    except TableMismatch as error:
+        return str(error)
+    return None
+
+
 def _save_plots(result: TrainingResult, folder: Path) -> None:
     # Importing Altair takes a second that other commands need not spend.
     from ml.plots import save_plots
@@ -327,6 +384,14 @@ def _save(result: TrainingResult, card: dict[str, Any], folder: Path) -> None:
     )
     described.save(str(folder / "MLmodel"))
     (folder / "requirements.txt").write_text(f"pyspark=={pyspark.__version__}\n")
+
+
+def _card(version: Any) -> dict[str, Any]:
+    return json.loads((_folder(version) / CARD).read_text())
+
+
+def _features(card: dict[str, Any]) -> tuple[Feature, ...]:
+    return tuple(Feature(**feature) for feature in card["features"])
 
 
 def _folder(version: Any) -> Path:

@@ -1,5 +1,6 @@
 """Train on a table: check it, backtest every candidate, fit the one to deploy on all rows."""
 
+import datetime as dt
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -59,7 +60,7 @@ class TrainingResult:
     best F1 in the backtest. typical: the reference row, families the groups of features, wording
     their sentences, and average_risk the share of churners in all rows, of the explanations.
     offer: what every profit rests on. shift: how far the rows to be scored differ, if they were
-    given.
+    given. learned_until: the last as-of date learned from, None of a table without dates.
     """
 
     pipeline: PipelineModel
@@ -87,6 +88,7 @@ class TrainingResult:
     wording: Mapping[str, Wording] = field(default_factory=dict)
     average_risk: float | None = None
     shift: Shift | None = None
+    learned_until: dt.date | None = None
 
     @property
     def churner_unit(self) -> str:
@@ -222,6 +224,7 @@ def _result(
         average_risk=average_risk,
         offer=options.offer,
         shift=shifted,
+        learned_until=run.last_date,
         warnings=_warnings(plan, run, metrics),
     )
 

@@ -64,7 +64,8 @@ def list_models(settings: Settings, *, name: str) -> None:
         for field in ("candidate", "roc_auc", "log_loss", "top_decile_lift", "table", "decision"):
             line(f"  {field.replace('_', ' '):<16}{version[field]}", wrap=False)
     for reign in registry.champions():
-        line(f"{reign.at}  version {reign.version} {reign.how}", style="dim")
+        named = f"version {reign.version}" if reign.version else "no champion:"
+        line(f"{reign.at}  {named} {reign.how}", style="dim")
 
 
 def how_to_train(settings: Settings, name: str) -> str:
@@ -78,13 +79,18 @@ def how_to_train(settings: Settings, name: str) -> str:
 def promote(settings: Settings, version: int, *, name: str) -> None:
     """Make a version champion."""
     made = pipeline.registry(settings, name).promote(version)
-    line(f"{name} version {made.version} ({made.candidate}) is the champion.")
+    line(f"{name} version {made.version} ({made.candidate}) is the champion.{mark(made)}")
 
 
 def roll_back(settings: Settings, *, name: str) -> None:
-    """Make the champion of before champion again."""
+    """Make the previous champion champion again."""
     made = pipeline.registry(settings, name).roll_back()
-    line(f"{name} version {made.version} ({made.candidate}) is the champion again.")
+    line(f"{name} version {made.version} ({made.candidate}) is the champion again.{mark(made)}")
+
+
+def mark(version) -> str:
+    """What has to stand beside a version that may be no better than the base rate."""
+    return "" if version.is_proven else " It is unproven: its gain over the base rate covers 0."
 
 
 def explain_user(settings: Settings, user: str) -> None:

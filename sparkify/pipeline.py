@@ -162,7 +162,7 @@ def train(
     )
     result = fit(table.rows, spec, options=options, progress=say, scoring=scoring)
     say("Registering the model")
-    registered = registry(settings, model).log(result, spec, options)
+    registered = registry(settings, model).log(result, table.rows, spec, options)
     return result, registered
 
 

@@ -187,15 +187,18 @@ def append_learned(spark: SparkSession, settings: Settings, result, *, run_id: s
 
 
 def skill_check(result) -> dict:
-    """For the ledger: whether the model is better than the base rate; if not, it only warns."""
+    """For the ledger: whether the model beats the base rate by more than chance; else it warns."""
+    from ml.promotion import is_proven
+
     skill = result.skill
+    proven = is_proven(skill)
     return {
         "layer": "ml",
         "table_name": SNAPSHOTS,
         "check_name": "the deployed model beats the base rate",
         "severity": "warn",
-        "status": "pass" if skill.value > 0 else "warn",
-        "failure_count": int(skill.value <= 0),
+        "status": "pass" if proven else "warn",
+        "failure_count": int(not proven),
         "row_count": int(result.metrics["row_count"].iloc[0]),
         "detail": f"log loss {skill.value:+.4f} [{skill.ci_low:+.4f}, {skill.ci_high:+.4f}]",
     }

@@ -1,3 +1,4 @@
+import datetime as dt
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -5,13 +6,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from pyspark.sql import functions as F
 
 from ml import calibration, card, economics, evaluation
 from ml.errors import NotTrainable, UnknownVersion
 from ml.preprocessing import find_columns, typical_row
-from ml.promotion import Reign, decide, previous
 from ml.protocol import LABEL
-from ml.registry import FRAMES, Registry, versions_table
+from ml.registry import FRAMES, Registry, predicted, versions_table
 from ml.scoring import score
 from ml.stacking import BASE_RATE, fit_average
 from ml.training import TableSpec, TrainingResult, TrainOptions
@@ -102,79 +103,83 @@ def registry(tmp_path):
     return Registry(f"sqlite:///{tmp_path}/mlflow.db", str(tmp_path / "artifacts"), "test-churn")
 
 
-def deployed(result):
-    return result.backtest[result.backtest["candidate"] == result.candidate].astype(
-        {"user": str, "time": str}
+@pytest.fixture()
+def log(registry, make_result, rows):
+    """A function that registers a model of the given skill."""
+
+    def register(skill, *, table=rows, **options):
+        return registry.log(make_result(skill, **options), table, SPEC, OPTIONS)
+
+    return register
+
+
+def test_a_new_recipe_replaces_the_champion_only_if_it_is_clearly_better(log, rows):
+    assert [log(skill).alias for skill in (0.3, 0.1, 0.6)] == ["champion", "challenger", "champion"]
+    same = log(0.6)
+    assert same.alias == "challenger"
+    assert "It is not clearly better than version 3 on the same 200 rows" in same.decision
+
+
+def test_a_champion_never_goes_without_a_successor(registry, log):
+    log(0.3)
+    unskilled = log(-0.2, users=90, seed=9)
+
+    assert unskilled.alias == "challenger"
+    assert "does not beat the base rate" in unskilled.decision
+    assert registry.champion()[0].version == 1
+
+
+def test_a_champion_that_lacks_a_column_of_the_table_is_replaced(registry, log, rows):
+    log(0.6)
+    other = log(0.1, table=rows.withColumnRenamed("thumbs_down", "thumbs_down_count"))
+
+    assert other.alias == "champion"
+    assert "It replaces version 1. The table does not fit the model: `thumbs_down` is missing" in (
+        other.decision
     )
 
 
-def decision(result, champion):
-    return decide(result, champion=champion, champion_name="version 1", **SAMPLING)
+def test_rows_of_another_log_are_predicted_by_the_champion_itself(registry, log, rows):
+    """The users of the second backtest are named like those of the first, and others churn."""
+    log(0.3)
+    second = log(0.6, users=60, seed=9)
+    model, _ = registry.champion()
+    keys = pd.DataFrame({"user": ["3", "0", "nobody"], "time": pd.NaT})
+    found = predicted(model, rows, SPEC, keys)
+    scored = model.pipeline.transform(rows.where("user_id in (0, 3)")).orderBy("user_id").toPandas()
+
+    assert "on the same 60 rows" in second.decision
+    assert found[:2].tolist() == scored["ml__probability"].tolist()[::-1]
+    assert np.isnan(found[2])
 
 
-def test_the_first_model_that_beats_the_base_rate_is_champion(make_result):
-    alias, why = decision(make_result(0.3), None)
+def test_dates_are_predicted_by_user_and_date(registry, log, rows):
+    log(0.3)
+    model, _ = registry.champion()
+    days = [dt.date(2018, 10, 8), dt.date(2018, 10, 15)]
+    dated = rows.crossJoin(rows.sparkSession.createDataFrame([(d,) for d in days], "day date"))
+    dated = dated.withColumn("thumbs_down", F.col("thumbs_down") + F.dayofmonth("day"))
+    keys = pd.DataFrame(
+        {"user": ["3", "3", "4"], "time": pd.to_datetime([days[1], days[0], days[1]])}
+    )
+    found = predicted(model, dated, replace(SPEC, time="day"), keys)
 
-    assert alias == "champion"
-    assert "beats the base rate" in why
-
-
-def test_a_model_that_does_not_beat_the_base_rate_is_never_champion(make_result):
-    alias, why = decision(make_result(-0.2), None)
-
-    assert alias == "challenger"
-    assert "does not beat the base rate" in why
-
-
-def test_only_a_clearly_better_model_on_the_same_rows_replaces_the_champion(make_result):
-    old = deployed(make_result(0.3))
-
-    assert decision(make_result(0.6), old)[0] == "champion"
-    assert decision(make_result(0.1), old)[0] == "challenger"
-    same, why = decision(make_result(0.3), old)
-    assert same == "challenger"
-    assert "not clearly better than version 1" in why
+    assert len(set(found)) == 3
+    one = model.pipeline.transform(dated.where("user_id = 3 and day = '2018-10-08'"))
+    assert found[1] == one.first()["ml__probability"]
 
 
-def test_most_rows_in_common_are_enough_to_compare(make_result):
-    old = deployed(make_result(0.3))
-    most = old.iloc[: int(0.8 * len(old))]
-
-    assert decision(make_result(0.6), most)[0] == "champion"
-    assert decision(make_result(0.1), most)[0] == "challenger"
-
-
-def test_a_model_of_other_data_takes_over(make_result):
-    old = deployed(make_result(0.6))
-    other = old.assign(user="other " + old["user"])
-    alias, why = decision(make_result(0.1), other)
-
-    assert alias == "champion"
-    assert "replaces version 1, which was tested on other rows" in why
-
-
-def test_a_champion_of_other_data_retires_even_without_a_successor(registry, make_result):
-    registry.log(make_result(0.3), SPEC, OPTIONS)
-    unskilled = registry.log(make_result(-0.2, users=90, seed=9), SPEC, OPTIONS)
-
-    assert unskilled.alias == "challenger"
-    assert "retires" in unskilled.decision
-    assert registry.champion()[0] is None
-
-
-def test_a_store_without_a_champion_says_why(registry, make_result):
+def test_a_store_without_a_champion_says_why(registry, log):
     assert registry.champion() == (None, "No model test-churn has been trained yet.")
 
-    registry.log(make_result(-0.2), SPEC, OPTIONS)
+    log(-0.2)
     model, why = registry.champion()
     assert model is None
     assert "Version 1: It does not beat the base rate" in why
 
 
-def test_versions_keep_their_aliases_decisions_and_gains(registry, make_result):
-    first, second, third = (
-        registry.log(make_result(skill), SPEC, OPTIONS) for skill in (0.3, 0.1, 0.6)
-    )
+def test_versions_keep_their_aliases_decisions_and_gains(registry, make_result, log):
+    first, second, third = (log(skill) for skill in (0.3, 0.1, 0.6))
     listed = registry.versions()
 
     assert [version.version for version in listed] == [3, 2, 1]
@@ -188,7 +193,7 @@ def test_versions_keep_their_aliases_decisions_and_gains(registry, make_result):
 
 def test_a_loaded_champion_scores_as_the_model_that_was_logged(registry, make_result, rows):
     result = make_result(0.3)
-    registry.log(result, SPEC, OPTIONS)
+    registry.log(result, rows, SPEC, OPTIONS)
     model, _ = registry.champion()
     scores = [
         score(rows, each, id="user_id", time=None).orderBy("user_id").collect()
@@ -203,11 +208,11 @@ def test_a_loaded_champion_scores_as_the_model_that_was_logged(registry, make_re
     assert model.metadata["threshold"] == 0.3
 
 
-def test_the_run_holds_parameters_and_metrics_with_intervals(registry, make_result):
+def test_the_run_holds_parameters_and_metrics_with_intervals(registry, make_result, rows):
     from mlflow import MlflowClient
 
     result = make_result(0.3)
-    version = registry.log(result, SPEC, OPTIONS)
+    version = registry.log(result, rows, SPEC, OPTIONS)
     run = MlflowClient(registry.tracking_uri).get_run(version.run_id)
     auc = result.metrics.set_index(["candidate", "metric"]).loc[("logistic_regression", "roc_auc")]
 
@@ -251,9 +256,9 @@ def test_other_code_has_another_fingerprint(make_result, tmp_path, monkeypatch):
     assert fingerprint() != original
 
 
-def test_a_version_can_be_promoted_by_hand_and_rolled_back_step_by_step(registry, make_result):
+def test_a_version_can_be_promoted_by_hand_and_rolled_back_step_by_step(registry, log):
     for skill in (0.3, 0.1, 0.6):
-        registry.log(make_result(skill), SPEC, OPTIONS)
+        log(skill)
     promoted = registry.promote(2)
 
     assert (promoted.version, promoted.alias) == (2, "champion")
@@ -272,9 +277,9 @@ def test_a_version_can_be_promoted_by_hand_and_rolled_back_step_by_step(registry
     ]
 
 
-def test_a_version_that_is_unknown_or_without_skill_is_not_promoted(registry, make_result):
-    registry.log(make_result(0.3), SPEC, OPTIONS)
-    registry.log(make_result(-0.2), SPEC, OPTIONS)
+def test_a_version_that_is_unknown_or_without_skill_is_not_promoted(registry, log):
+    log(0.3)
+    log(-0.2)
 
     with pytest.raises(UnknownVersion, match="no version 9; it has 1, 2"):
         registry.promote(9)
@@ -283,17 +288,9 @@ def test_a_version_that_is_unknown_or_without_skill_is_not_promoted(registry, ma
     assert registry.champion()[0].version == 1
 
 
-def test_rolling_back_after_a_retirement_returns_to_the_champion_that_retired():
-    reigns = [Reign(1, "", "trained"), Reign(4, "", "trained"), Reign(None, "", "retired")]
-
-    assert previous(reigns) == 4
-    assert previous([*reigns, Reign(4, "", "promoted")]) == 1
-    assert previous([]) is None
-
-
-def test_the_listing_shows_alias_date_and_metrics_with_intervals(registry, make_result):
+def test_the_listing_shows_alias_date_and_metrics_with_intervals(registry, make_result, rows):
     result = make_result(0.3)
-    version = registry.log(result, SPEC, OPTIONS)
+    version = registry.log(result, rows, SPEC, OPTIONS)
     table = versions_table(registry.versions())
     own = result.metrics[result.metrics["candidate"] == result.candidate].set_index("metric")
     auc = own.loc["roc_auc"]
@@ -309,9 +306,9 @@ def test_the_listing_shows_alias_date_and_metrics_with_intervals(registry, make_
     assert version.metrics["roc_auc"][3] == 0.5
 
 
-def test_a_run_keeps_its_plots_and_tables(registry, make_result):
+def test_a_run_keeps_its_plots_and_tables(registry, make_result, rows):
     result = make_result(0.3)
-    version = registry.log(result, SPEC, OPTIONS)
+    version = registry.log(result, rows, SPEC, OPTIONS)
     artifacts = Path(registry.artifact_root) / version.run_id / "artifacts"
 
     plots = {path.name: path.read_text() for path in (artifacts / "plots").iterdir()}

@@ -1,0 +1,235 @@
+"""Who becomes champion, week after week, in worlds whose truth is known."""
+
+import datetime as dt
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from ml.evaluation import Gain
+from ml.promotion import (
+    CHALLENGER,
+    CHAMPION,
+    MARGIN,
+    Champion,
+    Reign,
+    decide,
+    deployed_backtest,
+    previous,
+    read_history,
+    shared_rows,
+)
+
+FIRST = dt.date(2018, 10, 1)
+HORIZON_DAYS, ORIGINS, WEEKS = 14, 3, 12
+# The week in which the champion was trained: the last Monday with a known label.
+TRAINED = 6
+SKILLED = Gain("model", "base_rate", 0.02, 0.01, 0.03, 0.005)
+LOG_ODDS, SPREAD = -2.6, 0.7
+# What each recipe sees of three independent parts of a user's risk.
+SEES = {"old": [0, 1], "equal": [0, 2], "better": [0, 1, 2], "worse": [0]}
+
+
+def world(seed: int, *, users: int = 500) -> pd.DataFrame:
+    """One row per user and Monday: time, y, and the prediction of each recipe, calibrated.
+
+    A user churns within 14 days with a constant probability and is gone after it, so that rows of
+    one user, and of label windows that overlap, depend on each other.
+    """
+    generator = np.random.default_rng(seed)
+    parts = generator.normal(0, SPREAD, (3, users))
+    truth = 1 / (1 + np.exp(-LOG_ODDS - parts.sum(axis=0)))
+    leaves = generator.geometric(1 - np.sqrt(1 - truth)) - 1
+    week, user = (each.ravel() for each in np.indices((WEEKS, users)))
+    rows = pd.DataFrame({"user": user, "week": week, "y": (leaves[user] < week + 2).astype(int)})
+    for recipe, seen in SEES.items():
+        hidden = SPREAD**2 * (3 - len(seen))
+        known = LOG_ODDS + parts[seen].sum(axis=0)
+        # The mean of a logistic function over a normal that is not seen, to a good approximation.
+        rows[recipe] = (1 / (1 + np.exp(-known / np.sqrt(1 + 0.346 * hidden))))[user]
+    rows["time"] = (pd.Timestamp(FIRST) + pd.to_timedelta(7 * rows["week"], "D")).astype(str)
+    return rows[leaves[user] >= week].assign(user=lambda r: "u" + r["user"].astype(str))
+
+
+def trained(rows: pd.DataFrame, recipe: str, *, week: int, skill: Gain = SKILLED):
+    """The result of a training in which `week` is the last with a label."""
+    tested = rows[rows["week"].between(week - ORIGINS + 1, week)]
+    backtest = tested[["user", "time", "y"]].assign(
+        origin=tested["time"], p=tested[recipe], candidate="model"
+    )
+    return SimpleNamespace(
+        candidate="model",
+        backtest=backtest,
+        skill=skill,
+        learned_until=FIRST + dt.timedelta(weeks=week),
+    )
+
+
+def champion_of(rows: pd.DataFrame, recipe: str = "old", *, week: int = TRAINED) -> Champion:
+    told = rows.set_index(["user", pd.to_datetime(rows["time"])])[recipe]
+
+    def predict(keys: pd.DataFrame) -> np.ndarray:
+        return told.reindex(pd.MultiIndex.from_frame(keys)).to_numpy()
+
+    return Champion(
+        name="version 1",
+        backtest=deployed_backtest(trained(rows, recipe, week=week)),
+        recipe="recipe of version 1",
+        learned_until=FIRST + dt.timedelta(weeks=week),
+        horizon_days=HORIZON_DAYS,
+        predict=predict,
+    )
+
+
+def verdict(rows, recipe: str, *, week: int, champion: Champion | None, name: str = "another"):
+    return decide(
+        trained(rows, recipe, week=week), recipe=name, champion=champion, draws=200, seed=week
+    )
+
+
+def promoted(seed: int, recipe: str, *, weeks: int = 3, name: str = "another", **size) -> list:
+    """In which of the weeks after the champion's training the recipe would take over."""
+    rows = world(seed, **size)
+    champion = champion_of(rows)
+    return [
+        verdict(rows, recipe, week=TRAINED + ahead, champion=champion, name=name)[0] == CHAMPION
+        for ahead in range(1, weeks + 1)
+    ]
+
+
+def test_of_200_equal_new_recipes_at_most_5_percent_are_promoted_in_three_weeks():
+    found = np.array([promoted(seed, "equal", users=300) for seed in range(200)])
+    assert found.any(axis=1).mean() <= 0.05
+
+
+def test_a_clearly_better_recipe_is_promoted_within_three_weeks():
+    found = np.array([promoted(seed, "better", users=2000) for seed in range(20)])
+    assert found.any(axis=1).all()
+
+
+def test_the_same_recipe_on_newer_data_is_promoted_unless_it_is_clearly_worse():
+    """Worse is here what sees a third of the risk where the champion saw two."""
+    name = "recipe of version 1"
+    seeds = range(30)
+    for recipe in ("old", "equal"):
+        found = np.array([promoted(seed, recipe, name=name, weeks=2) for seed in seeds])
+        assert found.mean() >= 0.95
+    found = [promoted(seed, "worse", name=name, users=5000) for seed in range(10)]
+    assert np.mean(found) <= 0.05
+    rows = world(0, users=5000)
+    _, why = verdict(rows, "worse", week=TRAINED + 2, champion=champion_of(rows), name=name)
+    assert "It is clearly worse than version 1, of the same recipe, on the same" in why
+    assert 0 < MARGIN < 0.01
+
+
+@pytest.mark.parametrize("ahead", range(6))
+def test_whoever_is_tested_later_is_compared_on_two_dates_or_more(ahead):
+    rows = world(1)
+    champion = champion_of(rows)
+    new = deployed_backtest(trained(rows, "equal", week=TRAINED + ahead))
+    shared = shared_rows(new, champion)
+    weeks = (shared["time"] - pd.Timestamp(FIRST)).dt.days // 7
+    # Labels of the week after the training look at days that the champion knows already.
+    expected = {TRAINED + week for week in range(ahead - ORIGINS + 1, ahead + 1)} - {TRAINED + 1}
+    assert set(weeks) == expected
+    counts = new[pd.to_datetime(new["time"]).isin(shared["time"])]
+    assert len(shared) == len(counts)
+
+
+def test_a_changed_label_changes_nothing_in_who_is_compared_on_what():
+    rows = world(2)
+    champion = champion_of(rows)
+    new = deployed_backtest(trained(rows, "better", week=TRAINED + 1))
+    before = shared_rows(new, champion)
+    place = new.index[(new["y"] == 1) & new["user"].isin(champion.backtest["user"])][0]
+    after = shared_rows(new.assign(y=new["y"].where(new.index != place, 0)), champion)
+    assert after.drop(columns="y").equals(before.drop(columns="y"))
+    assert (after["y"] != before["y"]).sum() == 1
+
+
+def test_users_of_another_log_who_are_named_alike_are_predicted_and_not_looked_up():
+    rows, other = world(3), world(4)
+    champion = replace(champion_of(rows), predict=lambda keys: np.full(len(keys), 0.123))
+    new = deployed_backtest(trained(other, "equal", week=TRAINED))
+    shared = shared_rows(new, champion)
+    assert len(shared) == len(new)
+    assert (shared["old"] == 0.123).all()
+
+
+def test_rows_that_the_champion_cannot_predict_are_left_out_of_the_comparison():
+    rows = world(5)
+    champion = replace(champion_of(rows), predict=lambda keys: np.full(len(keys), np.nan))
+    for ahead, names in ((5, "recipe of version 1"), (5, "another")):
+        alias, why = verdict(rows, "equal", week=TRAINED + ahead, champion=champion, name=names)
+        assert alias == (CHALLENGER if names == "another" else CHAMPION)
+        assert "no row yet" in why
+
+
+def test_without_dates_new_users_are_predicted_and_known_ones_are_looked_up():
+    rows = world(6)
+    rows = rows[rows["week"] == TRAINED].assign(time=None)
+    first, second = rows[:300], rows[100:]
+    told = deployed_backtest(trained(first, "old", week=TRAINED))
+    champion = replace(
+        champion_of(rows.assign(time="2018-10-01")),
+        backtest=told,
+        learned_until=None,
+        predict=lambda keys: np.full(len(keys), 0.123),
+    )
+    shared = shared_rows(deployed_backtest(trained(second, "equal", week=TRAINED)), champion)
+    known = shared["user"].isin(first["user"])
+    assert len(shared) == len(second) and known.sum() == 200
+    assert (shared.loc[~known, "old"] == 0.123).all()
+    assert shared.loc[known, "old"].tolist() == first["old"][100:].tolist()
+
+
+def test_the_first_champion_is_proven_or_says_that_it_is_not():
+    rows = world(7)
+    for skill, alias, words in (
+        (SKILLED, CHAMPION, "It beats the base rate by 0.0200 (0.0100 to 0.0300)"),
+        (replace(SKILLED, ci_low=-0.001), CHAMPION, "It is unproven: the 95 % interval of its"),
+        (replace(SKILLED, value=-0.001, ci_low=-0.01), CHALLENGER, "does not beat the base rate"),
+    ):
+        result = trained(rows, "old", week=TRAINED, skill=skill)
+        found, why = decide(result, recipe="any", champion=None, draws=50, seed=0)
+        assert found == alias
+        assert words in why
+        assert ("beats the base rate" in why) == (skill.ci_low > 0)
+
+
+def test_whoever_does_not_beat_the_base_rate_replaces_nobody():
+    rows = world(8)
+    result = trained(rows, "better", week=TRAINED + 3, skill=replace(SKILLED, value=-0.001))
+    for champion in (champion_of(rows), replace(champion_of(rows), misfit="It cannot score.")):
+        found, _ = decide(result, recipe=champion.recipe, champion=champion, draws=50, seed=0)
+        assert found == CHALLENGER
+
+
+def test_a_champion_that_does_not_fit_the_table_is_replaced():
+    rows = world(9)
+    champion = replace(champion_of(rows, "better"), misfit="The table lacks a column.")
+    alias, why = verdict(rows, "worse", week=TRAINED, champion=champion)
+    assert alias == CHAMPION
+    assert why.startswith("It replaces version 1. The table lacks a column. It beats the base rate")
+
+
+def test_the_same_recipe_on_the_same_data_changes_nothing():
+    rows = world(10)
+    alias, why = verdict(
+        rows, "old", week=TRAINED, champion=champion_of(rows), name="recipe of version 1"
+    )
+    assert alias == CHALLENGER
+    assert "It is not clearly better than version 1 on the same" in why
+
+
+def test_a_history_with_a_champion_that_retired_can_still_be_read():
+    text = (
+        '[{"version": 1, "at": "", "how": "trained"}, {"version": 4, "at": "", "how": "trained"},'
+        ' {"version": null, "at": "", "how": "retired"}]'
+    )
+    reigns = read_history(text)
+    assert previous(reigns) == 4
+    assert previous([*reigns, Reign(4, "", "promoted")]) == 1
+    assert previous([]) is None
