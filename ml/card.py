@@ -33,6 +33,7 @@ def make_card(result: TrainingResult, spec: TableSpec, options: TrainOptions) ->
         "learned_until": str(result.learned_until) if result.learned_until else None,
         "folds": result.folds,
         "shift": result.shift.summary if result.shift else None,
+        "reference": asdict(result.reference) if result.reference else None,
         "code_version": code_version(),
         "digest": digest(result),
         "threshold": result.threshold,

@@ -1,5 +1,7 @@
 """Which features drift between two tables, by a bound that knows how few users there are."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import pandas as pd
 from pyspark.sql import Column as SparkColumn
@@ -15,14 +17,37 @@ MIN_EXPECTED = 5
 LEVEL = 0.05
 
 
+@dataclass(frozen=True)
+class Reference:
+    """What a table is held against: all that is needed of the rows that a model learned from.
+
+    size: how many independent rows they are worth. edges: of each number, the distinct inner
+    deciles. counts: of each column, rows by the name of their bin.
+    """
+
+    size: float
+    edges: dict[str, list[float]]
+    counts: dict[str, dict[str, int]]
+
+
+def find_reference(training: DataFrame, columns: Columns, *, user: str) -> Reference:
+    """Summarise the rows that a model learned from; it fits into JSON. Three Spark jobs.
+
+    Bins are the deciles of `training`, and one for missing values; categories are bins of their
+    own.
+    """
+    edges = _edges(training, columns)
+    size = _effective_size(training, user=user)
+    return Reference(size, edges, _counts(training, columns, edges))
+
+
 def find_drift(
-    training: DataFrame, scoring: DataFrame, columns: Columns, *, user: str
+    reference: Reference, scoring: DataFrame, columns: Columns, *, user: str
 ) -> pd.DataFrame:
     """The population stability index of every feature, and whether it is more than noise.
 
-    Bins are the deciles of `training`, and one for missing values; categories are bins of their
-    own. Returns column, psi, psi_bound (what 95 % of tables without drift stay below), p_value,
-    q_value, is_drifted (q_value below .05), the smallest q_value first. Three Spark jobs.
+    Returns column, psi, psi_bound (what 95 % of tables without drift stay below), p_value,
+    q_value, is_drifted (q_value below .05), the smallest q_value first. Two Spark jobs.
 
     Without drift the PSI is about (1/n + 1/m) times a chi-square of bins - 1 degrees of freedom.
     n and m count independent rows: those of one user count as equal (Kish's effective size), so
@@ -36,13 +61,14 @@ def find_drift(
     from scipy.stats import false_discovery_control
 
     check_scoring(scoring, columns, user=user)
-    edges = _edges(training, columns)
-    sizes = [_effective_size(part, user=user) for part in (training, scoring)]
-    counts = [_counts(part, columns, edges) for part in (training, scoring)]
+    size = _effective_size(scoring, user=user)
+    counts = _counts(scoring, columns, reference.edges)
     rows = []
-    for i, feature in enumerate(columns.features):
-        first, second = (count.get(f"c{i}", pd.Series(dtype=float)) for count in counts)
-        rows.append({"column": feature.name, **_stability(first, second, *sizes)})
+    for name in columns.names:
+        first, second = (
+            pd.Series(each.get(name, {}), dtype=float) for each in (reference.counts, counts)
+        )
+        rows.append({"column": name, **_stability(first, second, reference.size, size)})
     table = pd.DataFrame(rows)
     table["q_value"] = false_discovery_control(table["p_value"])
     table["is_drifted"] = table["q_value"] < LEVEL
@@ -73,8 +99,8 @@ def _effective_size(rows: DataFrame, *, user: str) -> float:
 
 def _counts(
     rows: DataFrame, columns: Columns, edges: dict[str, list[float]]
-) -> dict[str, pd.Series]:
-    """Rows by bin, for each column."""
+) -> dict[str, dict[str, int]]:
+    """Rows by bin, for each column that has any."""
     names = [f"c{i}" for i in range(len(columns.features))]
     binned = rows.select(
         *(
@@ -83,7 +109,12 @@ def _counts(
         )
     )
     long = binned.unpivot([], names, "column", "bin").groupBy("column", "bin").count().toPandas()
-    return {name: part.set_index("bin")["count"] for name, part in long.groupby("column")}
+    found = {name: part.set_index("bin")["count"] for name, part in long.groupby("column")}
+    return {
+        column: {bin: int(count) for bin, count in found[name].items()}
+        for name, column in zip(names, columns.names, strict=True)
+        if name in found
+    }
 
 
 def _bin(feature: Feature, edges: list[float]) -> SparkColumn:

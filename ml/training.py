@@ -24,6 +24,7 @@ from ml import (
 )
 from ml.backtest import Plan, Run
 from ml.checks import Labelled, TableSpec
+from ml.drift import Reference, find_reference
 from ml.economics import MaximumProfit, Offer
 from ml.evaluation import Gain
 from ml.options import TrainOptions
@@ -61,6 +62,7 @@ class TrainingResult:
     their sentences, and average_risk the share of churners in all rows, of the explanations.
     offer: what every profit rests on. shift: how far the rows to be scored differ, if they were
     given. learned_until: the last as-of date learned from, None of a table without dates.
+    reference: of the rows learned from, what drift is measured against.
     """
 
     pipeline: PipelineModel
@@ -89,6 +91,7 @@ class TrainingResult:
     average_risk: float | None = None
     shift: Shift | None = None
     learned_until: dt.date | None = None
+    reference: Reference | None = None
 
     @property
     def churner_unit(self) -> str:
@@ -225,6 +228,7 @@ def _result(
         offer=options.offer,
         shift=shifted,
         learned_until=run.last_date,
+        reference=find_reference(data, plan.columns, user=plan.spec.id),
         warnings=_warnings(plan, run, metrics),
     )
 

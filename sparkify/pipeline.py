@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
 
 from sparkify import ledger, own_table
 from sparkify.errors import BadInput, CheckFailed
@@ -109,13 +110,20 @@ def feature_table(
     )
 
 
-def learned_from(spark: SparkSession, settings: Settings, model) -> Table:
-    """The snapshots that a deployed model learned from; those of now, if they are not kept."""
-    try:
-        version = model.metadata["spec"]["version"]
-        return feature_table(spark, settings, SNAPSHOTS, version=version)
-    except BadInput:
-        return feature_table(spark, settings, SNAPSHOTS)
+def drift_reference(spark: SparkSession, settings: Settings, model):
+    """What a deployed model learned from, as drift is measured against.
+
+    Older cards do not have it: then it is the present snapshots.
+    """
+    from ml.drift import Reference, find_reference
+    from ml.preprocessing import Columns
+
+    kept = model.metadata.get("reference")
+    if kept:
+        return Reference(**kept)
+    snapshots = feature_table(spark, settings, SNAPSHOTS)
+    labelled = snapshots.rows.where(F.col(snapshots.label).isNotNull())
+    return find_reference(labelled, Columns(model.features), user=snapshots.id)
 
 
 def read_own_table(

@@ -73,9 +73,8 @@ def drift_stage(spark: SparkSession, settings: Settings, champion, features: Tab
     from ml.drift import find_drift
     from ml.preprocessing import Columns
 
-    snapshots = pipeline.learned_from(spark, settings, champion)
     found = find_drift(
-        snapshots.rows.where(F.col(snapshots.label).isNotNull()),
+        pipeline.drift_reference(spark, settings, champion),
         features.rows,
         Columns(champion.features),
         user=features.id,

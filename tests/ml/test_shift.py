@@ -1,3 +1,5 @@
+import json
+from dataclasses import asdict
 from datetime import date
 
 import numpy as np
@@ -6,7 +8,7 @@ import pytest
 
 from benchmarks.simulator import aggregates
 from ml import training
-from ml.drift import find_drift
+from ml.drift import Reference, find_drift, find_reference
 from ml.errors import TableMismatch
 from ml.options import TrainOptions
 from ml.preprocessing import find_columns
@@ -96,6 +98,13 @@ def test_a_table_that_lacks_a_column_or_rows_is_refused(early):
         find_shift(early, early.limit(0), features(early), user="userId")
 
 
+def drift(training, scoring):
+    """Found by what a card keeps of the rows learned from, which are gone by then."""
+    columns = features(training, "user_id")
+    kept = json.dumps(asdict(find_reference(training, columns, user="user_id")))
+    return find_drift(Reference(**json.loads(kept)), scoring, columns, user="user_id")
+
+
 def test_drift_of_a_feature_is_named_and_noise_of_few_users_is_not(spark):
     """40 columns of noise at 112 users each: the rule of thumb would name many."""
     generator = np.random.default_rng(5)
@@ -106,8 +115,7 @@ def test_drift_of_a_feature_is_named_and_noise_of_few_users_is_not(spark):
         spark.createDataFrame(each.assign(user_id=range(112))).coalesce(1)
         for each in (first, second)
     ]
-    columns = features(tables[0], "user_id")
-    found = find_drift(*tables, columns, user="user_id").set_index("column")
+    found = drift(*tables).set_index("column")
 
     assert (found["psi"].drop("moved") > 0.1).sum() > 10
     assert found.index[found["is_drifted"]].tolist() == ["moved"]
@@ -120,7 +128,7 @@ def test_repeated_rows_of_a_user_make_no_drift_significant(spark):
     for _ in range(2):
         once = pd.DataFrame({"user_id": range(60), "x": generator.normal(size=60)})
         tables.append(spark.createDataFrame(pd.concat([once] * 8)).coalesce(1))
-    found = find_drift(*tables, features(tables[0], "user_id"), user="user_id")
+    found = drift(*tables)
 
     assert not found["is_drifted"].any()
 
@@ -137,7 +145,7 @@ def test_categories_and_missing_values_drift_too_and_rare_categories_count_toget
     ]
     schema = "user_id int, platform string, rate double, state string"
     tables = [spark.createDataFrame(rows, schema) for rows in (first, second)]
-    found = find_drift(*tables, features(tables[0], "user_id"), user="user_id").set_index("column")
+    found = drift(*tables).set_index("column")
 
     assert found["is_drifted"].to_dict() == {"platform": True, "rate": True, "state": False}
     assert found.loc["state", "psi"] == 0

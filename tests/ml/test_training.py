@@ -138,6 +138,14 @@ def test_the_excluded_column_and_the_keys_are_no_features(result):
     assert set(result.typical) == {"thumbs_down_count_7d", "is_paid"}
 
 
+def test_the_result_says_until_when_it_learned_and_what_drift_is_measured_against(result):
+    assert result.learned_until == MONDAYS[4]
+    assert set(result.reference.counts) == {"thumbs_down_count_7d", "is_paid"}
+    assert all(sum(bins.values()) == 500 for bins in result.reference.counts.values())
+    # Five rows a user are worth no more than one.
+    assert result.reference.size == 100
+
+
 def test_the_deployed_pipeline_scores_rows_without_a_label(rows, result):
     now = rows.filter(F.col("as_of_date") == F.lit(MONDAYS[-1])).drop("is_churned")
     scored = result.pipeline.transform(now).select(PROBABILITY).toPandas()[PROBABILITY]
@@ -208,6 +216,7 @@ def crossed(users):
 def test_without_a_time_every_user_is_predicted_once_in_stratified_folds(crossed):
     stack = crossed.backtest.query("candidate == 'stack'")
 
+    assert crossed.learned_until is None
     assert sorted(stack["user"]) == sorted(f"u{i}" for i in range(100))
     assert sorted(stack.groupby("origin").size()) == [50, 50]
     assert stack.groupby("origin")["y"].sum().diff().abs().max() <= 1
