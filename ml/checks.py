@@ -32,8 +32,9 @@ class TableSpec:
     id: the user. label: what `written.LABELS` says, as any type. time: the date a row is as
     of, None if the table has one period only. exclude: columns that are never features.
     allow: columns that may separate the label alone, which is otherwise taken for a leak.
-    horizon_days: days after `time` that the label looks at. name, version: of the table, recorded
-    with the model. wording: by column, how explanations tell it; without, by its name.
+    horizon_days: days after `time` that the label looks at. definitions: what else the rows mean,
+    by name, such as what counts as a churn. name, version: of the table, recorded with the model.
+    wording: by column, how explanations tell it; without, by its name.
     """
 
     id: str
@@ -42,6 +43,7 @@ class TableSpec:
     exclude: tuple[str, ...] = ()
     allow: tuple[str, ...] = ()
     horizon_days: int = 14
+    definitions: Mapping[str, str] = field(default_factory=dict)
     name: str = ""
     version: int | None = None
     wording: Mapping[str, Wording] = field(default_factory=dict)

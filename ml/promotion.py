@@ -33,7 +33,7 @@ SAME_CHURNERS = 0.5
 class Reign:
     """A change of champion. at: ISO time, UTC. how: trained, promoted or rolled back.
 
-    version: None in histories of before 2027, where a champion could retire without a successor.
+    version: None in older histories, in which a champion could retire without a successor.
     """
 
     version: int | None
@@ -156,7 +156,7 @@ def recipe_of(card: Mapping[str, Any]) -> str:
 def learned_until(card: Mapping[str, Any]) -> dt.date | None:
     """The last as-of date that a model learned from; None of a table without dates.
 
-    A card of before it was kept has the last origin instead, which is that date.
+    Older cards do not have it, but the last origin, which is that date.
     """
     try:
         return dt.date.fromisoformat(card.get("learned_until") or max(card["origins"]))

@@ -3,9 +3,9 @@
 import json
 import logging
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -130,6 +130,20 @@ class Registry:
         model = self._load(current)
         return model, f"{self.name} version {model.version} ({model.metadata['candidate']})"
 
+    def champion_for(
+        self, rows: DataFrame, *, keys: Sequence[str], definitions: Mapping[str, str]
+    ) -> tuple[DeployedModel | None, str]:
+        """The same, or None and why not where the champion does not fit a table: see `misfit`."""
+        with self._client() as client:
+            current = self._by_alias(client, CHAMPION)
+        why = current and misfit(_card(current), rows, keys=keys, definitions=definitions)
+        if why:
+            return None, (
+                f"The champion, {self.name} version {current.version}, is not used. {why} "
+                "`sparkify train` makes one that fits."
+            )
+        return self.champion()
+
     def names(self) -> list[str]:
         """The name of every model in the store."""
         with self._client() as client:
@@ -207,7 +221,7 @@ class Registry:
             learned_until=learned_until(card),
             horizon_days=card["spec"]["horizon_days"],
             predict=predict,
-            misfit=misfit(card, rows, spec),
+            misfit=misfit(card, rows, keys=spec.keys, definitions=meaning(asdict(spec))),
         )
 
     def _crown(self, version: int, *, how: str) -> ModelVersion:
@@ -348,13 +362,36 @@ def predicted(
     return keys.merge(scored, on=KEYS, how="left")[PROBABILITY].to_numpy()
 
 
-def misfit(card: dict[str, Any], rows: DataFrame, spec: TableSpec) -> str | None:
-    """Why the model of a card cannot score rows like these, as a sentence; None if it can."""
+def misfit(
+    card: Mapping[str, Any],
+    rows: DataFrame,
+    *,
+    keys: Sequence[str],
+    definitions: Mapping[str, str],
+) -> str | None:
+    """Why the model of a card cannot score a table, as a sentence; None if it can.
+
+    `definitions` of the table are held against those of the model, as far as both are known; then
+    its columns against what the model reads.
+    """
+    learned = meaning(card["spec"])
+    other = [
+        f"{name} {learned[name]}, and the table of {value}"
+        for name, value in definitions.items()
+        if learned.get(name, value) != value
+    ]
+    if other:
+        return f"The model is of {'; of '.join(other)}."
     try:
-        check_columns(rows, Columns(_features(card)), keys=list(spec.keys))
+        check_columns(rows, Columns(_features(card)), keys=list(keys))
     except TableMismatch as error:
         return str(error)
     return None
+
+
+def meaning(spec: Mapping[str, Any]) -> dict[str, str]:
+    """What the rows and the label of a table mean, by name, from its spec in a card."""
+    return {"horizon_days": str(spec["horizon_days"]), **spec.get("definitions", {})}
 
 
 def _save_plots(result: TrainingResult, folder: Path) -> None:

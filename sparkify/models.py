@@ -98,11 +98,10 @@ def explain_user(settings: Settings, user: str) -> None:
 
     Raises:
         BadInput: the user is not among those to be scored.
-        NotTrainable: there is no champion.
+        NotTrainable: there is no champion, or it does not fit the table.
     """
     from ml.errors import NotTrainable
     from ml.explaining import explain
-    from ml.scoring import check_columns
 
     spark = open_stage(settings)
     features = pipeline.feature_table(spark, settings, FEATURES)
@@ -113,10 +112,9 @@ def explain_user(settings: Settings, user: str) -> None:
             "unknown, gone, or inactive"
         )
     with stage("Explaining the score"):
-        champion, reason = pipeline.registry(settings, settings.model).champion()
+        champion, reason = pipeline.champion_of(settings, features)
         if champion is None:
             raise NotTrainable(reason)
-        check_columns(rows, champion, keys=[features.id, features.time])
         found = explain(rows, champion, id=features.id, time=features.time).toPandas()
     show_explanation(found.sort_values("contribution", ascending=False), user=user, model=champion)
 

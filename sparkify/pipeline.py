@@ -17,13 +17,20 @@ from sparkify.wording import wording_of
 
 SNAPSHOTS = "fct_user_snapshots"
 FEATURES = "fct_user_features"
+DEFINITIONS = "dim_definitions"
+# Followed by the horizon, as 14d.
+LABEL = "is_churned_next_"
 OWN_MODEL = "own-table"
 RETENTION = "path:models/marts/retention"
 
 
 @dataclass(frozen=True)
 class Table:
-    """Rows to train on or to score, and which columns of them mean what, and how they are told."""
+    """Rows to train on or to score, which columns of them mean what, and what they were built with.
+
+    definitions: by name, as dim_definitions has them, horizon_days among them. wording: how each
+    column is told.
+    """
 
     rows: DataFrame
     name: str
@@ -35,6 +42,7 @@ class Table:
     allow: tuple[str, ...] = ()
     horizon_days: int = 14
     wording: Mapping[str, object] = field(default_factory=dict)
+    definitions: Mapping[str, str] = field(default_factory=dict)
 
 
 def simulate(spark: SparkSession, *, users: int, seed: int, out: Path) -> str:
@@ -96,7 +104,11 @@ def feature_table(
         rows = spark.sql(f"select * from {name} version as of {version}")
     elif version is not None:
         raise BadInput(f"{name} has no versions: plain Parquet keeps no history")
-    label = next((c for c in rows.columns if c.startswith("is_churned_next_")), None)
+    label = next((c for c in rows.columns if c.startswith(LABEL)), None)
+    built = definitions(spark, settings)
+    if label:
+        # The column knows it of an earlier version too.
+        built["horizon_days"] = label.removeprefix(LABEL).removesuffix("d")
     return Table(
         rows=rows,
         name=name,
@@ -105,8 +117,41 @@ def feature_table(
         label=label,
         time="as_of_date",
         exclude=("days_to_churn", "input_version"),
-        horizon_days=int(label.removeprefix("is_churned_next_").removesuffix("d")) if label else 14,
+        horizon_days=int(built.get("horizon_days", 14)),
+        definitions=built,
         wording=wording_of(rows.columns),
+    )
+
+
+def definitions(spark: SparkSession, settings: Settings) -> dict[str, str]:
+    """What the feature tables were last built with, by name; nothing before a build wrote it.
+
+    Raises:
+        BadInput: the vars of the call are others.
+    """
+    name = settings.table(DEFINITIONS)
+    if not spark.catalog.tableExists(name):
+        return {}
+    built = {name: str(value) for name, value in spark.table(name).first().asDict().items()}
+    for name in built.keys() & settings.overrides.keys():
+        given = settings.overrides[name]
+        said = ", ".join(map(str, given)) if isinstance(given, list) else str(given)
+        # The definition of churn is followed by its pages or days.
+        if said not in (built[name], built[name].split(":")[0]):
+            raise BadInput(
+                f"the tables were built with {name} {built[name]}, and --vars says {said}; run "
+                "`sparkify build --events PATH` with these vars, or leave them out"
+            )
+    return built
+
+
+def champion_of(settings: Settings, features: Table):
+    """The model to score the feature table with and its name; or None, and why in a sentence.
+
+    A champion that means something else, or reads columns that are not there, is not used.
+    """
+    return registry(settings, settings.model).champion_for(
+        features.rows, keys=(features.id, features.time), definitions=features.definitions
     )
 
 
@@ -164,6 +209,7 @@ def train(
         exclude=table.exclude,
         allow=table.allow,
         horizon_days=table.horizon_days,
+        definitions=table.definitions,
         name=table.name,
         version=table.version,
         wording=table.wording,

@@ -41,24 +41,25 @@ def run_all(settings: Settings, *, events: str | None, users: int, seed: int) ->
             out = settings.home / "simulated" / f"{users}-users-seed-{seed}"
             events = pipeline.simulate(spark, users=users, seed=seed, out=out)
     checks = build_all(spark, settings, events, selection=("--exclude", RETENTION))
-    from ml.errors import NotTrainable
+    from ml.errors import NotTrainable, TableMismatch
 
-    trained, left_out = None, None
+    trained, untrained = None, None
     try:
         trained = train_stage(spark, settings)
-    except NotTrainable as reason:
-        left_out = str(reason)
-    else:
-        left_out = score_stage(spark, settings)
-    retention_stage(settings)
+    except (NotTrainable, TableMismatch) as reason:
+        untrained = str(reason)
+    # Without a new model the present one goes on, if there is one that fits.
+    left_out = score_stage(spark, settings)
+    retention_stage(spark, settings)
     show_data(spark, settings, tests=checks.tests, expectations=checks.expectations)
     if trained:
         show_backtest(*trained)
-    if left_out:
+    if untrained or left_out:
         line()
         line(styled("Left out", "bold"))
-        line(left_out)
-    else:
+        for reason in filter(None, (untrained, left_out)):
+            line(reason)
+    if not left_out:
         show_most_at_risk(spark, settings)
         show_targets(spark, settings)
     line()

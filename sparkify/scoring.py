@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pyspark.sql import SparkSession
+from pyspark.sql import Column, SparkSession
 from pyspark.sql import functions as F
 
 from sparkify import ledger, own_table, pipeline
@@ -29,11 +29,11 @@ def score_command(
             raise WrongUse("--id, --out and --name go with a table of your own: add --table")
         spark = open_stage(settings)
         left_out = score_stage(spark, settings)
+        retention_stage(spark, settings)
         if left_out:
             from ml.errors import NotTrainable
 
             raise NotTrainable(left_out)
-        retention_stage(settings)
         show_most_at_risk(spark, settings)
         return
     if not (id_column and out):
@@ -48,13 +48,13 @@ def score_command(
 
 
 def score_stage(spark: SparkSession, settings: Settings) -> str | None:
-    """Append a score of every active user; return why not, where there is no champion."""
+    """Append a score of every active user; return why not, where no champion fits the table."""
     from ml.scoring import score
 
-    champion, reason = pipeline.registry(settings, settings.model).champion()
+    features = pipeline.feature_table(spark, settings, FEATURES)
+    champion, reason = pipeline.champion_of(settings, features)
     if champion is None:
         return reason
-    features = pipeline.feature_table(spark, settings, FEATURES)
     stamp = {
         "model_name": F.lit(champion.name),
         "model_version": F.lit(champion.version),
@@ -63,9 +63,25 @@ def score_stage(spark: SparkSession, settings: Settings) -> str | None:
     }
     with stage("Scoring the active users"):
         scores = score(features.rows, champion, id=features.id, time=features.time)
-        append(spark, settings, scores.withColumns(stamp), settings.ml_table("churn_scores"))
+        scores = scores.withColumns(stamp | meaning_of(champion))
+        append(spark, settings, scores, settings.ml_table("churn_scores"))
         drift_stage(spark, settings, champion, features, stamp)
     return None
+
+
+def meaning_of(champion) -> dict[str, Column]:
+    """What a score means, as columns of churn_scores; null what the champion does not know."""
+    from ml.evaluation import Gain
+    from ml.promotion import is_proven
+    from ml.registry import meaning
+
+    known = meaning(champion.metadata["spec"])
+    names = ("horizon_days", "churn_definition", "active_days", "feature_windows")
+    columns = {name: F.lit(known.get(name)) for name in (*names, "snapshot_weekday")}
+    return columns | {
+        "feature_names": F.array(*(F.lit(feature.name) for feature in champion.features)),
+        "is_proven": F.lit(is_proven(Gain(**champion.metadata["skill"]))),
+    }
 
 
 def drift_stage(spark: SparkSession, settings: Settings, champion, features: Table, stamp) -> None:

@@ -7,7 +7,7 @@ from pyspark.sql import SparkSession
 from sparkify import ledger, transform
 from sparkify.engine import USER_BYTES, size_of_files
 from sparkify.events import find_files
-from sparkify.pipeline import RETENTION
+from sparkify.pipeline import DEFINITIONS, RETENTION
 from sparkify.session import open_session
 from sparkify.settings import Settings
 from sparkify.terminal import line, stage
@@ -40,10 +40,13 @@ def tell_passed_over(files: list[Path]) -> None:
         )
 
 
-def retention_stage(settings: Settings) -> None:
+def retention_stage(spark: SparkSession, settings: Settings) -> None:
     """Build what lies on top of what `ml` wrote."""
+    # A home that was last built before there were definitions has none.
+    is_known = spark.catalog.tableExists(settings.table(DEFINITIONS))
+    selection = (RETENTION,) if is_known else (RETENTION, DEFINITIONS)
     with stage("Building the retention marts") as say:
-        transform.build(settings, "--select", RETENTION, say=say)
+        transform.build(settings, "--select", *selection, say=say)
 
 
 def report_stage(spark: SparkSession, settings: Settings) -> Path:

@@ -9,6 +9,11 @@ from rich.text import Text
 from sparkify.settings import Settings
 from sparkify.terminal import line, styled, table
 
+UNPROVEN = (
+    "The model is unproven: the 95 % interval of its gain over the base rate covers 0, so the "
+    "order of users may be chance."
+)
+
 
 def show_data(spark: SparkSession, settings: Settings, *, tests: int, expectations: int) -> None:
     """Rows in, rejected, users, and the checks that passed."""
@@ -144,7 +149,7 @@ def interval(row) -> Text:
 def show_most_at_risk(spark: SparkSession, settings: Settings, *, count: int = 10) -> None:
     """The users to look at first."""
     rows = spark.sql(
-        "select user_id, probability, reason_1, reason_2, reason_3"
+        "select user_id, probability, reason_1, reason_2, reason_3, is_proven"
         f" from {settings.table('fct_churn_scores')}"
         f" where as_of_date = (select max(as_of_date) from {settings.table('fct_user_features')})"
         f" order by probability desc, user_id limit {count}"
@@ -156,11 +161,13 @@ def show_most_at_risk(spark: SparkSession, settings: Settings, *, count: int = 1
             (
                 row["user_id"],
                 f"{row['probability']:.1%}",
-                [reason for reason in row[2:] if reason],
+                [reason for reason in row[2:5] if reason],
             )
             for row in rows
         ],
     )
+    if any(row["is_proven"] is False for row in rows):
+        line(UNPROVEN)
 
 
 def show_targets(spark: SparkSession, settings: Settings) -> None:

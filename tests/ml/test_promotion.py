@@ -76,20 +76,20 @@ def champion_of(rows: pd.DataFrame, recipe: str = "old", *, week: int = TRAINED)
     return Champion(
         name="version 1",
         backtest=deployed_backtest(trained(rows, recipe, week=week)),
-        recipe="recipe of version 1",
+        recipe=recipe,
         learned_until=FIRST + dt.timedelta(weeks=week),
         horizon_days=HORIZON_DAYS,
         predict=predict,
     )
 
 
-def verdict(rows, recipe: str, *, week: int, champion: Champion | None, name: str = "another"):
-    return decide(
-        trained(rows, recipe, week=week), recipe=name, champion=champion, draws=200, seed=week
-    )
+def verdict(rows, recipe: str, *, week: int, champion: Champion | None, name: str | None = None):
+    """name: of a recipe that is said to be another one than it is."""
+    result = trained(rows, recipe, week=week)
+    return decide(result, recipe=name or recipe, champion=champion, draws=200, seed=week)
 
 
-def promoted(seed: int, recipe: str, *, weeks: int = 3, name: str = "another", **size) -> list:
+def promoted(seed: int, recipe: str, *, weeks: int = 3, name: str | None = None, **size) -> list:
     """In which of the weeks after the champion's training the recipe would take over."""
     rows = world(seed, **size)
     champion = champion_of(rows)
@@ -111,7 +111,7 @@ def test_a_clearly_better_recipe_is_promoted_within_three_weeks():
 
 def test_the_same_recipe_on_newer_data_is_promoted_unless_it_is_clearly_worse():
     """Worse is here what sees a third of the risk where the champion saw two."""
-    name = "recipe of version 1"
+    name = "old"
     seeds = range(30)
     for recipe in ("old", "equal"):
         found = np.array([promoted(seed, recipe, name=name, weeks=2) for seed in seeds])
@@ -122,6 +122,22 @@ def test_the_same_recipe_on_newer_data_is_promoted_unless_it_is_clearly_worse():
     _, why = verdict(rows, "worse", week=TRAINED + 2, champion=champion_of(rows), name=name)
     assert "It is clearly worse than version 1, of the same recipe, on the same" in why
     assert 0 < MARGIN < 0.01
+
+
+def test_in_a_rehearsal_the_champion_stays_fresh_and_a_better_recipe_gets_in_for_good():
+    """Every Monday the recipe in use is trained anew, and from the third on another one too."""
+    rows = world(11, users=3000)
+    champion, story = champion_of(rows), []
+    for week in range(1, WEEKS - TRAINED):
+        for recipe in ("old", "better") if week >= 3 else ("old",):
+            alias, _ = verdict(rows, recipe, week=TRAINED + week, champion=champion)
+            if alias == CHAMPION:
+                champion = champion_of(rows, recipe, week=TRAINED + week)
+                story.append((week, recipe))
+    since = min(week for week, recipe in story if recipe == "better")
+    assert since <= 5
+    fresh = [(week, "old") for week in range(1, since + 1)]
+    assert story == fresh + [(week, "better") for week in range(since, WEEKS - TRAINED)]
 
 
 @pytest.mark.parametrize("ahead", range(6))
@@ -161,9 +177,9 @@ def test_users_of_another_log_who_are_named_alike_are_predicted_and_not_looked_u
 def test_rows_that_the_champion_cannot_predict_are_left_out_of_the_comparison():
     rows = world(5)
     champion = replace(champion_of(rows), predict=lambda keys: np.full(len(keys), np.nan))
-    for ahead, names in ((5, "recipe of version 1"), (5, "another")):
-        alias, why = verdict(rows, "equal", week=TRAINED + ahead, champion=champion, name=names)
-        assert alias == (CHALLENGER if names == "another" else CHAMPION)
+    for name in ("old", "another"):
+        alias, why = verdict(rows, "equal", week=TRAINED + 5, champion=champion, name=name)
+        assert alias == (CHALLENGER if name == "another" else CHAMPION)
         assert "no row yet" in why
 
 
@@ -217,9 +233,7 @@ def test_a_champion_that_does_not_fit_the_table_is_replaced():
 
 def test_the_same_recipe_on_the_same_data_changes_nothing():
     rows = world(10)
-    alias, why = verdict(
-        rows, "old", week=TRAINED, champion=champion_of(rows), name="recipe of version 1"
-    )
+    alias, why = verdict(rows, "old", week=TRAINED, champion=champion_of(rows))
     assert alias == CHALLENGER
     assert "It is not clearly better than version 1 on the same" in why
 

@@ -107,8 +107,8 @@ def registry(tmp_path):
 def log(registry, make_result, rows):
     """A function that registers a model of the given skill."""
 
-    def register(skill, *, table=rows, **options):
-        return registry.log(make_result(skill, **options), table, SPEC, OPTIONS)
+    def register(skill, *, table=rows, spec=SPEC, **options):
+        return registry.log(make_result(skill, **options), table, spec, OPTIONS)
 
     return register
 
@@ -206,6 +206,27 @@ def test_a_loaded_champion_scores_as_the_model_that_was_logged(registry, make_re
     assert (model.wording, model.average_risk) == (result.wording, result.average_risk)
     assert any("is " in row["reason_1"] and ", not " in row["reason_1"] for row in scores[1])
     assert model.metadata["threshold"] == 0.3
+
+
+def test_a_champion_that_means_something_else_is_not_used_and_is_replaced(registry, log, rows):
+    week = {"horizon_days": "7", "churn_definition": "cancelled: Gone", "active_days": "28"}
+    keys = ("user_id",)
+    log(0.6, spec=replace(SPEC, definitions={"churn_definition": "cancelled: Gone"}))
+    assert registry.champion_for(rows, keys=keys, definitions={})[0].version == 1
+    found, why = registry.champion_for(rows, keys=keys, definitions=week)
+    assert found is None
+    assert why == (
+        "The champion, test-churn version 1, is not used. The model is of horizon_days 14, and the "
+        "table of 7. `sparkify train` makes one that fits."
+    )
+    other = log(0.1, spec=replace(SPEC, horizon_days=7, definitions=week))
+    assert "It replaces version 1. The model is of horizon_days 14, and the table of 7." in (
+        other.decision
+    )
+    assert registry.champion_for(rows, keys=keys, definitions=week)[0].version == 2
+    found, why = registry.champion_for(rows.drop("is_paid"), keys=keys, definitions=week)
+    assert found is None
+    assert "version 2, is not used. The table does not fit the model: `is_paid` is missing" in why
 
 
 def test_the_run_holds_parameters_and_metrics_with_intervals(registry, make_result, rows):

@@ -22,6 +22,7 @@ from ml.wording import UNKNOWN
 from sparkify import ledger, maintenance, pipeline, scoring, training, transform
 from sparkify.cli import cli
 from sparkify.errors import BadInput, CheckFailed, SparkifyError
+from sparkify.stages import retention_stage
 from sparkify.tables import append
 from tests.declared import declared
 from tests.reasons import expected_reasons, reasons_by_user
@@ -241,7 +242,8 @@ def test_the_expectations_are_pages_too(finished_run):
 
 def test_models_are_listed_and_an_unknown_version_is_not_promoted(finished_run):
     shown = CliRunner().invoke(cli, ["models"]).output
-    assert "version 1 champion" in shown and "beats the base rate" in shown
+    assert "version 1 champion" in shown
+    assert ("It beats the base rate" in shown) != ("It is unproven" in shown)
     failed = CliRunner().invoke(cli, ["models", "promote", "99"])
     assert "no version 99" in str(failed.exception)
 
@@ -264,6 +266,81 @@ def test_every_feature_of_the_model_is_watched_for_drift(spark):
     assert drift.where("psi < 0 or psi_bound <= 0 and psi > 0 or q_value < p_value").count() == 0
     ledger_rows = spark.table("sparkify.quality_ledger").where("check_name like '%learned from%'")
     assert ledger_rows.count() == 1
+
+
+def test_a_score_says_what_it_means_and_whether_its_model_is_proven(spark, settings):
+    rows = spark.table("sparkify_ml.churn_scores")
+    names = ["horizon_days", "churn_definition", "active_days", "feature_windows"]
+    (found,) = rows.select(*names, "snapshot_weekday", "is_proven").distinct().collect()
+    built = spark.table("sparkify.dim_definitions").first()
+    assert tuple(found)[:5] == tuple(built)
+    assert tuple(built) == (14, "cancelled: Cancellation Confirmation", 28, "7, 14, 28", "Monday")
+    version = pipeline.registry(settings, settings.model).versions()[-1]
+    assert found.is_proven == (version.skill.ci_low > 0)
+    assert ("It is unproven" in version.decision) == (not found.is_proven)
+    check = spark.table("sparkify.quality_ledger").where("check_name like '%beats the base rate'")
+    assert check.orderBy("checked_at").first().status == ("pass" if found.is_proven else "warn")
+    assert len(rows.first().feature_names) > 40
+
+
+def test_drift_needs_no_table_but_the_one_that_is_scored(spark, settings, monkeypatch):
+    features = pipeline.feature_table(spark, settings, pipeline.FEATURES)
+    champion, _ = pipeline.champion_of(settings, features)
+
+    def gone(*_, **__):
+        raise BadInput("the snapshots are gone")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(pipeline, "feature_table", gone)
+        kept = pipeline.drift_reference(spark, settings, champion)
+    # An older card has none: the present snapshots are those learned from.
+    champion.metadata.pop("reference")
+    assert pipeline.drift_reference(spark, settings, champion) == kept
+
+
+def test_a_champion_of_other_definitions_scores_nobody_and_the_marts_are_built(
+    spark, settings, monkeypatch
+):
+    table = settings.ml_table("churn_scores")
+    before = spark.table(table).count()
+    built = pipeline.definitions(spark, settings)
+    other = built | {"horizon_days": "7"}
+    monkeypatch.setattr(pipeline, "definitions", lambda *_: dict(other))
+    done = CliRunner().invoke(cli, ["score"])
+    assert "horizon_days 14, and the table of 7. `sparkify train`" in str(done.exception)
+    assert "Building the retention marts" in done.output
+    assert spark.table(table).count() == before
+
+
+def test_a_call_with_other_vars_than_the_tables_is_refused(spark, settings):
+    for name, value, said in (
+        ("horizon_days", 7, "14, and --vars says 7"),
+        ("feature_windows", [7, 28], "7, 14, 28, and --vars says 7, 28"),
+        ("churn_definition", "inactive", "cancelled: .*, and --vars says inactive"),
+    ):
+        with pytest.raises(BadInput, match=f"built with {name} {said}"):
+            pipeline.definitions(spark, replace(settings, overrides={name: value}))
+    for same in ({"feature_windows": [7, 14, 28]}, {"churn_definition": "cancelled"}, {}):
+        assert pipeline.definitions(spark, replace(settings, overrides=same))
+
+
+def test_scores_that_are_older_than_their_meaning_are_kept_and_judged(spark, settings):
+    table = settings.ml_table("churn_scores")
+    version = spark.sql(f"describe history {table}").first().version
+    new = ["horizon_days", "churn_definition", "active_days", "feature_windows"]
+    new += ["snapshot_weekday", "feature_names", "is_proven"]
+    older = f"select * except ({', '.join(new)}) from {table}"
+    spark.sql(f"create or replace table {table} using delta as {older}")
+    spark.sql("drop view sparkify.dim_definitions")
+    try:
+        retention_stage(spark, settings)
+        assert set(new) <= set(spark.table(table).columns)
+        outcomes = spark.table("sparkify.fct_score_outcomes")
+        assert [row.horizon_days for row in outcomes.collect()] == [14] * outcomes.count()
+        assert not spark.table("sparkify.fct_retention_targets").isEmpty()
+    finally:
+        spark.sql(f"restore table {table} to version as of {version}")
+        retention_stage(spark, settings)
 
 
 def test_the_backtest_and_the_stack_are_tables(spark):

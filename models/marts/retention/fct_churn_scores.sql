@@ -23,7 +23,10 @@ latest as (
         model_name,
         model_version,
         feature_table_version,
-        scored_at
+        scored_at,
+        horizon_days,
+        churn_definition,
+        is_proven
     from ranked
     where recency = 1
 )

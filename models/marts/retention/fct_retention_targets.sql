@@ -7,6 +7,10 @@ features as (
     select * from {{ ref('fct_user_features') }}
 ),
 
+definitions as (
+    select * from {{ ref('dim_definitions') }}
+),
+
 present as (
     select
         scores.user_id,
@@ -21,6 +25,11 @@ present as (
         on
             scores.user_id = features.user_id
             and scores.as_of_date = features.as_of_date
+    cross join definitions
+    -- A score for another horizon or churn is no answer to the present question.
+    where
+        coalesce(scores.horizon_days = definitions.horizon_days, true)
+        and coalesce(scores.churn_definition = definitions.churn_definition, true)
 ),
 
 valued as (

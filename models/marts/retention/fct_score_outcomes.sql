@@ -1,6 +1,10 @@
--- One row per as_of_date that was scored: how the scores fared against what happened later.
+-- One row per (as_of_date, model_name, model_version, horizon_days): how scores fared later.
 with scores as (
     select * from {{ ref('fct_churn_scores') }}
+),
+
+definitions as (
+    select * from {{ ref('dim_definitions') }}
 ),
 
 users as (
@@ -15,21 +19,33 @@ period as (
     {{ observed_period('user_days') | indent(4) }}
 ),
 
-outcomes as (
+comparable as (
     select
         scores.user_id,
         scores.as_of_date,
         scores.probability,
-        date_add(scores.as_of_date, {{ var('horizon_days') }}) <= period.scoring_date
+        scores.model_name,
+        scores.model_version,
+        coalesce(scores.horizon_days, definitions.horizon_days) as horizon_days
+    from scores
+    cross join definitions
+    -- churned_at is by the present definition, and tells nothing of another one.
+    where coalesce(scores.churn_definition = definitions.churn_definition, true)
+),
+
+outcomes as (
+    select
+        comparable.*,
+        date_add(comparable.as_of_date, comparable.horizon_days) <= period.scoring_date
             as is_observed,
         coalesce(
-            to_date(users.churned_at) >= scores.as_of_date
+            to_date(users.churned_at) >= comparable.as_of_date
             and to_date(users.churned_at)
-            < date_add(scores.as_of_date, {{ var('horizon_days') }}),
+            < date_add(comparable.as_of_date, comparable.horizon_days),
             false
         ) as is_churned
-    from scores
-    inner join users on scores.user_id = users.user_id
+    from comparable
+    inner join users on comparable.user_id = users.user_id
     cross join period
 ),
 
@@ -37,14 +53,24 @@ ranked as (
     select
         *,
         -- The mean rank of equal scores.
-        rank() over (partition by as_of_date order by probability)
-        + (count(*) over (partition by as_of_date, probability) - 1) / 2 as mean_rank
+        rank() over by_probability + (count(*) over with_equal - 1) / 2 as mean_rank
     from outcomes
+    window
+        by_probability as (
+            partition by as_of_date, model_name, model_version, horizon_days
+            order by probability
+        ),
+        with_equal as (
+            partition by as_of_date, model_name, model_version, horizon_days, probability
+        )
 ),
 
 weeks as (
     select
         as_of_date,
+        model_name,
+        model_version,
+        horizon_days,
         is_observed,
         count(*) as user_count,
         sum(probability) as expected_churner_count,
@@ -52,12 +78,15 @@ weeks as (
         sum(if(is_churned, mean_rank, 0)) as churner_ranks,
         avg(-ln(if(is_churned, probability, 1 - probability))) as log_loss
     from ranked
-    group by as_of_date, is_observed
+    group by as_of_date, model_name, model_version, horizon_days, is_observed
 ),
 
 fared as (
     select
         as_of_date,
+        model_name,
+        model_version,
+        horizon_days,
         user_count,
         expected_churner_count,
         if(is_observed, churner_count, null) as churner_count,

@@ -1,0 +1,13 @@
+-- One row per schema: what the feature tables were last built with.
+-- It is made after {{ ref('fct_user_snapshots') }} and {{ ref('fct_user_features') }}, so that a
+-- build that fails before them changes nothing here.
+with definitions as (
+    select
+        {{ var('horizon_days') }} as horizon_days,
+        {{ sql_list([churn_meaning()]) }} as churn_definition,
+        {{ var('active_days') }} as active_days,
+        '{{ var("feature_windows") | join(", ") }}' as feature_windows,
+        '{{ var("snapshot_weekday") }}' as snapshot_weekday
+)
+
+select * from definitions
