@@ -42,6 +42,7 @@ def make_card(result: TrainingResult, spec: TableSpec, options: TrainOptions) ->
         "skill": asdict(result.skill),
         "stack_gain": asdict(result.stack_gain),
         "features": [asdict(feature) for feature in result.features],
+        "offered": sorted(result.offered),
         "typical": result.typical,
         "families": result.families,
         "wording": {name: asdict(each) for name, each in result.wording.items()},

@@ -46,7 +46,8 @@ FEW_CHURNERS = 100
 class TrainingResult:
     """What `train` found.
 
-    pipeline: adds ml__log_odds and ml__probability to any table with `features`.
+    pipeline: adds ml__log_odds and ml__probability to any table with `features`. offered: the
+    columns that these were screened from.
     candidate: the one deployed. points: each learner's chosen grid point.
     backtest: user, time, origin, candidate, y, p, flagged, inactivity, one row per row predicted
     and candidate.
@@ -92,6 +93,7 @@ class TrainingResult:
     shift: Shift | None = None
     learned_until: dt.date | None = None
     reference: Reference | None = None
+    offered: tuple[str, ...] = ()
 
     @property
     def churner_unit(self) -> str:
@@ -229,6 +231,7 @@ def _result(
         shift=shifted,
         learned_until=run.last_date,
         reference=find_reference(data, plan.columns, user=plan.spec.id),
+        offered=(*plan.columns.names, *(name for name, _ in plan.columns.dropped)),
         warnings=_warnings(plan, run, metrics),
     )
 

@@ -1,6 +1,7 @@
 """Who becomes champion, week after week, in worlds whose truth is known."""
 
 import datetime as dt
+import json
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -19,6 +20,7 @@ from ml.promotion import (
     deployed_backtest,
     previous,
     read_history,
+    recipe_of,
     shared_rows,
 )
 
@@ -236,6 +238,28 @@ def test_the_same_recipe_on_the_same_data_changes_nothing():
     alias, why = verdict(rows, "old", week=TRAINED, champion=champion_of(rows))
     assert alias == CHALLENGER
     assert "It is not clearly better than version 1 on the same" in why
+
+
+def test_a_recipe_is_told_by_what_it_is_offered_and_not_by_what_the_data_make_of_it():
+    card = {
+        "candidate": "stack",
+        "features": [{"name": "song_count", "type": "int", "kind": "numeric"}],
+        "offered": ["advert_count", "song_count"],
+        "grids": {"gbt": {"maxDepth": [2, 4]}},
+        "options": {"models": ("gbt",), "folds": 3, "stable_only": False, "seed": 1},
+        "points": {"gbt": {"maxDepth": 2}},
+    }
+    both = [*card["features"], {"name": "advert_count", "type": "int", "kind": "numeric"}]
+    newer = {"features": both, "points": {"gbt": {"maxDepth": 4}}}
+    assert recipe_of(card | newer) == recipe_of(card)
+    assert recipe_of(json.loads(json.dumps(card))) == recipe_of(card)
+    for other in (
+        {"candidate": "gbt"},
+        {"offered": ["song_count"]},
+        {"options": card["options"] | {"folds": 5}},
+        {"grids": {"gbt": {"maxDepth": [2]}}},
+    ):
+        assert recipe_of(card | other) != recipe_of(card)
 
 
 def test_a_history_with_a_champion_that_retired_can_still_be_read():

@@ -135,7 +135,7 @@ def test_the_weights_of_the_stack_are_readable(spark, result):
 
 def test_the_excluded_column_and_the_keys_are_no_features(result):
     assert [feature.name for feature in result.features] == ["thumbs_down_count_7d", "is_paid"]
-    assert set(result.typical) == {"thumbs_down_count_7d", "is_paid"}
+    assert set(result.typical) == set(result.offered) == {"thumbs_down_count_7d", "is_paid"}
 
 
 def test_the_result_says_until_when_it_learned_and_what_drift_is_measured_against(result):
