@@ -1,12 +1,12 @@
 """Trained models in MLflow: what was tried, what it scored, and which version is in use."""
 
+import datetime as dt
 import json
 import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlparse
@@ -54,12 +54,14 @@ class ModelVersion:
     """A registered version. alias: champion, challenger or None; decision: why, as a sentence.
 
     metrics: of the candidate in its backtest, by name: [value, ci_low, ci_high, no_skill].
+    learners, feature_count: what it was chosen among, and what these read. learned_until: the last
+    as-of date that it learned from, None without dates.
     """
 
     name: str
     version: int
     run_id: str
-    trained_at: datetime
+    trained_at: dt.datetime
     candidate: str
     alias: str | None
     decision: str
@@ -68,6 +70,9 @@ class ModelVersion:
     table_version: int | None
     fingerprint: str
     metrics: dict[str, list[float]] = field(default_factory=dict)
+    learners: tuple[str, ...] = ()
+    feature_count: int = 0
+    learned_until: dt.date | None = None
 
     @property
     def is_proven(self) -> bool:
@@ -253,7 +258,7 @@ class Registry:
 
     def _note(self, client: Any, version: int | None, how: str) -> None:
         """Add to the history, before the alias moves: a store without one begins with the alias."""
-        at = datetime.now(UTC).isoformat(timespec="seconds")
+        at = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
         history = [*self._history(client), Reign(version, at, how)]
         client.set_registered_model_tag(self.name, HISTORY, write_history(history))
 
@@ -301,7 +306,7 @@ class Registry:
             name=self.name,
             version=int(made.version),
             run_id=made.run_id,
-            trained_at=datetime.fromtimestamp(made.creation_timestamp / 1000, tz=UTC),
+            trained_at=dt.datetime.fromtimestamp(made.creation_timestamp / 1000, tz=dt.UTC),
             candidate=card["candidate"],
             alias=alias,
             decision=card["decision"],
@@ -310,11 +315,14 @@ class Registry:
             table_version=card["spec"]["version"],
             fingerprint=card["fingerprint"],
             metrics=card.get("metrics", {}),
+            learners=tuple(card["options"]["models"]),
+            feature_count=len(card["features"]),
+            learned_until=learned_until(card),
         )
 
 
 def versions_table(versions: Sequence[ModelVersion]) -> pd.DataFrame:
-    """The versions to print: version, alias, trained_at, candidate, some metrics, table, decision.
+    """The versions to print: version, alias, trained_at, recipe, some metrics, data, decision.
 
     A metric reads "0.712 (0.651 to 0.770)", with its 95 % interval.
     """
@@ -331,10 +339,12 @@ def versions_table(versions: Sequence[ModelVersion]) -> pd.DataFrame:
             "version": version.version,
             "alias": version.alias or "",
             "trained_at": version.trained_at.strftime("%Y-%m-%d %H:%M"),
-            "candidate": version.candidate,
+            "recipe": f"{version.candidate} on {version.feature_count} columns, chosen among "
+            + ", ".join(version.learners),
             **{metric: shown(version, metric) for metric in metrics},
-            "table": version.table
-            + (f" version {version.table_version}" if version.table_version is not None else ""),
+            "data": version.table
+            + (f" version {version.table_version}" if version.table_version is not None else "")
+            + (f", as of {version.learned_until} the last" if version.learned_until else ""),
             "decision": version.decision,
         }
         for version in versions

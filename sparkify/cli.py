@@ -167,7 +167,7 @@ def score(settings: Settings, **arguments) -> None:
 @click.option("--name", help="Name of the model in the registry.")
 @click.pass_context
 def models(context: click.Context, name: str | None) -> None:
-    """List the registered versions; promote one, or roll back to the champion of before."""
+    """List the registered versions; promote one, or roll back to the previous champion."""
     from sparkify.models import list_models
 
     settings, name = context.obj, name or context.obj.model
@@ -189,10 +189,19 @@ def promote(chosen: tuple[Settings, str], version: int) -> None:
 @models.command()
 @click.pass_obj
 def rollback(chosen: tuple[Settings, str]) -> None:
-    """Make the champion of before champion again."""
+    """Make the previous champion champion again."""
     from sparkify.models import roll_back
 
     roll_back(chosen[0], name=chosen[1])
+
+
+@cli.command()
+@click.pass_obj
+def status(settings: Settings) -> None:
+    """Say whether to train again, why, and what changed since the last time."""
+    from sparkify.status import show_status
+
+    show_status(settings)
 
 
 @cli.command()

@@ -48,24 +48,39 @@ WHOLE_HISTORY = """
     group by d.user_id
 """
 
+TOLD = ("recipe", "data", "roc_auc", "log_loss", "top_decile_lift")
+
 
 def list_models(settings: Settings, *, name: str) -> None:
-    """Print every version, and how champions followed each other."""
+    """Print every version with its verdict, and how champions followed each other."""
     from ml.registry import versions_table
 
     registry = pipeline.registry(settings, name)
     versions = registry.versions()
     if not versions:
         raise BadInput(f"there is no model {name} yet; {how_to_train(settings, name)}")
+    live = outcomes(settings, name)
     for version in versions_table(versions).to_dict("records"):
         alias = styled(f" {version['alias']}" if version["alias"] else "", "bold")
         line()
         line(f"version {version['version']}", alias, f"  {version['trained_at']}")
-        for field in ("candidate", "roc_auc", "log_loss", "top_decile_lift", "table", "decision"):
-            line(f"  {field.replace('_', ' '):<16}{version[field]}", wrap=False)
+        version["came_true"] = live.get(version["version"], "")
+        for field in (*TOLD, "came_true", "decision"):
+            if version[field]:
+                line(f"  {field.replace('_', ' '):<16}{version[field]}", wrap=False)
     for reign in registry.champions():
         named = f"version {reign.version}" if reign.version else "no champion:"
         line(f"{reign.at}  {named} {reign.how}", style="dim")
+
+
+def outcomes(settings: Settings, name: str) -> dict[int, str]:
+    """How the scores of each version that made some came true, in words; {} of another model."""
+    from sparkify.status import came_true, judged_scores
+
+    if name != settings.model:
+        return {}
+    judged = judged_scores(open_stage(settings), settings)
+    return {version: came_true(rows) for version, rows in judged.groupby("model_version")}
 
 
 def how_to_train(settings: Settings, name: str) -> str:

@@ -316,10 +316,11 @@ def test_the_listing_shows_alias_date_and_metrics_with_intervals(registry, make_
     own = result.metrics[result.metrics["candidate"] == result.candidate].set_index("metric")
     auc = own.loc["roc_auc"]
 
-    assert table.loc[0, ["version", "alias", "candidate"]].tolist() == [
+    assert table.loc[0, ["version", "alias", "recipe", "data"]].tolist() == [
         1,
         "champion",
-        "logistic_regression",
+        "logistic_regression on 2 columns, chosen among logistic_regression",
+        "snapshots version 7",
     ]
     assert table.loc[0, "trained_at"] == version.trained_at.strftime("%Y-%m-%d %H:%M")
     shown = f"{auc['value']:.3f} ({auc['ci_low']:.3f} to {auc['ci_high']:.3f})"

@@ -248,6 +248,22 @@ def test_models_are_listed_and_an_unknown_version_is_not_promoted(finished_run):
     assert "no version 99" in str(failed.exception)
 
 
+def test_the_status_tells_in_ten_lines_whether_to_train_again(finished_run):
+    shown = CliRunner().invoke(cli, ["status"]).output.split("\n\n")[-1].strip().splitlines()
+    names = [row[:16].strip() for row in shown if row[:1].strip()]
+    assert names == [
+        "Train again",
+        "In use",
+        "Outcomes known",
+        "Scores",
+        "Came true",
+        "Drift",
+        "Checks",
+    ]
+    assert "no. The last training knew every outcome that is known." in shown[0]
+    assert len(shown) <= 10
+
+
 def test_a_score_is_explained_in_the_users_own_values(spark, finished_run):
     score = spark.table("sparkify.fct_churn_scores").orderBy("probability", ascending=False).first()
     shown = CliRunner().invoke(cli, ["explain", "--user", score.user_id]).output

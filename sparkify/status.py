@@ -1,0 +1,156 @@
+"""What `sparkify status` does: whether to train again, why, and what changed in a week."""
+
+import datetime as dt
+
+import numpy as np
+import pandas as pd
+from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
+
+from sparkify import ledger, pipeline
+from sparkify.pipeline import FEATURES, SNAPSHOTS
+from sparkify.settings import Settings
+from sparkify.stages import open_stage
+from sparkify.terminal import line, styled
+
+# So many features that drift are named; the others are counted.
+NAMED = 3
+# So many of the last dates whose scores came true, or not, are looked at.
+JUDGED = 3
+
+
+def show_status(settings: Settings) -> None:
+    """Print whether to train again and what that rests on, in about ten lines.
+
+    Raises:
+        BadInput: there are no tables yet.
+    """
+    spark = open_stage(settings)
+    features = pipeline.feature_table(spark, settings, FEATURES)
+    registry = pipeline.registry(settings, settings.model)
+    versions, reigns = registry.versions(), registry.champions()
+    champion = next((each for each in versions if each.alias == "champion"), None)
+    fits, why = pipeline.champion_of(settings, features)
+    dates = known_dates(spark, settings)
+    # Of whatever version: one that is replaced weekly never sees its own scores come true.
+    judged = judged_scores(spark, settings).tail(JUDGED)
+    found = {
+        "Train again": advice(versions, why if fits is None else "", dates=dates, judged=judged),
+        "In use": f"version {champion.version} since {reigns[-1].at[:10]}: {champion.decision}"
+        if champion
+        else "no model",
+        "Last training": f"version {versions[0].version}: {versions[0].decision}"
+        if versions and versions[0] != champion
+        else "",
+        "Outcomes known": f"of {len(dates)} dates, to {dates[-1]}" if dates else "of no date yet",
+        "Scores": scores(spark, settings),
+        "Came true": came_true(judged),
+        "Drift": drift(spark, settings),
+        "Checks": checks(spark, settings),
+    }
+    line()
+    for name, said in found.items():
+        if said:
+            line(styled(f"{name:<16}", "bold"), said)
+
+
+def advice(versions: list, misfit: str, *, dates: list[dt.date], judged: pd.DataFrame) -> str:
+    """Yes or no, and why, in a sentence. versions: the newest first; misfit: of the champion."""
+    if misfit:
+        return f"yes. {misfit}"
+    learned = versions[0].learned_until
+    new = [date for date in dates if learned and date > learned]
+    if new:
+        return (
+            f"yes. The outcome of {len(new)} date{'s' if len(new) > 1 else ''} is known since the "
+            f"last training, to {new[-1]}."
+        )
+    if len(judged) and (judged["log_loss"] > judged["no_skill"]).all():
+        return (
+            "no, though the last scores came true no better than giving all users the share who "
+            "left: the last training knew every outcome that is known."
+        )
+    return "no. The last training knew every outcome that is known."
+
+
+def known_dates(spark: SparkSession, settings: Settings) -> list[dt.date]:
+    """The dates of history whose label is observed, the earliest first."""
+    snapshots = pipeline.feature_table(spark, settings, SNAPSHOTS)
+    labelled = snapshots.rows.where(f"{snapshots.label} is not null")
+    return sorted(row[0] for row in labelled.select(snapshots.time).distinct().collect())
+
+
+def judged_scores(spark: SparkSession, settings: Settings) -> pd.DataFrame:
+    """fct_score_outcomes of the model of this schema, as far as they are known, by date.
+
+    no_skill is the log loss of giving everybody the share who left, known in hindsight.
+    """
+    table = settings.table("fct_score_outcomes")
+    if not spark.catalog.tableExists(table):
+        return pd.DataFrame(columns=["model_version"])
+    found = spark.table(table).where(F.col("model_name") == settings.model)
+    rows = found.where("churner_count is not null").orderBy("as_of_date").toPandas()
+    share = (rows["churner_count"] / rows["user_count"]).clip(1e-9, 1 - 1e-9)
+    loss = -(share * np.log(share) + (1 - share) * np.log(1 - share))
+    return rows.assign(no_skill=loss)
+
+
+def came_true(judged: pd.DataFrame) -> str:
+    """Expected and counted churners of all dates, and the log loss of the last one, in words."""
+    if judged.empty:
+        return "not known yet"
+    last = judged.iloc[-1]
+    return (
+        f"{judged['expected_churner_count'].sum():.0f} churner-weeks were expected on "
+        f"{len(judged)} dates and {judged['churner_count'].sum():.0f} counted; log loss "
+        f"{last['log_loss']:.3f} on {last['as_of_date']}, {last['no_skill']:.3f} without skill"
+    )
+
+
+def scores(spark: SparkSession, settings: Settings) -> str:
+    """Users scored and churners expected, now and the time before."""
+    table = settings.table("fct_churn_scores")
+    if not spark.catalog.tableExists(table):
+        return ""
+    rows = spark.sql(
+        f"select as_of_date, count(*) as users, sum(probability) as churners from {table}"
+        " group by as_of_date order by as_of_date desc limit 2"
+    ).collect()
+    told = [
+        f"{row.users:,} users as of {row.as_of_date}, {row.churners:.0f} to churn" for row in rows
+    ]
+    return "; before, ".join(told)
+
+
+def drift(spark: SparkSession, settings: Settings) -> str:
+    """The features that drift, and how many did the time before."""
+    table = settings.table("fct_feature_drift")
+    if not spark.catalog.tableExists(table):
+        return ""
+    rows = spark.sql(
+        "select as_of_date, count(*) as features,"
+        f" sort_array(collect_list(if(is_drifted, feature, null))) as drifted from {table}"
+        " group by as_of_date order by as_of_date desc limit 2"
+    ).collect()
+    if not rows:
+        return ""
+    last, *before = rows
+    named = ", ".join(last.drifted[:NAMED]) + (" …" if len(last.drifted) > NAMED else "")
+    said = f"{len(last.drifted)} of {last.features} features" + (f": {named}" if named else "")
+    return said + "".join(f"; before, {len(row.drifted)}" for row in before)
+
+
+def checks(spark: SparkSession, settings: Settings) -> str:
+    """What the last run checked, and what did not pass."""
+    table = settings.table(ledger.LEDGER)
+    runs = ledger.find_runs(spark, table)
+    run = runs[~runs["is_bare"]].head(1)
+    if run.empty:
+        return ""
+    bad = ", ".join(f"'{status}'" for status in ledger.BAD)
+    found = spark.sql(
+        f"select count(*) as made, count_if(status in ({bad})) as bad from {table}"
+        f" where run_id = '{run['run_id'].item()}'"
+    ).first()
+    not_passed = f"{found.bad} did not pass (`sparkify checks`)" if found.bad else "all passed"
+    return f"{found.made} on {run['began'].item():%Y-%m-%d}: {not_passed}"

@@ -1,0 +1,49 @@
+"""Whether to train again, and why, in a sentence."""
+
+import datetime as dt
+from types import SimpleNamespace
+
+import pandas as pd
+import pytest
+
+from sparkify.status import advice, came_true
+
+MONDAYS = [dt.date(2018, 11, 5) + dt.timedelta(weeks=week) for week in range(3)]
+KNOWS = "no. The last training knew every outcome that is known."
+
+
+def judged(*losses: float) -> pd.DataFrame:
+    """Dates on which giving everybody the share who left had a log loss of .25."""
+    return pd.DataFrame(
+        {
+            "as_of_date": MONDAYS[: len(losses)],
+            "expected_churner_count": 10.4,
+            "churner_count": 12,
+            "log_loss": losses,
+            "no_skill": 0.25,
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    ("learned_until", "misfit", "losses", "said"),
+    [
+        (MONDAYS[2], "", [], KNOWS),
+        (MONDAYS[2], "", [0.26, 0.24], KNOWS),
+        (MONDAYS[2], "", [0.26, 0.27], "no, though the last scores came true no better than"),
+        (MONDAYS[2], "It is not used.", [], "yes. It is not used."),
+        (MONDAYS[1], "", [], "yes. The outcome of 1 date is known since the last training"),
+        (MONDAYS[0], "", [], "yes. The outcome of 2 dates is known since the last training, to"),
+    ],
+)
+def test_the_advice_says_yes_or_no_and_why(learned_until, misfit, losses, said):
+    versions = [SimpleNamespace(learned_until=learned_until), None]
+    assert advice(versions, misfit, dates=MONDAYS, judged=judged(*losses)).startswith(said)
+
+
+def test_scores_come_true_in_churner_weeks():
+    assert came_true(judged()) == "not known yet"
+    assert came_true(judged(0.26, 0.24)) == (
+        "21 churner-weeks were expected on 2 dates and 24 counted; log loss 0.240 on 2018-11-12, "
+        "0.250 without skill"
+    )
