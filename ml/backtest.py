@@ -19,6 +19,8 @@ from ml.tuning import Learner, Point
 
 # What a team without a model would sort its users by.
 INACTIVITY = "days_since_last_active"
+# The split of tuning scores for the model that is deployed.
+ALL_ROWS = "all rows"
 
 
 @dataclass(frozen=True)
@@ -120,7 +122,7 @@ def by_user(data: DataFrame, plan: Plan) -> Run:
     fits, predictions = zip(*found, strict=True)
     scores = [each.scores.assign(split=f"fold {fold}") for fold, each in enumerate(fits)]
     return Run(
-        pd.concat(predictions), pd.concat([*scores, last.scores.assign(split="all rows")]), last
+        pd.concat(predictions), pd.concat([*scores, last.scores.assign(split=ALL_ROWS)]), last
     )
 
 

@@ -2,6 +2,8 @@
 
 import numpy as np
 import pandas as pd
+from scipy.optimize import minimize
+from scipy.special import expit
 
 from ml.bootstrap import interval, rarer_users, row_weights
 
@@ -61,6 +63,26 @@ def reliability(rows: pd.DataFrame, *, draws: int, seed: int, bins: int = 10) ->
         churners_low=found["ci_low"] * found["row_count"],
         churners_high=found["ci_high"] * found["row_count"],
     )
+
+
+def platt(log_odds: np.ndarray, y: np.ndarray) -> tuple[float, float]:
+    """Slope and intercept that turn log-odds (rows,) into calibrated ones; no slope is negative.
+
+    Targets are Platt's, a little inside of 0 and 1, so that separable rows have a solution.
+    Source: Platt (1999), Probabilistic outputs for support vector machines.
+    """
+    positives, negatives = y.sum(), len(y) - y.sum()
+    target = np.where(y > 0, (positives + 1) / (positives + 2), 1 / (negatives + 2))
+
+    def loss(line: np.ndarray) -> tuple[float, np.ndarray]:
+        odds = line[0] + line[1] * log_odds
+        error = expit(odds) - target
+        gradient = np.array([error.mean(), (error * log_odds).mean()])
+        return float((np.logaddexp(0, odds) - target * odds).mean()), gradient
+
+    bounds = [(None, None), (0, None)]
+    intercept, slope = minimize(loss, [0, 1], jac=True, method="L-BFGS-B", bounds=bounds).x
+    return float(slope), float(intercept)
 
 
 def wilson(share: pd.Series, n: pd.Series) -> tuple[pd.Series, pd.Series]:

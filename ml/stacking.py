@@ -2,18 +2,20 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 
 import numpy as np
 import pandas as pd
-from pyspark.ml import Model, PipelineModel
+from pyspark.ml import PipelineModel
 from pyspark.ml.classification import LogisticRegression, LogisticRegressionModel
 from pyspark.ml.feature import SQLTransformer, VectorAssembler
 from pyspark.ml.linalg import DenseMatrix
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
+from scipy.special import expit
 
 from ml import preprocessing, tuning
+from ml.calibration import platt
 from ml.preprocessing import FEATURES, PREFIX, SCALED, Columns
 from ml.protocol import FOLD, LABEL, compact, user_folds
 from ml.threads import in_threads
@@ -53,6 +55,17 @@ class Fitted:
     def points(self) -> dict[str, list[Point]]:
         """The chosen point of each learner, as a grid of one."""
         return {name: [tuned.points[tuned.best]] for name, tuned in self.bases.items()}
+
+    @cached_property
+    def calibration(self) -> dict[str, tuple[float, float]]:
+        """Slope and intercept for the log-odds of each learner and of their average.
+
+        From out-of-fold rows: boosted trees start from even odds, forests shy away from 0 and 1.
+        """
+        y = self.out_of_fold[LABEL].to_numpy()
+        log_odds = self.out_of_fold[list(self.bases)]
+        each = {name: platt(log_odds[name].to_numpy(), y) for name in self.bases}
+        return {**each, AVERAGE: platt(log_odds.mean(axis=1).to_numpy(), y)}
 
     @property
     def meta_weights(self) -> dict[str, float]:
@@ -136,59 +149,33 @@ def candidates(log_odds: pd.DataFrame, fitted: Fitted) -> dict[str, np.ndarray]:
     """The probability that each candidate gives to each row of log-odds."""
     names = list(fitted.bases)
     values = log_odds[names].to_numpy()
-    weights = np.array(fitted.meta.coefficients)
+    single = dict(zip(names, values.T, strict=True)) | {AVERAGE: values.mean(axis=1)}
     return {
         BASE_RATE: np.full(len(values), fitted.base_rate),
-        **{name: _sigmoid(values[:, i]) for i, name in enumerate(names)},
-        AVERAGE: _sigmoid(values.mean(axis=1)),
-        STACK: _sigmoid(fitted.meta.intercept + values @ weights),
+        **{
+            name: expit(np.polyval(fitted.calibration[name], odds)) for name, odds in single.items()
+        },
+        STACK: expit(fitted.meta.intercept + values @ np.array(fitted.meta.coefficients)),
     }
 
 
-def fit_average(
-    train: DataFrame,
-    columns: Columns,
-    *,
-    keys: Sequence[str],
-    learners: Sequence[Learner],
-    points: Mapping[str, list[Point]],
-    count: int,
-    seed: int,
-) -> PipelineModel:
-    """The mean log-odds of `learners` (or of one), each fitted on `train` at its first point.
+def deployed(fitted: Fitted, candidate: str) -> PipelineModel:
+    """A candidate as one PipelineModel of stock stages: it loads in any Spark, without this code.
 
-    No folds, as there is nothing to stack: a quarter of the time of `fit`.
+    It adds ml__log_odds and ml__probability (doubles) to a table with the feature columns:
+    calibrated, as `candidates` has them.
     """
-    preparation = _fit_preparation(train, columns, learners)
-    quoted = map(preprocessing.quote, keys)
-    prepared = preparation.transform(train).select(*quoted, LABEL, *_vectors(learners))
-    prepared = compact(prepared, keys=keys, count=count).localCheckpoint()
-    shape, models = _shape(prepared, count), {}
-    for learner in learners:
-        estimator, grid = tuning.grid_of(learner, points[learner.name], shape=shape, seed=seed)
-        models[learner.name] = estimator.fit(prepared, grid[0])
-    return pipeline(preparation, models)
-
-
-def pipeline(
-    preparation: PipelineModel,
-    models: Mapping[str, Model],
-    *,
-    meta: LogisticRegressionModel | None = None,
-) -> PipelineModel:
-    """One PipelineModel of stock stages: it loads in any Spark, without this code.
-
-    It adds ml__log_odds and ml__probability (doubles) to a table with the feature columns: from
-    the stack with `meta`, from the mean log-odds of `models` without.
-    """
-    stages = [preparation, *models.values()]
-    if meta:
-        parts = ", ".join(f"{_margin(name)} as {PREFIX}margin_{name}" for name in models)
+    names = [name for name in fitted.bases if candidate in (name, AVERAGE, STACK)]
+    stages = [fitted.preparation, *(fitted.bases[name].model for name in names)]
+    if candidate == STACK:
+        parts = ", ".join(f"{_margin(name)} as {PREFIX}margin_{name}" for name in names)
         margins = SQLTransformer(statement=f"select *, {parts} from __THIS__")
-        stages += [margins, _assembler(list(models)), meta]
+        stages += [margins, _assembler(names), fitted.meta]
         log_odds = _element(tuning.columns(STACK)["rawPredictionCol"], 1)
     else:
-        log_odds = f"({' + '.join(map(_margin, models))}) / {len(models)}"
+        slope, intercept = fitted.calibration[candidate]
+        mean = f"({' + '.join(map(_margin, names))}) / {len(names)}"
+        log_odds = f"{intercept!r}D + {slope!r}D * {mean}"
     last = (
         f"select *, 1 / (1 + exp(-{LOG_ODDS})) as {PROBABILITY} "
         f"from (select *, {log_odds} as {LOG_ODDS} from __THIS__)"
@@ -295,7 +282,3 @@ def _margin(name: str) -> str:
 def _element(column: str, index: int) -> str:
     """SQL for an element of a dense vector: `vector_to_array` is not a SQL function."""
     return f"cast(split(trim(both '[]' from cast({column} as string)), ',')[{index}] as double)"
-
-
-def _sigmoid(log_odds: np.ndarray) -> np.ndarray:
-    return 1 / (1 + np.exp(-log_odds))

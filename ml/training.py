@@ -22,7 +22,7 @@ from ml import (
     protocol,
     stacking,
 )
-from ml.backtest import Plan, Run
+from ml.backtest import ALL_ROWS, Plan, Run
 from ml.checks import Labelled, TableSpec
 from ml.drift import Reference, find_reference
 from ml.economics import MaximumProfit, Offer
@@ -117,7 +117,8 @@ def train(
     """Tune, stack and evaluate on `rows`, and fit the candidate to deploy on all labelled rows.
 
     With `spec.time` the evaluation is a rolling-origin backtest: hyperparameters are chosen once,
-    on what was known at the first origin. Without, it is user-level cross-validation, in which
+    on what was known at the first origin, and for the candidate to deploy once more on all rows.
+    Without, it is user-level cross-validation, in which
     tuning, bases and stack are all learned anew without the users of each outer fold.
     `scoring`, the rows to be scored, are held against the training rows (see `shift.find_shift`);
     their features decide what `options.stable_only` leaves out.
@@ -200,6 +201,8 @@ def _result(
     chosen = choice.choose(predictions, metrics, learners, **sampling)
     plan.progress(f"Fitting {chosen.candidate} on all {plan.row_count} labelled rows")
     pipeline, fitted = _deploy(data, plan, run, chosen.candidate)
+    stack = fitted if chosen.candidate == STACK else run.last
+    last = [] if fitted is run.last else [fitted.scores.assign(split=ALL_ROWS)]
     deployed = predictions[predictions["candidate"] == chosen.candidate]
     y, p = deployed["y"].to_numpy(), deployed["p"].to_numpy()
     gain = partial(evaluation.log_loss_gain, predictions, **sampling)
@@ -217,10 +220,10 @@ def _result(
         choice=chosen.table,
         stack_gain=gain(candidate=STACK, reference=chosen.best_single),
         skill=gain(candidate=chosen.candidate, reference=BASE_RATE),
-        meta_weights=fitted.meta_weights,
-        points={name: points[0] for name, points in fitted.points.items()},
-        tuning=run.scores,
-        out_of_fold=fitted.out_of_fold.rename(columns=names),
+        meta_weights=stack.meta_weights,
+        points={name: each[0] for name, each in (run.last.points | fitted.points).items()},
+        tuning=pd.concat([run.scores, *last], ignore_index=True),
+        out_of_fold=stack.out_of_fold.rename(columns=names),
         folds=options.folds,
         threshold=evaluation.best_threshold(y, p),
         typical=preprocessing.typical_row(data, plan.columns),
@@ -237,21 +240,15 @@ def _result(
 
 
 def _deploy(data: DataFrame, plan: Plan, run: Run, chosen: str) -> tuple[PipelineModel, Fitted]:
-    """`chosen` fitted on all rows, and the fit that shows how the stack weighs its learners."""
-    if chosen == STACK:
-        fitted = backtest.fit(data, plan, run.last.points, parallelism=plan.options.parallelism)
-        models = {name: tuned.model for name, tuned in fitted.bases.items()}
-        return stacking.pipeline(fitted.preparation, models, meta=fitted.meta), fitted
-    average = stacking.fit_average(
-        data,
-        plan.columns,
-        keys=plan.spec.keys,
-        learners=[each for each in plan.learners if chosen in (each.name, AVERAGE)],
-        points=run.last.points,
-        count=plan.row_count,
-        seed=plan.options.seed,
-    )
-    return average, run.last
+    """`chosen`, tuned, calibrated and fitted on all rows, and the fit it comes from."""
+    fitted = run.last
+    if plan.spec.time:
+        # The last fit of a backtest knows neither the last rows nor its own points.
+        learners = tuple(each for each in plan.learners if chosen in (each.name, AVERAGE, STACK))
+        grids = {learner.name: learner.points() for learner in learners}
+        plan = replace(plan, learners=learners)
+        fitted = backtest.fit(data, plan, grids, parallelism=plan.options.parallelism)
+    return stacking.deployed(fitted, chosen), fitted
 
 
 def _warnings(plan: Plan, run: Run, metrics: pd.DataFrame) -> tuple[str, ...]:

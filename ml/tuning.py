@@ -232,7 +232,9 @@ LEARNERS: dict[str, Learner] = {
     learner.name: learner
     for learner in (
         Learner(
-            "logistic_regression", _logistic_regression, {"regParam": (0.01, 0.03, 0.1, 0.3, 1.0)}
+            "logistic_regression",
+            _logistic_regression,
+            {"regParam": (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)},
         ),
         Learner("random_forest", _random_forest, {"maxDepth": (4, 6)}),
         Learner("gradient_boosted_trees", _gradient_boosted_trees, {"stepSize": (0.05, 0.15)}),

@@ -101,7 +101,10 @@ def show_backtest(result, registered) -> None:
 
 def show_training(result, registered) -> None:
     """The backtest, how its candidates came about, and what acting on it would have earned."""
-    tuned = result.tuning[result.tuning["chosen"]]
+    from ml.backtest import ALL_ROWS
+
+    # Of the models that were tested; the one deployed is tuned once more on all rows.
+    tuned = result.tuning[result.tuning["chosen"] & (result.tuning["split"] != ALL_ROWS)]
     table(
         "Tuning: log loss by fold of users, at the point chosen",
         {"": "left", "point": "left", "mean": "right", "folds": "left"},

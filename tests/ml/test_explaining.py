@@ -20,7 +20,7 @@ from ml.explaining import (
 from ml.preprocessing import find_columns, typical_row
 from ml.protocol import LABEL
 from ml.scoring import DeployedModel, score
-from ml.stacking import LOG_ODDS, PROBABILITY, fit, fit_average, pipeline
+from ml.stacking import LOG_ODDS, PROBABILITY, STACK, deployed, fit
 from ml.tuning import LEARNERS
 from ml.wording import Wording
 from tests.reasons import expected_reasons, reasons_by_user
@@ -47,16 +47,19 @@ def rows(spark):
 def model(rows):
     """A forest, so that families interact."""
     columns = find_columns(rows, ignore=("user_id", LABEL))
+    fitted = fit(
+        rows,
+        columns,
+        keys=["user_id"],
+        learners=[LEARNERS["random_forest"]],
+        points={"random_forest": [{"maxDepth": 4, "numTrees": 10}]},
+        folds=2,
+        count=80,
+        seed=1,
+        parallelism=1,
+    )
     return DeployedModel(
-        pipeline=fit_average(
-            rows,
-            columns,
-            keys=["user_id"],
-            learners=[LEARNERS["random_forest"]],
-            points={"random_forest": [{"maxDepth": 4, "numTrees": 10}]},
-            count=80,
-            seed=1,
-        ),
+        pipeline=deployed(fitted, "random_forest"),
         features=columns.features,
         typical=typical_row(rows, columns),
         families=families(columns.names),
@@ -113,8 +116,7 @@ def stack(rows, model):
         seed=1,
         parallelism=1,
     )
-    models = {name: tuned.model for name, tuned in fitted.bases.items()}
-    return replace(model, pipeline=pipeline(fitted.preparation, models, meta=fitted.meta))
+    return replace(model, pipeline=deployed(fitted, STACK))
 
 
 def test_an_explanation_adds_up_and_tells_every_value_beside_the_typical_one(rows, model):

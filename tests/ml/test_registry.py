@@ -14,7 +14,7 @@ from ml.preprocessing import find_columns, typical_row
 from ml.protocol import LABEL
 from ml.registry import FRAMES, Registry, predicted, versions_table
 from ml.scoring import score
-from ml.stacking import BASE_RATE, fit_average
+from ml.stacking import BASE_RATE, deployed, fit
 from ml.training import TableSpec, TrainingResult, TrainOptions
 from ml.tuning import LEARNERS
 from ml.wording import Wording
@@ -58,9 +58,18 @@ def make_result(rows):
     columns = find_columns(rows, ignore=("user_id", LABEL))
     learner = LEARNERS["logistic_regression"]
     points = {learner.name: [{"regParam": 0.1}]}
-    pipeline = fit_average(
-        rows, columns, keys=["user_id"], learners=[learner], points=points, count=60, seed=1
+    fitted = fit(
+        rows,
+        columns,
+        keys=["user_id"],
+        learners=[learner],
+        points=points,
+        folds=2,
+        count=60,
+        seed=1,
+        parallelism=1,
     )
+    pipeline = deployed(fitted, learner.name)
 
     def make(skill, **options):
         predictions = backtest(skill, **options)

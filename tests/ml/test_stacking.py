@@ -3,6 +3,7 @@ import pytest
 from pyspark.ml import PipelineModel
 from sklearn.metrics import log_loss, roc_auc_score
 
+from ml import tuning
 from ml.explaining import contributions, families
 from ml.preprocessing import find_columns, typical_row
 from ml.protocol import FOLD, LABEL
@@ -13,12 +14,11 @@ from ml.stacking import (
     PROBABILITY,
     STACK,
     candidates,
+    deployed,
     fit,
-    fit_average,
     margins,
-    pipeline,
 )
-from ml.tuning import LEARNERS
+from ml.tuning import LEARNERS, Shape
 
 KEYS = ("user_id", "week")
 
@@ -125,20 +125,29 @@ def test_of_very_many_rows_folds_are_of_some_users_and_models_learn_from_all(
     monkeypatch.setattr("ml.stacking.FOLD_ROWS", 90)
     monkeypatch.setattr("ml.stacking.FOLD_POSITIVES", 20)
     learner = LEARNERS["logistic_regression"]
-    options = {"keys": KEYS, "learners": [learner], "count": 180, "seed": 1}
-    points = {learner.name: [{"regParam": 0.01}, {"regParam": 10.0}]}
-    sampled = fit(rows, columns, **options, points=points, folds=2, parallelism=1)
+    sampled = fit(
+        rows,
+        columns,
+        keys=KEYS,
+        learners=[learner],
+        points={learner.name: [{"regParam": 0.01}, {"regParam": 10.0}]},
+        folds=2,
+        count=180,
+        seed=1,
+        parallelism=1,
+    )
     oof = sampled.out_of_fold
 
     assert 0 < len(oof) < 150
     assert set(oof.groupby("user_id").size()) == {3}
     assert set(oof[FOLD]) == {0, 1}
     assert sampled.base_rate == pytest.approx(rows.toPandas()[LABEL].mean())
-    whole = fit_average(rows, columns, **options, points=sampled.points)
-    made = pipeline(sampled.preparation, {learner.name: sampled.bases[learner.name].model})
-    assert log_odds(made, rows)[LOG_ODDS].to_numpy() == pytest.approx(
-        log_odds(whole, rows)[LOG_ODDS].to_numpy(), abs=1e-9
+    estimator, grid = tuning.grid_of(
+        learner, sampled.points[learner.name], shape=Shape(180, 0), seed=1
     )
+    whole = estimator.fit(sampled.preparation.transform(rows), grid[0])
+    found = sampled.bases[learner.name].model.coefficients.toArray()
+    assert found == pytest.approx(whole.coefficients.toArray(), abs=1e-6)
 
 
 def test_every_learner_has_a_grid_to_choose_from():
@@ -168,8 +177,7 @@ def test_the_stack_has_no_negative_weight_and_one_for_each_learner(fitted):
 
 
 def test_the_stack_pipeline_reloads_and_equals_a_manual_computation(rows, fitted, tmp_path):
-    models = {name: tuned.model for name, tuned in fitted.bases.items()}
-    made = pipeline(fitted.preparation, models, meta=fitted.meta)
+    made = deployed(fitted, STACK)
     made.write().save(str(tmp_path / "stack"))
     loaded = PipelineModel.load(str(tmp_path / "stack"))
 
@@ -188,8 +196,7 @@ def test_single_and_average_pipelines_equal_a_manual_computation(rows, fitted):
     table = margins(rows, fitted, keys=KEYS)
     by_hand = candidates(table, fitted)
     for name in ("random_forest", AVERAGE):
-        chosen = list(fitted.bases) if name == AVERAGE else [name]
-        made = pipeline(fitted.preparation, {each: fitted.bases[each].model for each in chosen})
+        made = deployed(fitted, name)
         table["manual"] = by_hand[name]
         manual = table.set_index(list(KEYS)).sort_index()["manual"]
         found = log_odds(made, rows)[PROBABILITY]
@@ -212,9 +219,7 @@ def explainable(rows, columns):
 def test_the_contributions_to_the_score_of_any_candidate_add_up_to_it(
     rows, fitted, explainable, name
 ):
-    chosen = [each for each in fitted.bases if name in (each, AVERAGE, STACK)]
-    models = {each: fitted.bases[each].model for each in chosen}
-    made = pipeline(fitted.preparation, models, meta=fitted.meta if name == STACK else None)
+    made = deployed(fitted, name)
     few = rows.filter("user_id in ('u0', 'u1')")
     found = contributions(few, DeployedModel(pipeline=made, **explainable), keys=KEYS)
     found = found.toPandas().set_index(list(KEYS)).sort_index()
@@ -224,13 +229,10 @@ def test_the_contributions_to_the_score_of_any_candidate_add_up_to_it(
     assert added.nunique() > 1
 
 
-def test_fitting_without_folds_gives_the_same_base_models(rows, columns, fitted):
-    learner = LEARNERS["logistic_regression"]
-    alone = fit_average(
-        rows, columns, keys=KEYS, learners=[learner], points=fitted.points, count=180, seed=1
-    )
-    stacked = pipeline(fitted.preparation, {learner.name: fitted.bases[learner.name].model})
-
-    assert log_odds(alone, rows)[LOG_ODDS].to_numpy() == pytest.approx(
-        log_odds(stacked, rows)[LOG_ODDS].to_numpy(), abs=1e-6
-    )
+def test_every_candidate_expects_as_many_churners_as_there_are_among_unseen_users(fitted):
+    y = fitted.out_of_fold[LABEL]
+    for name, p in candidates(fitted.out_of_fold, fitted).items():
+        assert p.sum() == pytest.approx(y.sum(), abs=2), name
+    trees = 1 / (1 + np.exp(-fitted.out_of_fold["gradient_boosted_trees"]))
+    found = candidates(fitted.out_of_fold, fitted)["gradient_boosted_trees"]
+    assert log_loss(y, found) < log_loss(y, trees)
