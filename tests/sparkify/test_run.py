@@ -250,17 +250,9 @@ def test_models_are_listed_and_an_unknown_version_is_not_promoted(finished_run):
 
 def test_the_status_tells_in_ten_lines_whether_to_train_again(finished_run):
     shown = CliRunner().invoke(cli, ["status"]).output.split("\n\n")[-1].strip().splitlines()
-    names = [row[:16].strip() for row in shown if row[:1].strip()]
-    assert names == [
-        "Train again",
-        "In use",
-        "Outcomes known",
-        "Scores",
-        "Came true",
-        "Drift",
-        "Checks",
-    ]
-    assert "no. The last training knew every outcome that is known." in shown[0]
+    assert shown[0] == "Train again     no. The last training knew every outcome that is known."
+    told = ("Train again", "In use", "Outcomes known", "Scores", "Came true", "Drift", "Checks")
+    assert all(any(row.startswith(f"{name:<16}") for row in shown) for name in told)
     assert len(shown) <= 10
 
 
