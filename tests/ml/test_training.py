@@ -7,6 +7,7 @@ import pytest
 from pyspark.sql import functions as F
 
 from ml import card, tables
+from ml.backtest import ALL_ROWS
 from ml.errors import NotTrainable, TableMismatch
 from ml.stacking import AVERAGE, BASE_RATE, PROBABILITY, STACK
 from ml.training import TableSpec, TrainOptions, train
@@ -154,10 +155,15 @@ def test_the_deployed_pipeline_scores_rows_without_a_label(rows, result):
     assert scored.between(0, 1, inclusive="neither").all()
 
 
-def test_hyperparameters_are_tuned_once_at_the_first_origin(result):
-    assert set(result.tuning["split"]) == {str(MONDAYS[3])}
-    points = sum(len(LEARNERS[name].points()) for name in OPTIONS.models)
-    assert len(result.tuning) == points * OPTIONS.folds
+def test_hyperparameters_are_tuned_at_the_first_origin_and_of_the_deployed_one_on_all_rows(result):
+    tuned = {split: part for split, part in result.tuning.groupby("split")}
+    assert set(tuned) == {str(MONDAYS[3]), ALL_ROWS}
+    points = {name: len(LEARNERS[name].points()) for name in OPTIONS.models}
+    assert len(tuned[str(MONDAYS[3])]) == sum(points.values()) * OPTIONS.folds
+    deployed = points if result.candidate in (AVERAGE, STACK) else {result.candidate}
+    assert set(tuned[ALL_ROWS]["learner"]) == set(deployed)
+    chosen = tuned[ALL_ROWS][tuned[ALL_ROWS]["chosen"]].groupby("learner")["point"].first()
+    assert {name: str(result.points[name]) for name in chosen.index} == chosen.to_dict()
 
 
 def test_a_wide_interval_is_said_to_be_wide(result):

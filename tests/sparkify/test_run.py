@@ -15,6 +15,7 @@ from pyspark.sql import functions as F
 
 from expectations.run import check_tables
 from expectations.suites import SUITES
+from ml.backtest import ALL_ROWS
 from ml.economics import Offer, break_even, contact_profit
 from ml.explaining import NO_MORE, NO_SINGLE, contributions, explain
 from ml.training import TrainOptions
@@ -387,10 +388,11 @@ def test_a_run_leaves_its_folds_and_its_policies_with_the_model(spark, finished_
     run = spark.table("sparkify.fct_model_performance").orderBy("trained_at").first().run_id
     folder = finished_run.home / "mlflow" / "artifacts" / run / "artifacts" / "model"
     tuning = pd.read_csv(folder / "tuning.csv")
-    folds = tuning.groupby(["learner", "point"])["fold"].apply(sorted)
+    folds = tuning.groupby(["split", "learner", "point"])["fold"].apply(sorted)
     assert all(each == list(range(TrainOptions().folds)) for each in folds)
     assert tuning["log_loss"].gt(0).all()
-    assert tuning[tuning["chosen"]].groupby("learner")["point"].nunique().eq(1).all()
+    chosen = tuning[tuning["chosen"]].groupby(["split", "learner"])["point"].nunique()
+    assert chosen.eq(1).all() and ALL_ROWS in chosen.index.get_level_values("split")
     assert len(pd.read_csv(folder / "out_of_fold.csv")) > 0
     assert "top decile by inactivity" in set(pd.read_csv(folder / "policies.csv")["policy"])
 
