@@ -92,8 +92,9 @@ def fit(
     parallelism: learners tuned at a time.
     Source: Wolpert (1992), stacked generalization; Breiman (1996), nonnegative weights.
     """
-    preparation = _fit_preparation(train, columns, learners)
-    vectors = _vectors(learners)
+    is_scaled = any(learner.scaled for learner in learners)
+    preparation = preprocessing.fit_preparation(train, columns, scaled=is_scaled)
+    vectors = [FEATURES, SCALED] if is_scaled else [FEATURES]
     prepared = preparation.transform(train).select(*map(preprocessing.quote, keys), LABEL, *vectors)
     prepared = user_folds(prepared, user=keys[0], folds=folds, seed=seed)
     # A checkpoint, not a cache: each of a fit's many small jobs would carry the whole lineage.
@@ -181,17 +182,6 @@ def deployed(fitted: Fitted, candidate: str) -> PipelineModel:
         f"from (select *, {log_odds} as {LOG_ODDS} from __THIS__)"
     )
     return PipelineModel([*stages, SQLTransformer(statement=last)])
-
-
-def _fit_preparation(
-    train: DataFrame, columns: Columns, learners: Sequence[Learner]
-) -> PipelineModel:
-    scaled = any(learner.scaled for learner in learners)
-    return preprocessing.fit_preparation(train, columns, scaled=scaled)
-
-
-def _vectors(learners: Sequence[Learner]) -> list[str]:
-    return [FEATURES, SCALED] if any(learner.scaled for learner in learners) else [FEATURES]
 
 
 def _shape(prepared: DataFrame, count: int) -> Shape:

@@ -13,7 +13,10 @@ from sparkify.cli import cli
 from sparkify.settings import PROJECT
 
 HOSTILE = "[feat. Bruno Mars] [/red] :smile: \\ \x1b[31m\x07\r\n\u202e\u200b\udc80 ü 🎵 [bold]"
-SHOWN = r"[feat. Bruno Mars] [/red] :smile: \ \x1b[31m\x07\r\n\u202e\u200b\udc80 ü 🎵 [bold]"  # noqa: E501
+SHOWN = (
+    r"[feat. Bruno Mars] [/red] :smile: \ "
+    r"\x1b[31m\x07\r\n\u202e\u200b\udc80 ü 🎵 [bold]"
+)
 PROBABILITIES = ("probability", "typical_probability")
 
 
