@@ -34,7 +34,8 @@ class TableSpec:
     allow: columns that may separate the label alone, which is otherwise taken for a leak.
     horizon_days: days after `time` that the label looks at. definitions: what else the rows mean,
     by name, such as what counts as a churn. name, version: of the table, recorded with the model.
-    wording: by column, how explanations tell it; without, by its name.
+    wording: by column, how explanations tell it; without, by its name. exposure: how long, or how
+    much, a row was observed, a number; min_exposure: what of it a row needs to be learned from.
     """
 
     id: str
@@ -47,6 +48,8 @@ class TableSpec:
     name: str = ""
     version: int | None = None
     wording: Mapping[str, Wording] = field(default_factory=dict)
+    exposure: str | None = None
+    min_exposure: float | None = None
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -72,7 +75,7 @@ def check_schema(table: DataFrame, spec: TableSpec) -> Columns:
         NotTrainable: no column is left to learn from.
     """
     types = {field.name: field.dataType for field in table.schema.fields}
-    for role in ("id", "label", "time"):
+    for role in ("id", "label", "time", "exposure"):
         name = getattr(spec, role)
         if name is not None:
             check_named(types, name, role=role)
@@ -89,6 +92,11 @@ def check_schema(table: DataFrame, spec: TableSpec) -> Columns:
     if spec.time and not isinstance(types[spec.time], (DateType, TimestampType, TimestampNTZType)):
         raise TableMismatch(
             f"Time `{spec.time}` is {types[spec.time].simpleString()}; cast it to date."
+        )
+    if spec.exposure and not isinstance(types[spec.exposure], NumericType):
+        raise TableMismatch(
+            f"Exposure `{spec.exposure}` is {types[spec.exposure].simpleString()}; cast it to a "
+            "number."
         )
     columns = find_columns(table, ignore=(*spec.keys, spec.label, *spec.exclude))
     check_features(columns)
@@ -118,9 +126,15 @@ def label_rows(table: DataFrame, spec: TableSpec) -> tuple[DataFrame, Labelled]:
             f"Label `{spec.label}` holds `{found['other']}`; it must be {written.LABELS}."
         )
     refuse_keys(table, spec.keys, found.asDict())
-    labelled = table.withColumn(LABEL, label).filter(F.col(LABEL).isNotNull())
+    labelled = with_label(table, spec)
     facts = ("rows", "positives", "users", "churners")
     return labelled, Labelled(**{name: found[name] for name in facts})
+
+
+def with_label(table: DataFrame, spec: TableSpec) -> DataFrame:
+    """The rows whose label is observed, as ml__label."""
+    label = F.expr(written.label(quote(spec.label)))
+    return table.withColumn(LABEL, label).filter(F.col(LABEL).isNotNull())
 
 
 def key_counts(table: DataFrame, keys: Sequence[str]) -> list[SparkColumn]:

@@ -17,6 +17,7 @@ from ml import (
     economics,
     evaluation,
     explaining,
+    exposure,
     guards,
     preprocessing,
     protocol,
@@ -132,7 +133,7 @@ def train(
     learners = tuple(LEARNERS[name] for name in options.models)
     if options.stable_only and scoring is None:
         raise ValueError("stable_only compares with the rows to be scored: give their table.")
-    labelled, found, columns = _checked(rows, spec, options)
+    labelled, found, columns = _checked(rows, spec, options, scoring)
     data = labelled.select(
         *map(preprocessing.quote, spec.keys), LABEL, *map(preprocessing.quote, columns.names)
     )
@@ -153,14 +154,16 @@ def train(
 
 
 def _checked(
-    rows: DataFrame, spec: TableSpec, options: TrainOptions
+    rows: DataFrame, spec: TableSpec, options: TrainOptions, scoring: DataFrame | None
 ) -> tuple[DataFrame, Labelled, Columns]:
     """The labelled rows, their counts, and the columns worth learning from, texts as read.
 
-    Three Spark jobs at most.
+    Three Spark jobs at most, and two for a column of exposure.
     """
     columns = checks.check_schema(rows, spec)
-    labelled, found = checks.label_rows(rows, spec)
+    notes = exposure.find_notes(checks.with_label(rows, spec), spec, scoring)
+    columns = replace(columns, notes=columns.notes + notes)
+    labelled, found = checks.label_rows(exposure.long_enough(rows, spec), spec)
     checks.check_enough(found, min_churners=options.min_churners)
     if spec.time is None:
         protocol.check_outer_folds(found.churners, folds=options.folds)

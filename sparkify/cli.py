@@ -130,6 +130,8 @@ def build(settings: Settings, events: str) -> None:
     help="Days its label looks ahead.",
 )
 @click.option("--to-score", metavar="PATH_OR_NAME", help="The rows to be scored, held against it.")
+@click.option("--exposure", metavar="COLUMN", help="Its column of how long a row was observed.")
+@click.option("--min-exposure", type=float, help="Rows observed for less are not learned from.")
 @click.option("--feature-version", type=int, help="Delta version of the snapshots to learn from.")
 @click.option("--exclude", default="", help="Columns never to learn from, with commas between.")
 @click.option("--stable-only", is_flag=True, help="Leave out what tells rows to score apart.")

@@ -29,7 +29,7 @@ class Table:
     """Rows to train on or to score, which columns of them mean what, and what they were built with.
 
     definitions: by name, as dim_definitions has them, horizon_days among them. wording: how each
-    column is told.
+    column is told. exposure, min_exposure: see `ml.checks.TableSpec`.
     """
 
     rows: DataFrame
@@ -43,6 +43,8 @@ class Table:
     horizon_days: int = 14
     wording: Mapping[str, object] = field(default_factory=dict)
     definitions: Mapping[str, str] = field(default_factory=dict)
+    exposure: str | None = None
+    min_exposure: float | None = None
 
 
 def simulate(spark: SparkSession, *, users: int, seed: int, out: Path) -> str:
@@ -155,6 +157,13 @@ def champion_of(settings: Settings, features: Table):
     )
 
 
+def challenger_of(settings: Settings, features: Table):
+    """The version that waits to be promoted, where there is one that fits the feature table."""
+    return registry(settings, settings.model).challenger_for(
+        features.rows, keys=(features.id, features.time), definitions=features.definitions
+    )
+
+
 def drift_reference(spark: SparkSession, settings: Settings, model):
     """What a deployed model learned from, as drift is measured against.
 
@@ -213,6 +222,8 @@ def train(
         name=table.name,
         version=table.version,
         wording=table.wording,
+        exposure=table.exposure,
+        min_exposure=table.min_exposure,
     )
     result = fit(table.rows, spec, options=options, progress=say, scoring=scoring)
     say("Registering the model")

@@ -51,8 +51,12 @@ def train_command(
         trained = train_own_stage(settings, options=options, exclude=left_out, name=name, **own)
         show_training(*trained)
         return
-    if own["id_column"] or own["label"] or own["time"] or own["to_score"]:
-        raise WrongUse("--id, --label, --time and --to-score describe a table: add --table")
+    described = ("id_column", "label", "time", "to_score", "exposure", "min_exposure")
+    if any(own[name] is not None for name in described):
+        raise WrongUse(
+            "--id, --label, --time, --to-score, --exposure and --min-exposure describe a table: "
+            "add --table"
+        )
     if stable_only and feature_version is not None:
         raise WrongUse(
             "--stable-only compares with the users to be scored now, so it does not go with "
@@ -88,6 +92,8 @@ def train_own_stage(
     allow: str,
     horizon_days: int,
     to_score: str | None,
+    exposure: str | None,
+    min_exposure: float | None,
 ):
     """Train on a table of the user's own; with `to_score`, compare the rows to be scored."""
     if not (id_column and label):
@@ -96,6 +102,8 @@ def train_own_stage(
         raise WrongUse(
             "--stable-only compares with the rows to be scored: add --to-score PATH_OR_NAME"
         )
+    if min_exposure is not None and exposure is None:
+        raise WrongUse("--min-exposure is of a column: name it with --exposure")
     source = own_table.find_source(table)
     unlabelled = own_table.find_source(to_score) if to_score else None
     spark = open_stage(settings)
@@ -109,6 +117,8 @@ def train_own_stage(
         exclude=exclude,
         allow=tuple(split(allow)),
         horizon_days=horizon_days,
+        exposure=exposure,
+        min_exposure=min_exposure,
     )
     scoring = None
     if unlabelled:

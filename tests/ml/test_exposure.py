@@ -1,0 +1,41 @@
+"""Rows seen too briefly are left out, and a difference in exposure is told."""
+
+import pytest
+
+from ml.checks import TableSpec, check_schema, with_label
+from ml.errors import TableMismatch
+from ml.exposure import find_notes, long_enough
+
+SPEC = TableSpec(id="id", label="left", exposure="days", min_exposure=14)
+
+
+@pytest.fixture(scope="module")
+def rows(spark):
+    """Of 20 rows, four are seen for less than two weeks, and of one nobody knows how long."""
+    days = [None, 1.0, 5.0, 13.9, *map(float, range(14, 30))]
+    return spark.createDataFrame(
+        [(f"u{i}", i % 2, day) for i, day in enumerate(days)], "id string, left int, days double"
+    )
+
+
+def test_rows_seen_too_briefly_are_left_out_and_counted(rows):
+    assert long_enough(rows, SPEC).count() == 16
+    told = "4 labelled rows with `days` below 14 or none are left out."
+    assert find_notes(with_label(rows, SPEC), SPEC) == (told,)
+    every = TableSpec(id="id", label="left", exposure="days")
+    assert long_enough(rows, every).count() == 20 and find_notes(rows, every) == ()
+
+
+def test_another_exposure_of_the_rows_to_score_is_told_and_the_same_is_not(spark, rows):
+    labelled = with_label(rows, SPEC)
+    briefly = spark.createDataFrame([("a", 3.0), ("b", 4.0)], "id string, days double")
+    (_, told) = find_notes(labelled, SPEC, briefly)
+    assert told.startswith("`days` differs: its median is 21 in the rows learned from and 3 in")
+    assert len(find_notes(labelled, SPEC, rows)) == 1
+
+
+def test_an_exposure_that_is_no_number_or_not_there_is_refused(spark, rows):
+    with pytest.raises(TableMismatch, match="Exposure `days` is string; cast it to a number"):
+        check_schema(rows.selectExpr("id", "left", "cast(days as string) as days"), SPEC)
+    with pytest.raises(TableMismatch, match="no column `days` .given as exposure."):
+        find_notes(with_label(rows, SPEC), SPEC, rows.drop("days"))
