@@ -18,7 +18,6 @@ from pyspark.ml import PipelineModel
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from ml import preprocessing
 from ml.card import make_card, run_metrics, run_params
 from ml.checks import TableSpec
 from ml.errors import NotTrainable, TableMismatch, UnknownVersion
@@ -39,8 +38,7 @@ from ml.promotion import (
     recipe_of,
     write_history,
 )
-from ml.scoring import DeployedModel, check_columns
-from ml.stacking import PROBABILITY
+from ml.scoring import DeployedModel, check_columns, probabilities
 from ml.training import TrainingResult, TrainOptions
 from ml.wording import Wording
 
@@ -148,6 +146,16 @@ class Registry:
                 "`sparkify train` makes one that fits."
             )
         return self.champion()
+
+    def challenger_for(
+        self, rows: DataFrame, *, keys: Sequence[str], definitions: Mapping[str, str]
+    ) -> DeployedModel | None:
+        """The challenger, if there is one and it fits a table: see `misfit`."""
+        with self._client() as client:
+            held = self._by_alias(client, CHALLENGER)
+        if held is None or misfit(_card(held), rows, keys=keys, definitions=definitions):
+            return None
+        return self._load(held)
 
     def names(self) -> list[str]:
         """The name of every model in the store."""
@@ -362,14 +370,13 @@ def predicted(
     if spec.time:
         dates = sorted(set(keys["time"].dt.date))
         rows = rows.filter(F.to_date(quote(spec.time)).isin(dates))
-    read = preprocessing.read_written(rows, model.features)
     named = dict(zip(spec.keys, KEYS, strict=False))
-    scored = model.pipeline.transform(read).select(*map(quote, spec.keys), PROBABILITY).toPandas()
+    scored = probabilities(rows, model, keys=spec.keys).toPandas()
     scored = scored.rename(columns=named).astype({"user": str})
     if not spec.time:
-        return keys["user"].map(scored.set_index("user")[PROBABILITY]).to_numpy()
+        return keys["user"].map(scored.set_index("user")["probability"]).to_numpy()
     scored["time"] = pd.to_datetime(scored["time"]).astype(keys["time"].dtype)
-    return keys.merge(scored, on=KEYS, how="left")[PROBABILITY].to_numpy()
+    return keys.merge(scored, on=KEYS, how="left")["probability"].to_numpy()
 
 
 def misfit(

@@ -1,6 +1,6 @@
 """A probability and up to three reasons for each row of a table."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pyspark.ml import PipelineModel
@@ -11,6 +11,7 @@ from ml import checks, explaining, preprocessing
 from ml.errors import TableMismatch
 from ml.explaining import Explainable
 from ml.preprocessing import Columns, Feature, quote
+from ml.stacking import PROBABILITY
 from ml.wording import Wording
 
 # A task of this many rows to score takes some seconds.
@@ -60,6 +61,13 @@ def score(rows: DataFrame, model: Explainable, *, id: str, time: str | None) -> 
     return scored.select(
         *map(quote, keys), probability.alias("probability"), "reason_1", "reason_2", "reason_3"
     )
+
+
+def probabilities(rows: DataFrame, model: DeployedModel, *, keys: Sequence[str]) -> DataFrame:
+    """`keys` and probability of every row of `rows`, without reasons: much cheaper than `score`."""
+    read = preprocessing.read_written(rows, model.features)
+    probability = F.col(PROBABILITY).alias("probability")
+    return model.pipeline.transform(read).select(*map(quote, keys), probability)
 
 
 def check_columns(

@@ -80,7 +80,11 @@ def outcomes(settings: Settings, name: str) -> dict[int, str]:
     if name != settings.model:
         return {}
     judged = judged_scores(open_stage(settings), settings)
-    return {version: came_true(rows) for version, rows in judged.groupby("model_version")}
+    told: dict[int, list[str]] = {}
+    for (version, is_shadow), rows in judged.groupby(["model_version", "is_shadow"]):
+        said = came_true(rows) + (", in shadow as the challenger" if is_shadow else "")
+        told.setdefault(version, []).append(said)
+    return {version: "; ".join(said) for version, said in told.items()}
 
 
 def how_to_train(settings: Settings, name: str) -> str:

@@ -48,39 +48,52 @@ def score_command(
 
 
 def score_stage(spark: SparkSession, settings: Settings) -> str | None:
-    """Append a score of every active user; return why not, where no champion fits the table."""
-    from ml.scoring import score
+    """Append a score of every active user; return why not, where no champion fits the table.
+
+    A challenger that fits is scored in shadow: who is contacted does not depend on it.
+    """
+    from ml.scoring import probabilities, score
 
     features = pipeline.feature_table(spark, settings, FEATURES)
     champion, reason = pipeline.champion_of(settings, features)
-    if champion is None:
-        return reason
-    stamp = {
-        "model_name": F.lit(champion.name),
-        "model_version": F.lit(champion.version),
+    challenger = pipeline.challenger_of(settings, features)
+    table = settings.ml_table("churn_scores")
+    if champion:
+        with stage("Scoring the active users"):
+            stamp = stamp_of(champion, features)
+            scores = score(features.rows, champion, id=features.id, time=features.time)
+            append(spark, settings, scores.withColumns(stamp | meaning_of(champion)), table)
+            drift_stage(spark, settings, champion, features, stamp)
+    if challenger:
+        with stage("Scoring them by the challenger too, in shadow"):
+            scores = probabilities(features.rows, challenger, keys=[features.id, features.time])
+            scores = scores.withColumns(stamp_of(challenger, features) | meaning_of(challenger))
+            append(spark, settings, scores.withColumn("is_shadow", F.lit(True)), table)
+    return None if champion else reason
+
+
+def stamp_of(model, features: Table) -> dict[str, Column]:
+    """Which model scored which table, and when, as columns of what is written."""
+    return {
+        "model_name": F.lit(model.name),
+        "model_version": F.lit(model.version),
         "feature_table_version": F.lit(features.version),
         "scored_at": F.lit(now()),
     }
-    with stage("Scoring the active users"):
-        scores = score(features.rows, champion, id=features.id, time=features.time)
-        scores = scores.withColumns(stamp | meaning_of(champion))
-        append(spark, settings, scores, settings.ml_table("churn_scores"))
-        drift_stage(spark, settings, champion, features, stamp)
-    return None
 
 
-def meaning_of(champion) -> dict[str, Column]:
-    """What a score means, as columns of churn_scores; null what the champion does not know."""
+def meaning_of(model) -> dict[str, Column]:
+    """What a score means, as columns of churn_scores; null what the model does not know."""
     from ml.evaluation import Gain
     from ml.promotion import is_proven
     from ml.registry import meaning
 
-    known = meaning(champion.metadata["spec"])
+    known = meaning(model.metadata["spec"])
     names = ("horizon_days", "churn_definition", "active_days", "feature_windows")
     columns = {name: F.lit(known.get(name)) for name in (*names, "snapshot_weekday")}
     return columns | {
-        "feature_names": F.array(*(F.lit(feature.name) for feature in champion.features)),
-        "is_proven": F.lit(is_proven(Gain(**champion.metadata["skill"]))),
+        "feature_names": F.array(*(F.lit(feature.name) for feature in model.features)),
+        "is_proven": F.lit(is_proven(Gain(**model.metadata["skill"]))),
     }
 
 

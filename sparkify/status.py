@@ -33,7 +33,7 @@ def show_status(settings: Settings) -> None:
     fits, why = pipeline.champion_of(settings, features)
     dates = known_dates(spark, settings)
     # Of whatever version: one that is replaced weekly never sees its own scores come true.
-    judged = judged_scores(spark, settings).tail(JUDGED)
+    judged = judged_scores(spark, settings).query("not is_shadow").tail(JUDGED)
     found = {
         "Train again": advice(versions, why if fits is None else "", dates=dates, judged=judged),
         "In use": f"version {champion.version} since {reigns[-1].at[:10]}: {champion.decision}"
@@ -83,13 +83,17 @@ def known_dates(spark: SparkSession, settings: Settings) -> list[dt.date]:
 def judged_scores(spark: SparkSession, settings: Settings) -> pd.DataFrame:
     """fct_score_outcomes of the model of this schema, as far as they are known, by date.
 
-    no_skill is the log loss of giving everybody the share who left, known in hindsight.
+    no_skill is the log loss of giving everybody the share who left, known in hindsight. Dates of
+    a challenger have is_shadow.
     """
     table = settings.table("fct_score_outcomes")
     if not spark.catalog.tableExists(table):
-        return pd.DataFrame(columns=["model_version"])
+        return pd.DataFrame(columns=["model_version", "is_shadow"])
     found = spark.table(table).where(F.col("model_name") == settings.model)
-    rows = found.where("churner_count is not null").orderBy("as_of_date").toPandas()
+    # A table that was last built before there were challengers' scores has none.
+    shadow = F.col("is_shadow") if "is_shadow" in found.columns else F.lit(False)
+    known = found.where("churner_count is not null").withColumn("is_shadow", shadow)
+    rows = known.orderBy("as_of_date").toPandas()
     share = (rows["churner_count"] / rows["user_count"]).clip(1e-9, 1 - 1e-9)
     loss = -(share * np.log(share) + (1 - share) * np.log(1 - share))
     return rows.assign(no_skill=loss)

@@ -1,6 +1,7 @@
 -- One row per (user_id, as_of_date): the latest score.
 with scores as (
     select * from {{ source('ml', 'churn_scores') }}
+    where not coalesce(is_shadow, false)
 ),
 
 ranked as (

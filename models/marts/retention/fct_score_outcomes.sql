@@ -1,6 +1,51 @@
--- One row per (as_of_date, model_name, model_version, horizon_days): how scores fared later.
-with scores as (
+-- One row per (as_of_date, model_name, model_version, horizon_days, is_shadow): how scores fared
+-- later.
+with scores_in_use as (
     select * from {{ ref('fct_churn_scores') }}
+),
+
+every_score as (
+    select * from {{ source('ml', 'churn_scores') }}
+),
+
+shadow_scores as (
+    select
+        user_id,
+        as_of_date,
+        model_name,
+        model_version,
+        horizon_days,
+        churn_definition,
+        max_by(probability, scored_at) as probability
+    from every_score
+    where is_shadow
+    group by user_id, as_of_date, model_name, model_version, horizon_days, churn_definition
+),
+
+scores as (
+    select
+        user_id,
+        as_of_date,
+        probability,
+        model_name,
+        model_version,
+        horizon_days,
+        churn_definition,
+        false as is_shadow
+    from scores_in_use
+
+    union all
+
+    select
+        user_id,
+        as_of_date,
+        probability,
+        model_name,
+        model_version,
+        horizon_days,
+        churn_definition,
+        true as is_shadow
+    from shadow_scores
 ),
 
 definitions as (
@@ -26,6 +71,7 @@ comparable as (
         scores.probability,
         scores.model_name,
         scores.model_version,
+        scores.is_shadow,
         coalesce(scores.horizon_days, definitions.horizon_days) as horizon_days
     from scores
     cross join definitions
@@ -57,11 +103,12 @@ ranked as (
     from outcomes
     window
         by_probability as (
-            partition by as_of_date, model_name, model_version, horizon_days
+            partition by as_of_date, model_name, model_version, horizon_days, is_shadow
             order by probability
         ),
         with_equal as (
-            partition by as_of_date, model_name, model_version, horizon_days, probability
+            partition by
+                as_of_date, model_name, model_version, horizon_days, is_shadow, probability
         )
 ),
 
@@ -71,6 +118,7 @@ weeks as (
         model_name,
         model_version,
         horizon_days,
+        is_shadow,
         is_observed,
         count(*) as user_count,
         sum(probability) as expected_churner_count,
@@ -78,7 +126,7 @@ weeks as (
         sum(if(is_churned, mean_rank, 0)) as churner_ranks,
         avg(-ln(if(is_churned, probability, 1 - probability))) as log_loss
     from ranked
-    group by as_of_date, model_name, model_version, horizon_days, is_observed
+    group by as_of_date, model_name, model_version, horizon_days, is_shadow, is_observed
 ),
 
 fared as (
@@ -87,6 +135,7 @@ fared as (
         model_name,
         model_version,
         horizon_days,
+        is_shadow,
         user_count,
         expected_churner_count,
         if(is_observed, churner_count, null) as churner_count,
