@@ -55,7 +55,11 @@ class Run:
 
 
 def rolling(data: DataFrame, plan: Plan) -> Run:
-    """Tune at the first origin; predict it and every later one from what was known there."""
+    """Predict every origin from what was known there.
+
+    Points, calibration and the weights of the stack are those of the first origin, so that none
+    has seen its own future; the learners are fitted anew at each.
+    """
     spec, options = plan.spec, plan.options
     origins = protocol.rolling_origins(
         data,
@@ -84,7 +88,7 @@ def rolling(data: DataFrame, plan: Plan) -> Run:
 
     def backtest(split: tuple[str, DataFrame, DataFrame]) -> tuple[Fitted, pd.DataFrame]:
         name, train_rows, test = split
-        fitted = first if name == splits[0][0] else fit(train_rows, plan, first.points)
+        fitted = first if name == splits[0][0] else refit(first, train_rows, plan)
         return fitted, _predict(test, plan, fitted, split=name)
 
     tasks = [partial(backtest, split) for split in splits]
@@ -134,17 +138,23 @@ def fit(
     parallelism: int = 1,
 ) -> Fitted:
     """Everything that is learned from `train_rows`: see `stacking.fit`."""
-    return stacking.fit(
-        train_rows,
-        plan.columns,
-        keys=plan.spec.keys,
-        learners=plan.learners,
-        points=points,
-        folds=plan.options.folds,
-        count=plan.row_count,
-        seed=plan.options.seed,
-        parallelism=parallelism,
-    )
+    settings = _settings(plan) | {"parallelism": parallelism}
+    return stacking.fit(train_rows, plan.columns, learners=plan.learners, points=points, **settings)
+
+
+def refit(first: Fitted, train_rows: DataFrame, plan: Plan) -> Fitted:
+    """The learners of `first`, fitted to `train_rows`: see `stacking.refit`."""
+    return stacking.refit(first, train_rows, plan.columns, **_settings(plan))
+
+
+def _settings(plan: Plan) -> dict:
+    return {
+        "keys": plan.spec.keys,
+        "folds": plan.options.folds,
+        "count": plan.row_count,
+        "seed": plan.options.seed,
+        "parallelism": 1,
+    }
 
 
 def _predict(test: DataFrame, plan: Plan, fitted: Fitted, *, split: str) -> pd.DataFrame:

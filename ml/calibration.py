@@ -66,23 +66,44 @@ def reliability(rows: pd.DataFrame, *, draws: int, seed: int, bins: int = 10) ->
 
 
 def platt(log_odds: np.ndarray, y: np.ndarray) -> tuple[float, float]:
-    """Slope and intercept that turn log-odds (rows,) into calibrated ones; no slope is negative.
+    """Intercept and slope that turn log-odds (rows,) into calibrated ones; no slope is negative.
 
     Targets are Platt's, a little inside of 0 and 1, so that separable rows have a solution.
     Source: Platt (1999), Probabilistic outputs for support vector machines.
     """
     positives, negatives = y.sum(), len(y) - y.sum()
     target = np.where(y > 0, (positives + 1) / (positives + 2), 1 / (negatives + 2))
+    intercept, slope = _line(log_odds[:, None], target, penalty=0.0)
+    return float(intercept), float(slope)
+
+
+def stack(log_odds: np.ndarray, y: np.ndarray, *, penalty: float) -> np.ndarray:
+    """Intercept and weights (1 + columns,) of a ridge logistic regression; no weight is negative.
+
+    log_odds: (rows, learners). Those of good learners are nearly collinear: without the bound they
+    get huge weights of opposite signs. The penalty is on weights of columns with deviation 1.
+    Source: Breiman (1996), Stacked regressions.
+    """
+    deviation = log_odds.std(axis=0)
+    # A learner that says the same of every row has no weight.
+    scale = np.divide(1, deviation, out=np.zeros_like(deviation), where=deviation > 0)
+    return _line(log_odds * scale, y, penalty=penalty) * np.append(1, scale)
+
+
+def _line(inputs: np.ndarray, target: np.ndarray, *, penalty: float) -> np.ndarray:
+    """Intercept and nonnegative weights of the inputs (rows, columns) with the least log loss."""
 
     def loss(line: np.ndarray) -> tuple[float, np.ndarray]:
-        odds = line[0] + line[1] * log_odds
-        error = expit(odds) - target
-        gradient = np.array([error.mean(), (error * log_odds).mean()])
-        return float((np.logaddexp(0, odds) - target * odds).mean()), gradient
+        weights = line[1:]
+        odds = line[0] + inputs @ weights
+        error = (expit(odds) - target) / len(target)
+        value = (np.logaddexp(0, odds) - target * odds).mean() + penalty / 2 * weights @ weights
+        return float(value), np.append(error.sum(), error @ inputs + penalty * weights)
 
-    bounds = [(None, None), (0, None)]
-    intercept, slope = minimize(loss, [0, 1], jac=True, method="L-BFGS-B", bounds=bounds).x
-    return float(slope), float(intercept)
+    width = inputs.shape[1]
+    bounds = [(None, None), *[(0, None)] * width]
+    start = np.append(0, np.full(width, 1 / width))
+    return minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds).x
 
 
 def wilson(share: pd.Series, n: pd.Series) -> tuple[pd.Series, pd.Series]:

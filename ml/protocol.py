@@ -12,6 +12,8 @@ from ml.preprocessing import quote
 
 LABEL = "ml__label"
 FOLD = "ml__fold"
+# Metadata of ml__label: without it every fit of a tree or of naive Bayes counts the classes.
+TWO_CLASSES = {"ml_attr": {"type": "nominal", "vals": ["0", "1"]}}
 
 
 @dataclass(frozen=True)

@@ -1,25 +1,21 @@
 """From tuned learners to one probability: single, average or stack, as one PipelineModel."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property, partial
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property, partial, reduce
 
 import numpy as np
 import pandas as pd
-from pyspark.ml import PipelineModel
-from pyspark.ml.classification import LogisticRegression, LogisticRegressionModel
-from pyspark.ml.feature import SQLTransformer, VectorAssembler
-from pyspark.ml.linalg import DenseMatrix
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.ml import Model, PipelineModel
+from pyspark.ml.feature import SQLTransformer
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from scipy.special import expit
 
-from ml import preprocessing, tuning
-from ml.calibration import platt
+from ml import calibration, preprocessing, tuning
 from ml.preprocessing import FEATURES, PREFIX, SCALED, Columns
-from ml.protocol import FOLD, LABEL, compact, user_folds
-from ml.threads import in_threads
-from ml.tuning import Learner, Point, Shape, Tuned
+from ml.protocol import FOLD, LABEL, TWO_CLASSES, compact, user_folds
+from ml.tuning import Fit, Learner, Point, Shape, Tuned
 
 BASE_RATE, AVERAGE, STACK = "base_rate", "average", "stack"
 LOG_ODDS, PROBABILITY = f"{PREFIX}log_odds", f"{PREFIX}probability"
@@ -40,13 +36,12 @@ class Fitted:
 
     out_of_fold has a row per training row (of very many rows: of those of some users): the keys,
     ml__label, ml__fold, and the log-odds of each learner from the fold model that never saw the
-    row's user. scores has every fold's log loss of every grid point: learner, point, fold,
+    row's user. scores has every fold's log loss of every grid point tried: learner, point, fold,
     log_loss, chosen.
     """
 
     preparation: PipelineModel
     bases: dict[str, Tuned]
-    meta: LogisticRegressionModel
     base_rate: float
     out_of_fold: pd.DataFrame
     scores: pd.DataFrame
@@ -54,24 +49,30 @@ class Fitted:
     @property
     def points(self) -> dict[str, list[Point]]:
         """The chosen point of each learner, as a grid of one."""
-        return {name: [tuned.points[tuned.best]] for name, tuned in self.bases.items()}
+        return {name: [tuned.point] for name, tuned in self.bases.items()}
 
     @cached_property
-    def calibration(self) -> dict[str, tuple[float, float]]:
-        """Slope and intercept for the log-odds of each learner and of their average.
+    def lines(self) -> dict[str, tuple[float, dict[str, float]]]:
+        """By candidate: the intercept, and the weight of each learner's log-odds.
 
         From out-of-fold rows: boosted trees start from even odds, forests shy away from 0 and 1.
         """
-        y = self.out_of_fold[LABEL].to_numpy()
-        log_odds = self.out_of_fold[list(self.bases)]
-        each = {name: platt(log_odds[name].to_numpy(), y) for name in self.bases}
-        return {**each, AVERAGE: platt(log_odds.mean(axis=1).to_numpy(), y)}
+        names, y = list(self.bases), self.out_of_fold[LABEL].to_numpy()
+        log_odds = self.out_of_fold[names].to_numpy()
+        found = {}
+        for i, name in enumerate(names):
+            intercept, slope = calibration.platt(log_odds[:, i], y)
+            found[name] = intercept, {name: slope}
+        intercept, slope = calibration.platt(log_odds.mean(axis=1), y)
+        found[AVERAGE] = intercept, dict.fromkeys(names, slope / len(names))
+        intercept, *weights = calibration.stack(log_odds, y, penalty=META_PENALTY).tolist()
+        return found | {STACK: (intercept, dict(zip(names, weights, strict=True)))}
 
     @property
     def meta_weights(self) -> dict[str, float]:
         """The stack's intercept and its weight on each learner's log-odds."""
-        weights = dict(zip(self.bases, map(float, self.meta.coefficients), strict=True))
-        return {"intercept": float(self.meta.intercept), **weights}
+        intercept, weights = self.lines[STACK]
+        return {"intercept": intercept, **weights}
 
 
 def fit(
@@ -89,45 +90,71 @@ def fit(
     """Prepare, tune and stack on the `count` rows of `train` (keys, ml__label, feature columns).
 
     keys[0] is the user; the folds for tuning and stacking are the same, and by user.
-    parallelism: learners tuned at a time.
+    parallelism: models fitted at a time.
     Source: Wolpert (1992), stacked generalization; Breiman (1996), nonnegative weights.
     """
-    is_scaled = any(learner.scaled for learner in learners)
-    preparation = preprocessing.fit_preparation(train, columns, scaled=is_scaled)
-    vectors = [FEATURES, SCALED] if is_scaled else [FEATURES]
-    prepared = preparation.transform(train).select(*map(preprocessing.quote, keys), LABEL, *vectors)
-    prepared = user_folds(prepared, user=keys[0], folds=folds, seed=seed)
-    # A checkpoint, not a cache: each of a fit's many small jobs would carry the whole lineage.
-    prepared = compact(prepared, keys=keys, count=count).localCheckpoint()
-    found = prepared.agg(F.count(F.lit(1)).alias("rows"), F.sum(LABEL).alias("positives")).first()
-    sample = _sample(prepared, keys, found["rows"], positives=found["positives"], seed=seed)
+    preparation, prepared = _prepare(
+        train, columns, keys=keys, learners=learners, folds=folds, count=count, seed=seed
+    )
+    base = prepared.agg(F.count(F.lit(1)).alias("rows"), F.sum(LABEL).alias("positives")).first()
+    sample = _sample(prepared, keys, base["rows"], positives=base["positives"], seed=seed)
     shape = _shape(prepared, count)
-    searches = [
-        partial(
-            tuning.tune,
-            prepared,
-            learner,
-            sample=sample,
-            points=points[learner.name],
-            folds=folds,
-            shape=shape,
-            seed=seed,
-        )
-        for learner in learners
+    fit_models = partial(tuning.fit_models, shape=shape, seed=seed, parallelism=parallelism)
+    out_of_fold, scores = _search(
+        sample,
+        learners,
+        {learner.name: learner.worth_trying(points[learner.name], shape) for learner in learners},
+        keys=keys,
+        folds=folds,
+        fit_models=partial(fit_models, sample),
+    )
+    best = dict(scores.loc[scores["chosen"], ["learner", "point"]].to_numpy())
+    chosen = {
+        name: next(point for point in points[name] if str(point) == shown)
+        for name, shown in best.items()
+    }
+    models = fit_models(prepared, [Fit(each, chosen[each.name]) for each in learners])
+    bases = [
+        Tuned(each, chosen[each.name], model) for each, model in zip(learners, models, strict=True)
     ]
-    tuned = in_threads(train.sparkSession, searches, parallelism=parallelism)
-    bases = {each.learner.name: each for each in tuned}
-    margins = _out_of_fold(sample, bases, keys=keys, vectors=vectors, folds=folds)
-    chosen = {f"{name}.{tuned.best}": name for name, tuned in bases.items()}
-    oof = margins[[*keys, LABEL, FOLD, *chosen]].rename(columns=chosen)
     return Fitted(
         preparation=preparation,
-        bases=bases,
-        meta=_fit_meta(train.sparkSession, oof, names=list(bases)),
-        base_rate=found["positives"] / found["rows"],
-        out_of_fold=oof,
-        scores=_scores(margins, bases),
+        bases={base.learner.name: base for base in bases},
+        base_rate=base["positives"] / base["rows"],
+        out_of_fold=out_of_fold,
+        scores=scores,
     )
+
+
+def refit(
+    fitted: Fitted,
+    train: DataFrame,
+    columns: Columns,
+    *,
+    keys: Sequence[str],
+    folds: int,
+    count: int,
+    seed: int,
+    parallelism: int,
+) -> Fitted:
+    """`fitted` with its learners fitted to other rows, at the points and weights it has."""
+    learners = [base.learner for base in fitted.bases.values()]
+    preparation, prepared = _prepare(
+        train, columns, keys=keys, learners=learners, folds=folds, count=count, seed=seed
+    )
+    models = tuning.fit_models(
+        prepared,
+        [Fit(base.learner, base.point) for base in fitted.bases.values()],
+        shape=_shape(prepared, count),
+        seed=seed,
+        parallelism=parallelism,
+    )
+    bases = {
+        name: replace(base, model=model)
+        for (name, base), model in zip(fitted.bases.items(), models, strict=True)
+    }
+    base_rate = prepared.agg(F.mean(LABEL)).first()[0]
+    return replace(fitted, preparation=preparation, bases=bases, base_rate=base_rate)
 
 
 def margins(
@@ -148,16 +175,10 @@ def margins(
 
 def candidates(log_odds: pd.DataFrame, fitted: Fitted) -> dict[str, np.ndarray]:
     """The probability that each candidate gives to each row of log-odds."""
-    names = list(fitted.bases)
-    values = log_odds[names].to_numpy()
-    single = dict(zip(names, values.T, strict=True)) | {AVERAGE: values.mean(axis=1)}
-    return {
-        BASE_RATE: np.full(len(values), fitted.base_rate),
-        **{
-            name: expit(np.polyval(fitted.calibration[name], odds)) for name, odds in single.items()
-        },
-        STACK: expit(fitted.meta.intercept + values @ np.array(fitted.meta.coefficients)),
-    }
+    found = {BASE_RATE: np.full(len(log_odds), fitted.base_rate)}
+    for name, (intercept, weights) in fitted.lines.items():
+        found[name] = expit(intercept + log_odds[list(weights)].to_numpy() @ [*weights.values()])
+    return found
 
 
 def deployed(fitted: Fitted, candidate: str) -> PipelineModel:
@@ -166,22 +187,35 @@ def deployed(fitted: Fitted, candidate: str) -> PipelineModel:
     It adds ml__log_odds and ml__probability (doubles) to a table with the feature columns:
     calibrated, as `candidates` has them.
     """
-    names = [name for name in fitted.bases if candidate in (name, AVERAGE, STACK)]
-    stages = [fitted.preparation, *(fitted.bases[name].model for name in names)]
-    if candidate == STACK:
-        parts = ", ".join(f"{_margin(name)} as {PREFIX}margin_{name}" for name in names)
-        margins = SQLTransformer(statement=f"select *, {parts} from __THIS__")
-        stages += [margins, _assembler(names), fitted.meta]
-        log_odds = _element(tuning.columns(STACK)["rawPredictionCol"], 1)
-    else:
-        slope, intercept = fitted.calibration[candidate]
-        mean = f"({' + '.join(map(_margin, names))}) / {len(names)}"
-        log_odds = f"{intercept!r}D + {slope!r}D * {mean}"
+    intercept, weights = fitted.lines[candidate]
+    terms = [f"{weight!r}D * {_margin(name)}" for name, weight in weights.items()]
     last = (
         f"select *, 1 / (1 + exp(-{LOG_ODDS})) as {PROBABILITY} "
-        f"from (select *, {log_odds} as {LOG_ODDS} from __THIS__)"
+        f"from (select *, {' + '.join([f'{intercept!r}D', *terms])} as {LOG_ODDS} from __THIS__)"
     )
-    return PipelineModel([*stages, SQLTransformer(statement=last)])
+    models = [fitted.bases[name].model for name in weights]
+    return PipelineModel([fitted.preparation, *models, SQLTransformer(statement=last)])
+
+
+def _prepare(
+    train: DataFrame,
+    columns: Columns,
+    *,
+    keys: Sequence[str],
+    learners: Sequence[Learner],
+    folds: int,
+    count: int,
+    seed: int,
+) -> tuple[PipelineModel, DataFrame]:
+    """The fitted preparation, and what it makes of `train`: keys, label, fold and vectors."""
+    is_scaled = any(learner.scaled for learner in learners)
+    preparation = preprocessing.fit_preparation(train, columns, scaled=is_scaled)
+    vectors = [FEATURES, SCALED] if is_scaled else [FEATURES]
+    label = F.col(LABEL).alias(LABEL, metadata=TWO_CLASSES)
+    prepared = preparation.transform(train).select(*map(preprocessing.quote, keys), label, *vectors)
+    prepared = user_folds(prepared, user=keys[0], folds=folds, seed=seed)
+    # A checkpoint, not a cache: each of a fit's many small jobs would carry the whole lineage.
+    return preparation, compact(prepared, keys=keys, count=count).localCheckpoint()
 
 
 def _shape(prepared: DataFrame, count: int) -> Shape:
@@ -200,66 +234,79 @@ def _sample(
     return compact(sample, keys=keys, count=int(share * rows)).localCheckpoint()
 
 
-def _out_of_fold(
-    prepared: DataFrame,
-    bases: Mapping[str, Tuned],
+def _search(
+    sample: DataFrame,
+    learners: Sequence[Learner],
+    points: Mapping[str, list[Point]],
     *,
     keys: Sequence[str],
-    vectors: Sequence[str],
+    folds: int,
+    fit_models: Callable[[list[Fit]], list[Model]],
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The out-of-fold log-odds of each learner's best point, and the scores of those tried.
+
+    A learner's first two points are tried, and the next one as long as the last was the best: on
+    few rows the many iterations of a weak penalty are spared.
+    """
+    same = [*keys, LABEL, FOLD]
+    margins, losses = None, {learner.name: [] for learner in learners}
+    wanted = [(learner, i) for learner in learners for i in range(len(points[learner.name][:2]))]
+    while wanted:
+        models = fit_models(
+            [
+                Fit(learner, points[learner.name][i], fold)
+                for learner, i in wanted
+                for fold in range(folds)
+            ]
+        )
+        by_point = {
+            (learner.name, i): models[at * folds :][:folds]
+            for at, (learner, i) in enumerate(wanted)
+        }
+        found = _out_of_fold(sample, by_point, keys=keys, folds=folds)
+        margins = found if margins is None else margins.merge(found, on=same)
+        for name, i in by_point:
+            loss = np.logaddexp(0, (1 - 2 * found[LABEL]) * found[f"{name}.{i}"])
+            losses[name].append(loss.groupby(found[FOLD]).mean())
+        wanted = [
+            (learner, tried)
+            for learner in learners
+            if (tried := len(losses[learner.name])) < len(points[learner.name])
+            and _best(losses[learner.name]) == tried - 1
+        ]
+    chosen = {f"{name}.{_best(tried)}": name for name, tried in losses.items()}
+    scores = [
+        (name, str(points[name][i]), int(fold), float(loss), i == _best(tried))
+        for name, tried in losses.items()
+        for i, by_fold in enumerate(tried)
+        for fold, loss in by_fold.items()
+    ]
+    names = ["learner", "point", "fold", "log_loss", "chosen"]
+    return margins[[*same, *chosen]].rename(columns=chosen), pd.DataFrame(scores, columns=names)
+
+
+def _best(losses: list[pd.Series]) -> int:
+    return int(np.argmin([loss.mean() for loss in losses]))
+
+
+def _out_of_fold(
+    sample: DataFrame,
+    models: Mapping[tuple[str, int], list[Model]],
+    *,
+    keys: Sequence[str],
     folds: int,
 ) -> pd.DataFrame:
     """Log-odds `<learner>.<point>` of each row by models that never saw its user. One Spark job."""
-    branches = []
+    branches, vectors = [], [name for name in (FEATURES, SCALED) if name in sample.columns]
     for fold in range(folds):
-        branch = prepared.filter(F.col(FOLD) == fold)
+        branch = sample.filter(F.col(FOLD) == fold)
         keep = [*map(preprocessing.quote, keys), LABEL, FOLD]
-        for name, tuned in bases.items():
-            for i, model in enumerate(tuned.fold_models[fold]):
-                output = f"{name}.{i}"
-                margin = F.expr(_margin(name)).alias(output)
-                branch = model.transform(branch).select(*keep, *vectors, margin)
-                keep.append(f"`{output}`")
+        for (name, i), of_folds in models.items():
+            margin = F.expr(_margin(name)).alias(f"{name}.{i}")
+            branch = of_folds[fold].transform(branch).select(*keep, *vectors, margin)
+            keep.append(f"`{name}.{i}`")
         branches.append(branch.drop(*vectors))
-    union = branches[0]
-    for branch in branches[1:]:
-        union = union.unionAll(branch)
-    return union.toPandas()
-
-
-def _scores(margins: pd.DataFrame, bases: Mapping[str, Tuned]) -> pd.DataFrame:
-    """The log loss of each learner, point and fold."""
-    scores = []
-    for name, tuned in bases.items():
-        for i, point in enumerate(tuned.points):
-            for fold, part in margins.groupby(FOLD):
-                sign = 1 - 2 * part[LABEL]
-                loss = np.logaddexp(0, sign * part[f"{name}.{i}"]).mean()
-                scores.append((name, str(point), int(fold), float(loss), i == tuned.best))
-    return pd.DataFrame(scores, columns=["learner", "point", "fold", "log_loss", "chosen"])
-
-
-def _fit_meta(
-    spark: SparkSession, oof: pd.DataFrame, *, names: Sequence[str]
-) -> LogisticRegressionModel:
-    """The L2 logistic regression on top, with weights that cannot be negative.
-
-    Margins of good learners are nearly collinear: without the bound they get huge weights of
-    opposite signs.
-    """
-    inputs = oof[[LABEL, *names]].rename(columns={name: f"{PREFIX}margin_{name}" for name in names})
-    table = _assembler(names).transform(spark.createDataFrame(inputs).coalesce(1))
-    return LogisticRegression(
-        featuresCol=f"{PREFIX}margins",
-        labelCol=LABEL,
-        regParam=META_PENALTY,
-        lowerBoundsOnCoefficients=DenseMatrix(1, len(names), [0.0] * len(names)),
-        **tuning.columns(STACK),
-    ).fit(table)
-
-
-def _assembler(names: Sequence[str]) -> VectorAssembler:
-    inputs = [f"{PREFIX}margin_{name}" for name in names]
-    return VectorAssembler(inputCols=inputs, outputCol=f"{PREFIX}margins")
+    return reduce(DataFrame.unionAll, branches).toPandas()
 
 
 def _margin(name: str) -> str:

@@ -57,7 +57,7 @@ class TrainingResult:
     maximum_profit: the most it could earn, and by contacting which share.
     choice: see `choice.Choice`. stack_gain: the stack over the best single learner;
     skill: the deployed candidate over the base rate. meta_weights: intercept and weights of the
-    deployed stack, or, if it is not deployed, of the one fitted last in the backtest;
+    deployed stack, or, if it is not deployed, of that of the backtest;
     out_of_fold: the log-odds it was fitted on (user, time, y, fold, a column a learner).
     tuning: learner, point, fold, log_loss, chosen, split. threshold: the probability with the
     best F1 in the backtest. typical: the reference row, families the groups of features, wording

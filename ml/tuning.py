@@ -1,8 +1,10 @@
 """The learners, the grids that are searched, and the search itself."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import product
+from operator import itemgetter
 
 from pyspark.ml import Estimator, Model, Pipeline
 from pyspark.ml.classification import (
@@ -14,17 +16,18 @@ from pyspark.ml.classification import (
     NaiveBayes,
     RandomForestClassifier,
 )
-from pyspark.ml.evaluation import MulticlassClassificationEvaluator
 from pyspark.ml.feature import UnivariateFeatureSelector, VectorSlicer
 from pyspark.ml.param import Param
-from pyspark.ml.tuning import CrossValidator
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from ml.preprocessing import FEATURES, PREFIX, SCALED
 from ml.protocol import FOLD, LABEL
+from ml.threads import in_threads
 
 Point = dict[str, float | int | str]
+# Rows. Below the first deeper trees, or more of them, predict no better.
+FEW, MANY = 3_000, 20_000
 
 
 @dataclass(frozen=True)
@@ -37,31 +40,46 @@ class Shape:
 
 @dataclass(frozen=True)
 class Learner:
-    """A kind of classifier: how to make one for a shape and a seed, and the grid to search."""
+    """A kind of classifier: how to make one for a shape and a seed, and the grid to search.
+
+    The grid goes from the simplest model on: the search ends with the first point that is worse.
+    jobs: about how many Spark jobs a fit takes on few rows. simplest_below: on fewer rows than this
+    the first point is the only one tried.
+    """
 
     name: str
     make: Callable[[Shape, int], Estimator]
     grid: dict[str, tuple]
+    jobs: int
     scaled: bool = False
+    simplest_below: int = 0
 
     def points(self) -> list[Point]:
         """Every combination of the grid's values."""
         combinations = product(*self.grid.values())
         return [dict(zip(self.grid, values, strict=True)) for values in combinations]
 
+    def worth_trying(self, points: list[Point], shape: Shape) -> list[Point]:
+        """Those of `points` that may matter on so many rows."""
+        return points[:1] if shape.rows < self.simplest_below else points
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A model to be fitted: a learner at a point, on all users or all but those of a fold."""
+
+    learner: Learner
+    point: Point
+    fold: int | None = None
+
 
 @dataclass(frozen=True)
 class Tuned:
-    """A learner with its best point: fitted on all rows, and on all but each fold.
-
-    fold_models[fold][i] was fitted with points[i]; `best` is an index of points.
-    """
+    """A learner with its best point, fitted on all rows."""
 
     learner: Learner
-    points: list[Point]
-    best: int
+    point: Point
     model: Model
-    fold_models: list[list[Model]]
 
 
 def columns(name: str) -> dict[str, str]:
@@ -73,48 +91,23 @@ def columns(name: str) -> dict[str, str]:
     }
 
 
-def tune(
-    prepared: DataFrame,
-    learner: Learner,
-    *,
-    sample: DataFrame,
-    points: list[Point],
-    folds: int,
-    shape: Shape,
-    seed: int,
-) -> Tuned:
-    """Choose among `points` by log loss over the user folds of `sample`; fit the best on all rows.
+def fit_models(
+    prepared: DataFrame, fits: Sequence[Fit], *, shape: Shape, seed: int, parallelism: int
+) -> list[Model]:
+    """The models of `fits` in their order, the longest begun first.
 
-    `prepared` has ml__features (or ml__scaled), ml__label and ml__fold; `sample` is all of it, or
-    the rows of some users. The models of the folds are kept: they are the out-of-fold models that
-    the stack needs.
+    `prepared` has ml__features (or ml__scaled), ml__label and ml__fold.
     """
-    estimator, grid = grid_of(learner, points, shape=shape, seed=seed)
-    if len(points) == 1:
-        # Nothing to choose: only the models of the folds, and no evaluation of them.
-        fold_models = [
-            [estimator.fit(sample.filter(F.col(FOLD) != fold), grid[0])] for fold in range(folds)
-        ]
-        return Tuned(learner, points, 0, estimator.fit(prepared, grid[0]), fold_models)
-    search = CrossValidator(
-        estimator=estimator,
-        estimatorParamMaps=grid,
-        evaluator=MulticlassClassificationEvaluator(
-            metricName="logLoss",
-            labelCol=LABEL,
-            predictionCol=columns(learner.name)["predictionCol"],
-            probabilityCol=columns(learner.name)["probabilityCol"],
-        ),
-        numFolds=folds,
-        foldCol=FOLD,
-        collectSubModels=True,
-        # Its own threads would share one set of Spark properties: see ml/threads.py.
-        parallelism=1,
-    )
-    found = search.fit(sample)
-    best = min(range(len(points)), key=found.avgMetrics.__getitem__)
-    model = found.bestModel if sample is prepared else estimator.fit(prepared, grid[best])
-    return Tuned(learner, points, best, model, found.subModels)
+
+    def fit(each: Fit) -> Model:
+        estimator, grid = grid_of(each.learner, [each.point], shape=shape, seed=seed)
+        rows = prepared if each.fold is None else prepared.filter(F.col(FOLD) != each.fold)
+        return estimator.fit(rows, grid[0])
+
+    order = sorted(range(len(fits)), key=lambda i: -fits[i].learner.jobs)
+    tasks = [partial(fit, fits[i]) for i in order]
+    models = in_threads(prepared.sparkSession, tasks, parallelism=parallelism)
+    return [model for _, model in sorted(zip(order, models, strict=True), key=itemgetter(0))]
 
 
 def grid_of(
@@ -131,7 +124,7 @@ def _logistic_regression(shape: Shape, seed: int) -> Estimator:
         featuresCol=FEATURES,
         labelCol=LABEL,
         maxIter=50,
-        tol=1e-4,
+        tol=1e-3,
         **columns("logistic_regression"),
     )
 
@@ -140,7 +133,7 @@ def _random_forest(shape: Shape, seed: int) -> Estimator:
     return RandomForestClassifier(
         featuresCol=FEATURES,
         labelCol=LABEL,
-        numTrees=_by_size(shape, small=40, large=60),
+        numTrees=60 if shape.rows >= MANY else 40,
         minInstancesPerNode=5,
         seed=seed,
         **columns("random_forest"),
@@ -153,7 +146,8 @@ def _gradient_boosted_trees(shape: Shape, seed: int) -> Estimator:
         featuresCol=FEATURES,
         labelCol=LABEL,
         predictionCol=names["predictionCol"],
-        maxIter=_by_size(shape, small=15, large=40),
+        # More trees on few rows would learn noise, and each costs several jobs.
+        maxIter=40 if shape.rows >= MANY else 15 if shape.rows >= FEW else 5,
         maxDepth=2,
         minInstancesPerNode=10,
         subsamplingRate=0.8,
@@ -164,11 +158,6 @@ def _gradient_boosted_trees(shape: Shape, seed: int) -> Estimator:
     return trees.setProbabilityCol(names["probabilityCol"]).setRawPredictionCol(
         names["rawPredictionCol"]
     )
-
-
-def _by_size(shape: Shape, *, small: int, large: int) -> int:
-    """Fewer trees on few rows: more would learn noise, and each costs several jobs."""
-    return small if shape.rows < 20_000 else large
 
 
 def _linear_svm(shape: Shape, seed: int) -> Estimator:
@@ -234,15 +223,32 @@ LEARNERS: dict[str, Learner] = {
         Learner(
             "logistic_regression",
             _logistic_regression,
-            {"regParam": (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)},
+            {"regParam": (1.0, 0.3, 0.1, 0.03, 0.01, 0.003)},
+            jobs=15,
         ),
-        Learner("random_forest", _random_forest, {"maxDepth": (4, 6)}),
-        Learner("gradient_boosted_trees", _gradient_boosted_trees, {"stepSize": (0.05, 0.15)}),
-        Learner("linear_svm", _linear_svm, {"regParam": (0.03, 0.3)}),
-        Learner("naive_bayes", _naive_bayes, {"selectionThreshold": (4.0, 16.0)}),
-        Learner("multilayer_perceptron", _multilayer_perceptron, {"maxIter": (5, 15)}, scaled=True),
+        Learner("random_forest", _random_forest, {"maxDepth": (4, 6)}, jobs=10, simplest_below=FEW),
         Learner(
-            "factorization_machine", _factorization_machine, {"regParam": (0.1, 1.0)}, scaled=True
+            "gradient_boosted_trees",
+            _gradient_boosted_trees,
+            {"stepSize": (0.15, 0.05)},
+            jobs=30,
+            simplest_below=FEW,
+        ),
+        Learner("linear_svm", _linear_svm, {"regParam": (0.3, 0.03)}, jobs=60),
+        Learner("naive_bayes", _naive_bayes, {"selectionThreshold": (4.0, 16.0)}, jobs=5),
+        Learner(
+            "multilayer_perceptron",
+            _multilayer_perceptron,
+            {"maxIter": (5, 15)},
+            jobs=15,
+            scaled=True,
+        ),
+        Learner(
+            "factorization_machine",
+            _factorization_machine,
+            {"regParam": (1.0, 0.1)},
+            jobs=60,
+            scaled=True,
         ),
     )
 }

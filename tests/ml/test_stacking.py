@@ -77,20 +77,18 @@ def test_a_base_never_predicts_a_row_of_a_user_that_it_saw(rows, fitted):
     fold_of = dict(zip(oof["user_id"], oof[FOLD], strict=True))
     assert len(oof) == 180
     assert oof.groupby("user_id")[FOLD].nunique().max() == 1
-    base = fitted.bases["logistic_regression"]
     prepared = fitted.preparation.transform(rows)
     estimator = LEARNERS["logistic_regression"].make(None, 1).setRegParam(0.01)
     for fold in (0, 1):
         others = [user for user, its in fold_of.items() if its != fold]
         alone = estimator.fit(prepared.filter(prepared["user_id"].isin(others)))
-        kept = base.fold_models[fold][base.best]
-        assert kept.coefficients.toArray() == pytest.approx(alone.coefficients.toArray(), abs=1e-6)
         own = oof[oof[FOLD] == fold].set_index(list(KEYS))["logistic_regression"]
-        scored = kept.transform(prepared.filter(~prepared["user_id"].isin(others)))
-        name = kept.getProbabilityCol()
+        scored = alone.transform(prepared.filter(~prepared["user_id"].isin(others)))
+        name = alone.getProbabilityCol()
         for row in scored.collect():
             p = row[name][1]
-            assert own[(row["user_id"], row["week"])] == pytest.approx(np.log(p / (1 - p)))
+            odds = own[(row["user_id"], row["week"])]
+            assert odds == pytest.approx(np.log(p / (1 - p)), abs=1e-6)
 
 
 def test_labels_that_only_seeing_a_user_could_tell_are_not_told_out_of_fold(spark):
@@ -166,6 +164,35 @@ def test_every_folds_score_is_kept_and_the_best_point_is_chosen(fitted):
     expected = log_loss(first[LABEL], 1 / (1 + np.exp(-first["logistic_regression"])))
     kept = scores[scores["chosen"] & (scores["fold"] == 0)]["log_loss"].item()
     assert kept == pytest.approx(expected)
+
+
+def test_a_search_ends_with_the_first_point_that_is_worse(rows, columns):
+    """A smaller penalty is better: every one of a falling grid is tried, two of a rising one."""
+    learner = LEARNERS["logistic_regression"]
+    tried = {}
+    for name, grid in (("falling", (1000.0, 10.0, 1.0)), ("rising", (0.03, 10.0, 1000.0))):
+        found = fit(
+            rows,
+            columns,
+            keys=KEYS,
+            learners=[learner],
+            points={learner.name: [{"regParam": value} for value in grid]},
+            folds=2,
+            count=180,
+            seed=1,
+            parallelism=1,
+        )
+        tried[name] = found.scores["point"].nunique()
+        assert found.out_of_fold.columns.tolist() == [*KEYS, LABEL, FOLD, learner.name]
+
+    assert tried == {"falling": 3, "rising": 2}
+
+
+def test_on_few_rows_trees_are_not_tuned():
+    for name in ("random_forest", "gradient_boosted_trees"):
+        points = LEARNERS[name].points()
+        assert LEARNERS[name].worth_trying(points, Shape(rows=1_500, width=80)) == points[:1]
+        assert LEARNERS[name].worth_trying(points, Shape(rows=30_000, width=80)) == points
 
 
 def test_the_stack_has_no_negative_weight_and_one_for_each_learner(fitted):
