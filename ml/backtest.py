@@ -12,11 +12,13 @@ from ml import evaluation, protocol, stacking
 from ml.checks import TableSpec
 from ml.options import TrainOptions
 from ml.preprocessing import Columns
-from ml.protocol import FOLD, LABEL
+from ml.protocol import FOLD, LABEL, Origins
 from ml.stacking import BASE_RATE, Fitted
 from ml.threads import in_threads
 from ml.tuning import Learner, Point
 
+# The name of a date, the rows known there, and the rows to predict.
+Split = tuple[str, DataFrame, DataFrame]
 # What a team without a model would sort its users by.
 INACTIVITY = "days_since_last_active"
 # The split of tuning scores for the model that is deployed.
@@ -44,7 +46,7 @@ class Plan:
 class Run:
     """What the evaluation gave: predictions, tuning scores, the last fit, and warnings.
 
-    last_date: of the labelled rows, None of a table without dates.
+    last_date: of the labelled rows, None of a table without dates, which has no splits either.
     """
 
     predictions: pd.DataFrame
@@ -52,6 +54,7 @@ class Run:
     last: Fitted
     warnings: tuple[str, ...] = ()
     last_date: dt.date | None = None
+    splits: tuple[Split, ...] = ()
 
 
 def rolling(data: DataFrame, plan: Plan) -> Run:
@@ -60,7 +63,41 @@ def rolling(data: DataFrame, plan: Plan) -> Run:
     Points, calibration and the weights of the stack are those of the first origin, so that none
     has seen its own future; the learners are fitted anew at each.
     """
-    spec, options = plan.spec, plan.options
+    options = plan.options
+    origins, splits = find_splits(data, plan.spec, options)
+    grids = {learner.name: learner.points() for learner in plan.learners}
+    name, train_rows, _ = splits[0]
+    plan.progress(f"Tuning {len(grids)} learners on what was known on {name}")
+    first = fit(train_rows, plan, grids, parallelism=options.parallelism)
+    plan.progress(f"Predicting {len(splits)} past dates, each from what was known then")
+
+    def backtest(split: Split) -> tuple[Fitted, pd.DataFrame]:
+        name, train_rows, test = split
+        fitted = first if name == splits[0][0] else refit(first, train_rows, plan)
+        return fitted, _predict(test, plan, fitted, split=name)
+
+    tasks = [partial(backtest, split) for split in splits]
+    found = in_threads(data.sparkSession, tasks, parallelism=options.parallelism)
+    fits, predictions = zip(*found, strict=True)
+    scores = first.scores.assign(split=name)
+    return Run(
+        predictions=pd.concat(predictions),
+        scores=scores,
+        last=fits[-1],
+        warnings=origins.left_out,
+        last_date=origins.last_date,
+        splits=tuple(splits),
+    )
+
+
+def find_splits(
+    data: DataFrame, spec: TableSpec, options: TrainOptions
+) -> tuple[Origins, list[Split]]:
+    """The dates to predict, and of each what was known there and what is predicted.
+
+    Raises:
+        NotTrainable: too little was known at every date.
+    """
     origins = protocol.rolling_origins(
         data,
         user=spec.id,
@@ -70,32 +107,15 @@ def rolling(data: DataFrame, plan: Plan) -> Run:
         min_churners=options.min_origin_churners,
         min_users=2 * options.folds,
     )
-    splits = [
+    closed = partial(protocol.training_rows, data, time=spec.time, horizon_days=spec.horizon_days)
+    return origins, [
         (
             str(origin),
-            protocol.training_rows(
-                data, time=spec.time, horizon_days=spec.horizon_days, origin=origin
-            ),
+            closed(origin=origin),
             protocol.test_rows(data, time=spec.time, origin=origin),
         )
         for origin in origins.kept
     ]
-    grids = {learner.name: learner.points() for learner in plan.learners}
-    name, train_rows, _ = splits[0]
-    plan.progress(f"Tuning {len(grids)} learners on what was known on {name}")
-    first = fit(train_rows, plan, grids, parallelism=options.parallelism)
-    plan.progress(f"Predicting {len(splits)} past dates, each from what was known then")
-
-    def backtest(split: tuple[str, DataFrame, DataFrame]) -> tuple[Fitted, pd.DataFrame]:
-        name, train_rows, test = split
-        fitted = first if name == splits[0][0] else refit(first, train_rows, plan)
-        return fitted, _predict(test, plan, fitted, split=name)
-
-    tasks = [partial(backtest, split) for split in splits]
-    found = in_threads(data.sparkSession, tasks, parallelism=options.parallelism)
-    fits, predictions = zip(*found, strict=True)
-    scores = first.scores.assign(split=name)
-    return Run(pd.concat(predictions), scores, fits[-1], origins.left_out, origins.last_date)
 
 
 def by_user(data: DataFrame, plan: Plan) -> Run:

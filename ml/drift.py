@@ -1,6 +1,7 @@
 """Which features drift between two tables, by a bound that knows how few users there are."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -22,23 +23,38 @@ class Reference:
     """What a table is held against: all that is needed of the rows that a model learned from.
 
     size: how many independent rows they are worth. edges: of each number, the distinct inner
-    deciles. counts: of each column, rows by the name of their bin.
+    deciles. counts: of each column, rows by the name of their bin. past: of each column, the
+    largest psi between a date of the backtest and the rows that it was predicted from.
     """
 
     size: float
     edges: dict[str, list[float]]
     counts: dict[str, dict[str, int]]
+    past: dict[str, float] = field(default_factory=dict)
 
 
-def find_reference(training: DataFrame, columns: Columns, *, user: str) -> Reference:
-    """Summarise the rows that a model learned from; it fits into JSON. Three Spark jobs.
+def find_reference(
+    training: DataFrame,
+    columns: Columns,
+    *,
+    user: str,
+    past: Sequence[tuple[str, DataFrame, DataFrame]] = (),
+) -> Reference:
+    """Summarise the rows that a model learned from; it fits into JSON.
 
     Bins are the deciles of `training`, and one for missing values; categories are bins of their
-    own.
+    own. past: by name, pairs of tables that differed as is usual, for the model was tested on them.
+    Three Spark jobs, and five for each of the past.
     """
     edges = _edges(training, columns)
     size = _effective_size(training, user=user)
-    return Reference(size, edges, _counts(training, columns, edges))
+    largest: dict[str, float] = {}
+    for _, known, predicted in past:
+        reference = find_reference(known, columns, user=user)
+        found = find_drift(reference, predicted, columns, user=user)
+        for column, psi in zip(found["column"], found["psi"], strict=True):
+            largest[column] = max(psi, largest.get(column, 0.0))
+    return Reference(size, edges, _counts(training, columns, edges), largest)
 
 
 def find_drift(
@@ -46,8 +62,9 @@ def find_drift(
 ) -> pd.DataFrame:
     """The population stability index of every feature, and whether it is more than noise.
 
-    Returns column, psi, psi_bound (what 95 % of tables without drift stay below), p_value,
-    q_value, is_drifted (q_value below .05), the smallest q_value first. Two Spark jobs.
+    Returns column, psi, psi_bound (what 95 % of tables without drift stay below), psi_past (the
+    largest that the model was tested through, nan if there is none), p_value, q_value, is_drifted
+    (q_value below .05 and psi above psi_past), the smallest q_value first. Two Spark jobs.
 
     Without drift the PSI is about (1/n + 1/m) times a chi-square of bins - 1 degrees of freedom.
     n and m count independent rows: those of one user count as equal (Kish's effective size), so
@@ -71,7 +88,9 @@ def find_drift(
         rows.append({"column": name, **_stability(first, second, reference.size, size)})
     table = pd.DataFrame(rows)
     table["q_value"] = false_discovery_control(table["p_value"])
-    table["is_drifted"] = table["q_value"] < LEVEL
+    table["psi_past"] = table["column"].map(reference.past).astype(float)
+    # What counts time grows from one date to the next, in every week alike.
+    table["is_drifted"] = (table["q_value"] < LEVEL) & ~(table["psi"] <= table["psi_past"])
     return table.sort_values(["q_value", "psi"], ascending=[True, False], ignore_index=True)
 
 

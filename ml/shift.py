@@ -1,8 +1,9 @@
 """Whether the rows to score look like the rows to learn from, and which columns tell."""
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -23,7 +24,7 @@ SHIFTED_AUC = 0.65
 TELLING = 1.5
 # Two sets that differ are told apart on a part of the users as well.
 SAMPLE_ROWS = 20_000
-FOLDS, MAX_ROUNDS = 3, 2
+FOLDS, MAX_ROUNDS = 3, 6
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,8 @@ class Shift:
 
     auc with its 95 % interval, for users it has not seen: .5 if the two are alike. columns: column,
     share (of the importance, 0 to 1), round (in which it was left out, null if never), the largest
-    share first. unstable: those left out; auc_without: what the last round still reaches.
+    share first. unstable: those left out; auc_without: what the last round still reaches. past: by
+    date of the backtest, the AUC that tells its rows from those that it was predicted from.
     """
 
     auc: float
@@ -41,12 +43,27 @@ class Shift:
     columns: pd.DataFrame
     unstable: tuple[str, ...]
     auc_without: float
+    past: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def is_unusual(self) -> bool:
+        """Whether the rows to score differ by more than a season, and than any past date did."""
+        return self.ci_low > _usual(self.past)
 
     @property
     def summary(self) -> str:
         """One sentence for a log."""
         told = f"ROC AUC {self.auc:.3f} ({self.ci_low:.3f} to {self.ci_high:.3f})"
-        if not self.unstable:
+        lived = ""
+        if self.past:
+            low, high = min(self.past.values()), max(self.past.values())
+            lived = f"{low:.2f} to {high:.2f}" if f"{low:.2f}" != f"{high:.2f}" else f"{low:.2f}"
+        if not self.is_unusual and self.ci_low > SHIFTED_AUC:
+            return (
+                f"A classifier tells rows to score from training rows by {told}, as it does the "
+                f"dates of the backtest ({lived}): what was measured there lived through it."
+            )
+        if not self.is_unusual:
             return f"Rows to score look like training rows: a classifier tells them by {told}."
         shares = self.columns.set_index("column")["share"]
         shown = ", ".join(f"{name} ({shares[name]:.0%})" for name in self.unstable[:8])
@@ -54,6 +71,7 @@ class Shift:
         return (
             f"Rows to score differ from training rows: a classifier tells them by {told}, "
             f"mostly by {shown}{more}; without these by {self.auc_without:.3f}."
+            + (f" It tells the dates of the backtest by {lived} only." if lived else "")
         )
 
 
@@ -63,12 +81,16 @@ def find_shift(
     columns: Columns,
     *,
     user: str,
+    past: Sequence[tuple[str, DataFrame, DataFrame]] = (),
     draws: int = 200,
     seed: int = 0,
 ) -> Shift:
     """Train a forest to tell the two tables apart, and name the columns by which it does.
 
-    While it does so (the interval of its AUC lies above `SHIFTED_AUC`), every column with
+    past: pairs of such tables by name, which differed as is usual. Dates differ by season and by
+    how long users have been seen, so a model that was tested on other dates has met that.
+    While the forest does better (the interval of its AUC lies above `SHIFTED_AUC` and above what it
+    reaches in every pair of the past), every column with
     `TELLING` times an even share of its importance is left out, and it is trained again: columns
     that say the same share their importance, so one round would name too few. Cross-validated by
     user, as a user may be in both tables. No label is read. The share of a column is that of the
@@ -78,16 +100,21 @@ def find_shift(
     Raises:
         TableMismatch: a column is missing in `scoring`, or it has no rows.
     """
+    tell = partial(_tell_apart, user=user, draws=draws, seed=seed)
+    lived = {
+        name: tell(_both(known, predicted, columns, user=user), columns)[0][0]
+        for name, known, predicted in past
+    }
     rows = _both(training, scoring, columns, user=user).persist()
     try:
         rounds: list[tuple[float, float, float]] = []
         shares, left_out = None, {}
         current = columns
         for number in range(1, MAX_ROUNDS + 1):
-            interval, importance = _tell_apart(rows, current, user=user, draws=draws, seed=seed)
+            interval, importance = tell(rows, current)
             rounds.append(interval)
             shares = importance if shares is None else shares
-            if interval[1] <= SHIFTED_AUC or number == MAX_ROUNDS:
+            if interval[1] <= _usual(lived) or number == MAX_ROUNDS:
                 break
             telling = importance[importance > min(TELLING / len(importance), importance.max() / 2)]
             left_out |= dict.fromkeys(telling.index, number)
@@ -99,7 +126,12 @@ def find_shift(
     table = shares.rename("share").rename_axis("column").reset_index()
     table["round"] = table["column"].map(left_out).astype("Int64")
     unstable = tuple(table.loc[table["round"].notna(), "column"])
-    return Shift(*rounds[0], table, unstable, rounds[-1][0] if current.features else 0.5)
+    return Shift(*rounds[0], table, unstable, rounds[-1][0] if current.features else 0.5, lived)
+
+
+def _usual(past: Mapping[str, float]) -> float:
+    """The AUC up to which two tables of different dates are alike."""
+    return max(SHIFTED_AUC, *past.values()) if past else SHIFTED_AUC
 
 
 def _both(training: DataFrame, scoring: DataFrame, columns: Columns, *, user: str) -> DataFrame:

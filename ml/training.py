@@ -1,7 +1,7 @@
 """Train on a table: check it, backtest every candidate, fit the one to deploy on all rows."""
 
 import datetime as dt
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -23,7 +23,7 @@ from ml import (
     protocol,
     stacking,
 )
-from ml.backtest import ALL_ROWS, Plan, Run
+from ml.backtest import ALL_ROWS, Plan, Run, Split
 from ml.checks import Labelled, TableSpec
 from ml.drift import Reference, find_reference
 from ml.economics import MaximumProfit, Offer
@@ -144,7 +144,8 @@ def train(
         columns = replace(columns, notes=columns.notes + allowed)
         if scoring is not None:
             progress("Comparing the rows to be scored with the training rows")
-            columns, shifted = compare(data, scoring, columns, spec, options)
+            past = backtest.find_splits(data, spec, options)[1] if spec.time else []
+            columns, shifted = compare(data, scoring, columns, spec, options, past=past)
         plan = Plan(spec, columns, found.rows, learners, options, progress)
         run = backtest.rolling(data, plan) if spec.time else backtest.by_user(data, plan)
         progress("Measuring every candidate against its baseline")
@@ -175,14 +176,29 @@ def _checked(
 
 
 def compare(
-    data: DataFrame, scoring: DataFrame, columns: Columns, spec: TableSpec, options: TrainOptions
+    data: DataFrame,
+    scoring: DataFrame,
+    columns: Columns,
+    spec: TableSpec,
+    options: TrainOptions,
+    *,
+    past: Sequence[Split] = (),
 ) -> tuple[Columns, Shift]:
-    """The columns to learn from, with a note of how far the rows to be scored differ."""
+    """The columns to learn from, with a note where the rows to be scored differ unusually.
+
+    past: the splits of the backtest, whose own differences are usual; who wants stable columns
+    only does without these as well.
+    """
     check_scoring(scoring, columns, user=spec.id)
     check_columns(scoring, columns, keys=[spec.id], called="The table to be scored")
     scoring = preprocessing.read_written(scoring, columns.features)
-    found = find_shift(data, scoring, columns, user=spec.id, seed=options.seed)
-    columns = replace(columns, notes=(*columns.notes, found.summary))
+    past = () if options.stable_only else past
+    found = find_shift(data, scoring, columns, user=spec.id, past=past, seed=options.seed)
+    if found.is_unusual:
+        columns = replace(columns, notes=(*columns.notes, found.summary))
+    elif options.stable_only:
+        note = f"Stable-only leaves out nothing. {found.summary}"
+        columns = replace(columns, notes=(*columns.notes, note))
     if options.stable_only:
         reason = "tells rows to score from training rows"
         columns = preprocessing.leave_out(columns, found.unstable, reason=reason)
@@ -236,7 +252,7 @@ def _result(
         offer=options.offer,
         shift=shifted,
         learned_until=run.last_date,
-        reference=find_reference(data, plan.columns, user=plan.spec.id),
+        reference=find_reference(data, plan.columns, user=plan.spec.id, past=run.splits),
         offered=(*plan.columns.names, *(name for name, _ in plan.columns.dropped)),
         warnings=_warnings(plan, run, metrics),
     )

@@ -1,5 +1,5 @@
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import date
 
 import numpy as np
@@ -12,7 +12,7 @@ from ml.drift import Reference, find_drift, find_reference
 from ml.errors import TableMismatch
 from ml.options import TrainOptions
 from ml.preprocessing import find_columns
-from ml.shift import find_shift
+from ml.shift import SHIFTED_AUC, find_shift
 from ml.training import TableSpec
 from sparkify.simulator import simulate
 
@@ -71,7 +71,31 @@ def test_stable_only_leaves_out_what_is_named_and_says_so(grown):
     columns, found = grown
     assert {*columns.names, *found.unstable} == {*COUNTS, *RATES}
     assert {name for name, _ in columns.dropped} == set(found.unstable)
-    assert columns.notes == (found.summary,)
+    assert columns.notes == (found.summary,) and found.is_unusual
+
+
+def test_a_difference_that_the_backtest_lived_through_too_is_no_warning(until, early, grown):
+    """Between dates users are seen for longer: that alone makes a model no worse than measured."""
+    past = [
+        ("2018-10-29", early, until(date(2018, 10, 29))),
+        ("then", early, until(date(2019, 2, 4))),
+    ]
+    columns, found = training.compare(
+        early,
+        until(date(2019, 1, 7)),
+        features(early),
+        TableSpec(id="userId", label="churn"),
+        TrainOptions(seed=1),
+        past=past,
+    )
+    assert found.ci_low > SHIFTED_AUC and found.past["then"] > found.past["2018-10-29"]
+    assert not found.is_unusual and columns.notes == () and found.unstable == ()
+    assert "as it does the dates of the backtest (" in found.summary
+    kept = find_reference(early, columns, user="userId", past=past)
+    drifted = find_drift(kept, until(date(2019, 1, 7)), columns, user="userId")
+    alone = find_drift(replace(kept, past={}), until(date(2019, 1, 7)), columns, user="userId")
+    assert set(COUNTS) <= set(alone.loc[alone["is_drifted"], "column"])
+    assert not set(COUNTS) & set(drifted.loc[drifted["is_drifted"], "column"])
 
 
 def test_the_shares_of_all_columns_add_up_and_those_named_lead(grown):

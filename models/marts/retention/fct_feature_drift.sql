@@ -18,6 +18,7 @@ latest as (
         feature,
         psi,
         psi_bound,
+        psi_past,
         p_value,
         q_value,
         is_drifted,
