@@ -53,7 +53,7 @@ class ModelVersion:
 
     metrics: of the candidate in its backtest, by name: [value, ci_low, ci_high, no_skill].
     learners, feature_count: what it was chosen among, and what these read. learned_until: the last
-    as-of date that it learned from, None without dates.
+    as-of date that it learned from, None without dates. warnings: what a reader should know.
     """
 
     name: str
@@ -71,6 +71,7 @@ class ModelVersion:
     learners: tuple[str, ...] = ()
     feature_count: int = 0
     learned_until: dt.date | None = None
+    warnings: tuple[str, ...] = ()
 
     @property
     def is_proven(self) -> bool:
@@ -326,6 +327,7 @@ class Registry:
             learners=tuple(card["options"]["models"]),
             feature_count=len(card["features"]),
             learned_until=learned_until(card),
+            warnings=tuple(card.get("warnings", ())),
         )
 
 

@@ -250,7 +250,7 @@ def checks(settings: Settings) -> None:
 @cli.command()
 @click.pass_obj
 def report(settings: Settings) -> None:
-    """Execute the notebook on the present tables and export it as HTML."""
+    """Write the page for the retention team, and execute the notebook, on the present tables."""
     from sparkify.session import open_session
     from sparkify.stages import report_stage
 

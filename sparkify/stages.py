@@ -50,9 +50,14 @@ def retention_stage(spark: SparkSession, settings: Settings) -> None:
 
 
 def report_stage(spark: SparkSession, settings: Settings) -> Path:
-    """Execute the notebook; return the page it is exported to."""
-    # Importing Jupyter takes a second that other commands need not spend.
-    from sparkify.report import write_report
+    """Write the page, then execute the notebook, which lies beside it; return the page."""
+    # Importing Altair and Jupyter takes seconds that other commands need not spend.
+    from sparkify.report import write_page
+
+    with stage("Writing the report"):
+        page = write_page(spark, settings)
+    from sparkify.report.notebook import write_notebook
 
     with stage("Executing the notebook"):
-        return write_report(spark, settings)
+        write_notebook(spark, settings)
+    return page

@@ -41,6 +41,14 @@ def wording_of(columns: Iterable[str]) -> dict:
     return found
 
 
+def label_of(column: str) -> str:
+    """A feature's name in words, such as `thumbs down per song, 28 days`."""
+    windows = WINDOW.findall(column)
+    words = WINDOW.sub("", column).removeprefix("is_").replace("_", " ").strip()
+    days = " over ".join(windows)
+    return f"{words}, {days} day{'s' if days != '1' else ''}" if windows else words
+
+
 @cache
 def _described() -> dict[str, dict]:
     """The `meta` of every column that has one, by its name with each window as #."""

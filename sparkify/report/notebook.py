@@ -1,4 +1,4 @@
-"""Execute the notebook on the tables of this home, and export it as a page."""
+"""The notebook, executed on the tables of this home."""
 
 import logging
 import re
@@ -8,7 +8,6 @@ from pathlib import Path
 import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellControlSignal, CellExecutionError
-from nbconvert import HTMLExporter
 from pyspark.sql import SparkSession
 from traitlets.config import Config
 
@@ -24,8 +23,8 @@ ANSI = re.compile(r"\x1b\[[0-9;]*m")
 ERROR = re.compile(r"[\w.]*(Error|Exception)\b: ")
 
 
-def write_report(spark: SparkSession, settings: Settings) -> Path:
-    """Run Sparkify.ipynb in a child process that shares the session; return the HTML file.
+def write_notebook(spark: SparkSession, settings: Settings) -> Path:
+    """Run Sparkify.ipynb in a child process that shares the session; return the executed copy.
 
     Raises:
         SparkifyError: a cell failed, or there is no kernel; names the reason.
@@ -45,10 +44,7 @@ def write_report(spark: SparkSession, settings: Settings) -> Path:
     folder = settings.home / "report"
     folder.mkdir(parents=True, exist_ok=True)
     nbformat.write(notebook, folder / NOTEBOOK.name)
-    exporter = HTMLExporter(exclude_input_prompt=True, exclude_output_prompt=True)
-    page = folder / "Sparkify.html"
-    page.write_text(exporter.from_notebook_node(notebook)[0], encoding="utf-8")
-    return page
+    return folder / NOTEBOOK.name
 
 
 def execute(notebook: nbformat.NotebookNode, environment: dict[str, str]) -> None:

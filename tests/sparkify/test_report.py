@@ -5,17 +5,18 @@ import os
 import nbformat.v4
 import pytest
 
-from sparkify import report, run
+from sparkify import run
 from sparkify.errors import SparkifyError
+from sparkify.report import notebook as report
 
 
-def notebook(*cells: str) -> nbformat.NotebookNode:
+def made_of(*cells: str) -> nbformat.NotebookNode:
     return nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
 
 
 def test_a_notebook_is_executed_from_any_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    executed = notebook("6 * 7")
+    executed = made_of("6 * 7")
     report.execute(executed, dict(os.environ))
     assert executed.cells[0].outputs[0].data["text/plain"] == "42"
     assert list(tmp_path.iterdir()) == []
@@ -23,10 +24,10 @@ def test_a_notebook_is_executed_from_any_folder(tmp_path, monkeypatch):
 
 def test_a_kernel_that_dies_is_an_error_of_one_line(tmp_path, monkeypatch, spark, settings):
     path = tmp_path / "dies.ipynb"
-    nbformat.write(notebook("import os; os._exit(1)"), path)
+    nbformat.write(made_of("import os; os._exit(1)"), path)
     monkeypatch.setattr(report, "NOTEBOOK", path)
     with pytest.raises(SparkifyError, match="^the notebook failed: Kernel died$"):
-        report.write_report(spark, settings)
+        report.write_notebook(spark, settings)
 
 
 def test_what_came_out_is_told_before_the_report_which_may_fail(monkeypatch, settings):

@@ -75,8 +75,9 @@ def test_every_candidate_is_measured_beside_its_baseline(spark):
 
 def test_the_report_shows_the_scores(finished_run):
     page = (finished_run.home / "report" / "Sparkify.html").read_text()
-    assert "Who is about to cancel" in page
-    assert page.count("<img") >= 6
+    assert "worth contacting now" in page and "Simulated data" in page
+    assert page.count("data-chart=") >= 15 and "Notebook" not in page
+    assert (finished_run.home / "report" / "Sparkify.ipynb").exists()
 
 
 def test_dbt_tests_and_unit_tests_pass(settings):

@@ -1,0 +1,412 @@
+"""What the report says, read from the tables: small frames, and nothing that is drawn."""
+
+import datetime as dt
+import re
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from pathlib import Path
+from urllib.parse import unquote, urlparse
+
+import numpy as np
+import pandas as pd
+from pyspark.sql import SparkSession
+
+from sparkify import ledger, models, pipeline, status
+from sparkify.errors import BadInput
+from sparkify.pipeline import FEATURES, SNAPSHOTS
+from sparkify.settings import Settings
+from sparkify.wording import label_of, wording_of
+
+# Resampled users: enough for the two digits that a page shows.
+DRAWS = 400
+# Of the features that differ, so many are shown, and so many of them week by week.
+SHOWN, FOLLOWED = 12, 3
+WEEKS_BEFORE = 6
+# What says how a user was observed, not what the user did.
+ARTEFACTS = "background"
+NOTHING_YET = "there are no tables yet; run `sparkify build --events PATH`"
+
+
+@dataclass(frozen=True, kw_only=True)
+class About:
+    """What the figures are of. Dates are UTC; churned_count counts users of the whole log."""
+
+    first_date: dt.date
+    last_date: dt.date
+    as_of_date: dt.date
+    event_count: int
+    user_count: int
+    churned_count: int
+    active_count: int
+    is_simulated: bool
+    horizon_days: int
+    churn_definition: str
+    ran_at: dt.datetime | None
+    offer: object
+
+
+@dataclass(frozen=True, kw_only=True)
+class Model:
+    """The version that made the scores, and what its backtest says: see `ml.training`.
+
+    metrics: of every candidate; gains: how much less its log loss is than that of no skill, on the
+    same rows (candidate, value, ci_low, ci_high); calibration, profit: of the one in use; y, p: its
+    predictions; dates: on how many dates.
+    protocols: see `ml.leaky.side_by_side`, empty where that could not be learned.
+    """
+
+    version: int
+    candidate: str
+    trained_at: dt.datetime
+    decision: str
+    is_proven: bool
+    skill: object
+    warnings: tuple[str, ...]
+    metrics: pd.DataFrame
+    gains: pd.DataFrame
+    calibration: pd.DataFrame
+    profit: pd.DataFrame
+    y: np.ndarray
+    p: np.ndarray
+    dates: int
+    protocols: pd.DataFrame = field(default_factory=pd.DataFrame)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportData:
+    """Everything on the page. An empty frame, or None, is what there is nothing to say of.
+
+    targets: fct_retention_targets, by priority. no_scores: why nobody is scored, as a sentence.
+    differences: `ml.differences`, with label and description. run_up: feature, label,
+    weeks_before, mean, ci_low, ci_high, users, stays. survival, cohorts: fct_retention_cohorts by
+    level and by week of registration. activity: fct_activity_rates. rows: what became of the rows
+    read (outcome, row_count), nulled: values set to null. drift: fct_feature_drift of the last
+    date. outcomes: scores that came true or not. checks: the last run in the ledger. changes:
+    sentences.
+    """
+
+    about: About
+    targets: pd.DataFrame
+    no_scores: str
+    model: Model | None
+    differences: pd.DataFrame
+    run_up: pd.DataFrame
+    survival: pd.DataFrame
+    cohorts: pd.DataFrame
+    activity: pd.DataFrame
+    rows: pd.DataFrame
+    nulled: pd.DataFrame
+    drift: pd.DataFrame
+    outcomes: pd.DataFrame
+    checks: pd.DataFrame
+    changes: tuple[str, ...]
+
+
+def collect(spark: SparkSession, settings: Settings) -> ReportData:
+    """Read what the page needs.
+
+    Raises:
+        BadInput: there are no tables yet.
+    """
+    if not spark.catalog.tableExists(settings.table("fct_retention_targets")):
+        raise BadInput(NOTHING_YET)
+    read = partial(_read, spark, settings)
+    targets = read(
+        "select user_id, as_of_date, probability, is_paid, expected_value, is_worth_contacting,"
+        " priority, reason_1, reason_2, reason_3, assumptions from {fct_retention_targets}"
+        " order by priority"
+    )
+    differences = _differences(spark, settings)
+    last, before = _last_checks(spark, settings)
+    return ReportData(
+        about=_about(spark, settings, last),
+        targets=targets,
+        no_scores="" if len(targets) else _why_no_scores(spark, settings),
+        model=_model(spark, settings) if len(targets) else None,
+        differences=differences,
+        run_up=_run_up(spark, settings, differences),
+        survival=read(
+            "select cohort, tenure_days, survival, ci_low, ci_high, at_risk_count"
+            " from {fct_retention_cohorts} where cohort_by = 'level' and survival is not null"
+            " order by cohort, tenure_days"
+        ),
+        cohorts=read(
+            "select cohort, min(entered_at_tenure) as first_day, max(tenure_days) as last_day,"
+            " max(at_risk_count) as users, sum(churned_count) as churned,"
+            " max_by(survival, tenure_days) as survival, max_by(ci_low, tenure_days) as ci_low,"
+            " max_by(ci_high, tenure_days) as ci_high from {fct_retention_cohorts}"
+            " where cohort_by = 'registration_week' and survival is not null"
+            " group by cohort order by cohort"
+        ),
+        activity=_activity(spark, settings),
+        rows=read(
+            "select 'accepted' as outcome, count(*) as row_count from {stg_sparkify__events}"
+            " union all select 'duplicates', coalesce(sum(copy_count - 1), 0)"
+            " from {stg_sparkify__events}"
+            " union all select rejection_reason, count(*) from {stg_sparkify__rejected_events}"
+            " group by rejection_reason order by row_count desc, outcome"
+        ),
+        nulled=read(
+            "select field, reason, sum(row_count) as row_count from {stg_sparkify__nulled_values}"
+            " group by field, reason order by row_count desc, field, reason"
+        ),
+        drift=read(
+            "select feature, psi, psi_bound, is_drifted from {fct_feature_drift}"
+            " where as_of_date = (select max(as_of_date) from {fct_feature_drift})"
+            " order by is_drifted desc, psi / nullif(psi_bound, 0) desc, feature"
+        ).assign(label=lambda table: table["feature"].map(label_of)),
+        outcomes=status.judged_scores(spark, settings),
+        checks=last,
+        changes=_changes(spark, settings, last, before),
+    )
+
+
+def _read(spark: SparkSession, settings: Settings, query: str) -> pd.DataFrame:
+    """A query in which {table} is a table of the schema."""
+    named = re.sub(r"{(\w+)}", lambda found: settings.table(found[1]), query)
+    return spark.sql(named).toPandas()
+
+
+def _about(spark: SparkSession, settings: Settings, checks: pd.DataFrame) -> About:
+    read = partial(_read, spark, settings)
+    log = read(
+        "select min(event_date) as first, max(event_date) as last, count(*) as events,"
+        " (select count(*) from {dim_users}) as users,"
+        " (select count_if(is_churned) from {dim_users}) as churned,"
+        " (select count(*) from {fct_user_features}) as active,"
+        " (select min(source_file) from {base_sparkify__line_counts}) as file"
+        " from {stg_sparkify__events}"
+    ).iloc[0]
+    built = pipeline.definitions(spark, settings)
+    return About(
+        first_date=log["first"],
+        last_date=log["last"],
+        as_of_date=log["last"] + dt.timedelta(days=1),
+        event_count=int(log["events"]),
+        user_count=int(log["users"]),
+        churned_count=int(log["churned"]),
+        active_count=int(log["active"]),
+        is_simulated=is_simulated(log["file"]),
+        horizon_days=int(built.get("horizon_days", settings.variables["horizon_days"])),
+        churn_definition=built.get("churn_definition", ""),
+        ran_at=checks["checked_at"].min().to_pydatetime() if len(checks) else None,
+        offer=pipeline.offer(settings),
+    )
+
+
+def is_simulated(file: str) -> bool:
+    """Whether a file of the log lies in what `sparkify simulate` wrote."""
+    from sparkify.simulator import MARKER
+
+    path = Path(unquote(urlparse(file).path))
+    return any((folder / MARKER).is_file() for folder in path.parents)
+
+
+def _why_no_scores(spark: SparkSession, settings: Settings) -> str:
+    features = pipeline.feature_table(spark, settings, FEATURES)
+    found, why = pipeline.champion_of(settings, features)
+    if found is None:
+        return why
+    if features.rows.isEmpty():
+        return "Nobody was active lately, so there is nobody to score."
+    return f"The active users are not scored yet; run `{settings.command} score`."
+
+
+def _model(spark: SparkSession, settings: Settings) -> Model | None:
+    """The version that made the present scores; None if the registry does not know it."""
+    from ml.calibration import reliability
+    from ml.economics import profit_curve
+    from ml.evaluation import log_loss_gain
+    from ml.stacking import BASE_RATE
+
+    scored = _read(
+        spark,
+        settings,
+        "select max_by(model_version, scored_at) as version from {fct_churn_scores}"
+        " where as_of_date = (select max(as_of_date) from {fct_user_features})",
+    )["version"].iloc[0]
+    versions = pipeline.registry(settings, settings.model).versions()
+    version = next((each for each in versions if each.version == scored), None)
+    if version is None:
+        return None
+    where = f"where run_id = '{version.run_id}'"
+    metrics = spark.sql(
+        f"select * from {settings.table('fct_model_performance')} {where}"
+    ).toPandas()
+    every = spark.sql(
+        "select model as candidate, user_id as user, as_of_date, label as y, probability as p"
+        f" from {settings.ml_table('backtest')} {where} order by model, as_of_date, user_id"
+    ).toPandas()
+    rows = every[every["candidate"] == version.candidate]
+    if rows.empty or metrics.empty:
+        return None
+    sampling = {"draws": DRAWS, "seed": 0}
+    gains = [
+        log_loss_gain(every, candidate=name, reference=BASE_RATE, **sampling)
+        for name in every["candidate"].unique()
+        if name != BASE_RATE
+    ]
+    return Model(
+        version=version.version,
+        candidate=version.candidate,
+        trained_at=version.trained_at,
+        decision=version.decision,
+        is_proven=version.is_proven,
+        skill=version.skill,
+        warnings=version.warnings,
+        metrics=metrics,
+        gains=pd.DataFrame(map(asdict, gains)),
+        calibration=reliability(rows, **sampling),
+        profit=profit_curve(rows, pipeline.offer(settings), **sampling),
+        y=rows["y"].to_numpy(float),
+        p=rows["p"].to_numpy(),
+        dates=rows["as_of_date"].nunique(),
+        protocols=_protocols(spark, settings, metrics, candidate=version.candidate),
+    )
+
+
+def _protocols(
+    spark: SparkSession, settings: Settings, honest: pd.DataFrame, *, candidate: str
+) -> pd.DataFrame:
+    """The usual public way to judge beside this one; empty where it cannot be learned."""
+    from ml.checks import TableSpec
+    from ml.errors import NotTrainable, TableMismatch
+    from ml.leaky import public_protocol, side_by_side
+
+    table = models.whole_history(spark, settings)
+    spec = TableSpec(id=table.id, label=table.label, name=table.name)
+    try:
+        public = public_protocol(table.rows, spec, draws=DRAWS)
+    except (NotTrainable, TableMismatch):
+        return pd.DataFrame()
+    return side_by_side(public, honest, candidate=candidate)
+
+
+def _differences(spark: SparkSession, settings: Settings) -> pd.DataFrame:
+    """How users in their last weeks differ from users who stay: `ml.differences`, labelled.
+
+    A user who leaves counts with the mean of the dates within the horizon before, one who stays
+    with the mean of all dates whose outcome is known.
+    """
+    from ml.differences import differences
+
+    table = pipeline.feature_table(spark, settings, SNAPSHOTS)
+    told = wording_of(table.rows.columns)
+    kinds = dict(table.rows.dtypes)
+    names = [
+        name
+        for name in told
+        if told[name].family != ARTEFACTS and kinds[name] not in ("string", "date", "timestamp")
+    ]
+    means = ", ".join(f"avg(cast({name} as double)) as {name}" for name in names)
+    table.rows.createOrReplaceTempView("report_snapshots")
+    users = spark.sql(
+        f"select max(leaves) as leaves, {means} from (select *,"
+        f" max({table.label}) over (partition by user_id) as leaves from report_snapshots"
+        f" where {table.label} is not null) where {table.label} = leaves group by user_id"
+    ).toPandas()
+    found = differences(users.astype({"leaves": bool}), label="leaves")
+    return found.assign(
+        label=found["feature"].map(label_of),
+        is_telling=found["q_value"].astype(float) < 0.05,
+        leaves=int(users["leaves"].sum()),
+        stays=int((~users["leaves"].astype(bool)).sum()),
+    )
+
+
+def signal_of(feature: str) -> str:
+    """What several columns say alike: a feature without its windows and how it is summed up."""
+    return re.split(r"_(?:count|per|share|trend|to_date|\d+d)", feature)[0]
+
+
+def _run_up(spark: SparkSession, settings: Settings, differences: pd.DataFrame) -> pd.DataFrame:
+    """The signals that differ most, in each of the last weeks before users leave."""
+    from scipy.stats import t
+
+    # A window of a week: those of two dates then do not overlap.
+    weekly = differences[differences["feature"].astype(str).str.endswith("_7d")]
+    names = weekly.loc[~weekly["feature"].map(signal_of).duplicated(), "feature"]
+    names = names.head(FOLLOWED).tolist()
+    columns = ["feature", "label", "weeks_before", "mean", "ci_low", "ci_high", "users", "stays"]
+    if not names:
+        return pd.DataFrame(columns=columns)
+    label = pipeline.feature_table(spark, settings, SNAPSHOTS).label
+    means = ", ".join(f"avg(cast({name} as double)) as {name}" for name in names)
+    rows = spark.sql(
+        "select user_id, if(days_to_churn is null, null, cast(days_to_churn / 7 as int) + 1)"
+        f" as weeks_before, {means} from report_snapshots"
+        f" where days_to_churn < {7 * WEEKS_BEFORE} or (days_to_churn is null and not {label})"
+        " group by 1, 2"
+    ).toPandas()
+    found = []
+    for name in names:
+        stays = rows.loc[rows["weeks_before"].isna(), name].mean()
+        for week, part in rows.dropna(subset=["weeks_before", name]).groupby("weeks_before"):
+            mean, error, n = part[name].mean(), part[name].sem(), len(part)
+            width = t.ppf(0.975, n - 1) * error if n > 1 else np.nan
+            limits = (max(0.0, mean - width), mean + width)
+            found.append((name, label_of(name), int(week), mean, *limits, n, stays))
+    return pd.DataFrame(found, columns=columns)
+
+
+def _activity(spark: SparkSession, settings: Settings) -> pd.DataFrame:
+    """fct_activity_rates; empty in a home that was built before there was one."""
+    if not spark.catalog.tableExists(settings.table("fct_activity_rates")):
+        return pd.DataFrame()
+    return _read(spark, settings, "select * from {fct_activity_rates} order by week_start, level")
+
+
+def _last_checks(spark: SparkSession, settings: Settings) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The checks of the last run that made some, and of the one before it."""
+    name = settings.table(ledger.LEDGER)
+    empty = pd.DataFrame(columns=["checked_at", *ledger.KEY])
+    if not spark.catalog.tableExists(name):
+        return empty, empty
+    runs = ledger.find_runs(spark, name)
+    runs = runs.loc[~runs["is_bare"], "run_id"].head(2)
+    found = [
+        spark.table(name)
+        .where(f"run_id = '{run}'")
+        .toPandas()
+        .drop_duplicates(ledger.KEY, keep="last")
+        for run in runs
+    ]
+    return (*found, empty, empty)[0], (*found, empty, empty)[1]
+
+
+def _changes(
+    spark: SparkSession, settings: Settings, last: pd.DataFrame, before: pd.DataFrame
+) -> tuple[str, ...]:
+    """What is different from the run before, as sentences; empty in the first run."""
+    if before.empty:
+        return ()
+    said = []
+    scores = _read(
+        spark,
+        settings,
+        "select as_of_date, count(*) as users, sum(probability) as expected,"
+        " max(model_version) as version from {fct_churn_scores}"
+        " group by as_of_date order by as_of_date desc limit 2",
+    )
+    if len(scores) > 1:
+        now, then = scores.iloc[0], scores.iloc[1]
+        said.append(
+            f"{now['expected']:.0f} of {now['users']:,} active users are expected to leave; as of "
+            f"{then['as_of_date']} it was {then['expected']:.0f} of {then['users']:,}."
+        )
+        if now["version"] != then["version"]:
+            said.append(f"The scores are of model version {now['version']}, not {then['version']}.")
+    both = before.merge(last, on=ledger.KEY, suffixes=("_before", "_now"))
+    sizes = both.groupby("table_name")[["row_count_before", "row_count_now"]].max().dropna()
+    for table, called in (("stg_sparkify__events", "events"), ("dim_users", "users")):
+        if table in sizes.index:
+            then, now = sizes.loc[table]
+            if now != then:
+                more = "more" if now > then else "fewer"
+                said.append(f"{abs(now - then):,.0f} {called} {more}, {now:,.0f} in all.")
+    was_bad, is_bad = (both[f"status_{when}"].isin(ledger.BAD) for when in ("before", "now"))
+    if (worse := both[is_bad & ~was_bad]).size:
+        said.append(f"No longer passed: {', '.join(worse['check_name'])}.")
+    if (better := both[was_bad & ~is_bad]).size:
+        said.append(f"Passed again: {', '.join(better['check_name'])}.")
+    return tuple(said) or ("The same data, scores and checks as in the run before.",)

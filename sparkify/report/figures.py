@@ -1,0 +1,416 @@
+"""The pictures of the page, each with a title that says what it shows: pure functions of the "
+"data."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import altair as alt
+import numpy as np
+import pandas as pd
+
+from charts import models, users
+from sparkify.report.data import SHOWN, Model, ReportData, signal_of
+from sparkify.report.words import (
+    CANDIDATES,
+    METRICS,
+    PROTOCOLS,
+    day,
+    listed,
+    money,
+    number,
+    percent,
+    plural,
+)
+
+# What 95 % of a standard normal lie within.
+Z = 1.959964
+# Weeks of which so many days lie inside the data are compared.
+WHOLE_WEEK = 7
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figure:
+    """A picture: `key` names it on the page; title says the finding, note how to read it.
+
+    size: wide takes the whole width, half and third a part of it on a wide screen.
+    """
+
+    key: str
+    title: str
+    chart: alt.TopLevelMixin
+    note: str = ""
+    size: str = "half"
+
+
+@dataclass(frozen=True)
+class Missing:
+    """What cannot be shown, and why."""
+
+    reason: str
+
+
+def of_who(data: ReportData) -> Iterator[Figure | Missing]:
+    """How risk and the expected profit are spread over the active users."""
+    targets = data.targets
+    if targets.empty:
+        yield Missing(f"Nobody is scored. {data.no_scores}")
+        return
+    p, currency = targets["probability"], data.about.offer.currency
+    if len(targets) > 1:
+        top = max(1, len(p) // 10)
+        share = p.sort_values(ascending=False).head(top).sum() / p.sum()
+        yield Figure(
+            key="risk",
+            title=f"The riskiest tenth of users carries {percent(share)} of the expected losses",
+            note=f"Probability of leaving within {data.about.horizon_days} days, "
+            f"{plural(len(p), 'active user')}.",
+            chart=users.risk(p, horizon_days=data.about.horizon_days),
+        )
+    else:
+        yield Missing("With one active user there is no distribution of risk to show.")
+    total = targets["expected_value"].cumsum()
+    worth = int(targets["is_worth_contacting"].sum())
+    if not worth:
+        yield Missing(
+            "Contacting anybody is expected to cost more than it brings, under the assumptions "
+            "above."
+        )
+        return
+    # Some way beyond the best number, so that the curve is seen to fall.
+    last = min(len(total), max(10, 3 * worth))
+    shown = pd.DataFrame({"contacted": np.arange(last + 1), "total": [0, *total.head(last)]})
+    yield Figure(
+        key="value",
+        title=f"Contacting the first {plural(worth, 'user')} is expected to bring "
+        f"{money(total.iloc[worth - 1], currency)}",
+        note="After that each further contact is expected to cost more than it brings."
+        if worth < len(total)
+        else "Each contact is expected to bring more than it costs.",
+        chart=users.contact_value(_thinned(shown, keep=worth), currency=currency),
+    )
+
+
+def of_why(data: ReportData) -> Iterator[Figure | Missing]:
+    """How users who leave differ beforehand."""
+    found = data.differences
+    if found.empty:
+        yield Missing(
+            "No comparison: it needs five users who left, and five who stayed, with a known "
+            "outcome."
+        )
+        return
+    # One window of a signal says what the others say.
+    top = found[~found["feature"].map(signal_of).duplicated()].head(SHOWN)
+    leaves, stays = int(found["leaves"].iloc[0]), int(found["stays"].iloc[0])
+    count = int(found["is_telling"].sum())
+    if count:
+        first = top.iloc[0]
+        side = "higher" if first["value"] > 0.5 else "lower"
+        pairs = max(first["value"], 1 - first["value"])
+        title = (
+            f"“{first['label'].capitalize()}” is {side} before users leave than among those who "
+            f"stay, in {number(100 * pairs)} of 100 pairs"
+        )
+    else:
+        title = "No single signal tells users who leave from users who stay beyond chance"
+    yield Figure(
+        key="differences",
+        title=title,
+        note=f"{plural(leaves, 'user')} in the {data.about.horizon_days} days before leaving, "
+        f"against {number(stays)} who stayed; each user counts once. A point is the share of "
+        "pairs in which the one who leaves has more, with its 95 % interval; half of the pairs is "
+        f"no difference. {count} of {len(found)} signals differ beyond chance (orange), all of "
+        "them looked at together. A difference is no cause.",
+        chart=users.differences(top),
+        size="wide",
+    )
+    for index, (label, weeks) in enumerate(data.run_up.groupby("label", sort=False)):
+        ordered = weeks.sort_values("weeks_before")
+        last, first, stay = (
+            ordered["mean"].iloc[0],
+            ordered["mean"].iloc[-1],
+            ordered["stays"].iloc[0],
+        )
+        verb = "rises" if last > first else "falls"
+        name = label.removesuffix(", 7 days")
+        yield Figure(
+            key=f"runup{index}",
+            title=f"{name.capitalize()} {verb} from {first:.2g} to {last:.2g} a week before users "
+            f"leave; those who stay: {stay:.2g}",
+            note="Mean of users who leave, with its 95 % interval; dashed: users who stay.",
+            chart=users.run_up(weeks, stay, title=f"{name}, a week"),
+            size="third",
+        )
+
+
+def of_when(data: ReportData) -> Iterator[Figure | Missing]:
+    """How long users stay, and how the weeks went."""
+    yield from _survival(data)
+    yield from _cohorts(data)
+    yield from _activity(data)
+
+
+def _survival(data: ReportData) -> Iterator[Figure | Missing]:
+    curve = data.survival
+    if curve.empty:
+        yield Missing(
+            "No curve of how long users stay: too few users are at risk on any day (min_at_risk)."
+        )
+        return
+    groups = dict(list(curve.groupby("cohort")))
+    shared = min(part["tenure_days"].max() for part in groups.values())
+    at = {name: part[part["tenure_days"] <= shared].iloc[-1] for name, part in groups.items()}
+    said = listed([f"{percent(row['survival'])} of those who began {n}" for n, row in at.items()])
+    limits = pd.DataFrame(at.values())
+    overlap = len(at) > 1 and limits["ci_low"].max() <= limits["ci_high"].min()
+    yield Figure(
+        key="survival",
+        title=f"{number(shared)} days after registration {said} are still here"
+        + (" (the intervals overlap)" if overlap else ""),
+        note="Kaplan-Meier by the first level; a curve begins where enough users are at risk and "
+        "is of those who stayed until then. The band is the 95 % interval.",
+        chart=users.survival(curve),
+    )
+
+
+def _cohorts(data: ReportData) -> Iterator[Figure | Missing]:
+    """What each week of registration loses in 30 days at risk."""
+    table = data.cohorts[data.cohorts["last_day"] > data.cohorts["first_day"]]
+    if len(table) < 2:
+        yield Missing(
+            "No comparison of cohorts: fewer than two weeks of registration are large enough."
+        )
+        return
+    days = 30 / (table["last_day"] - table["first_day"])
+    table = table.assign(
+        week_start=pd.to_datetime(table["cohort"]),
+        rate=1 - table["survival"] ** days,
+        # A cohort that lost nobody has no interval of its own: the rule of three has.
+        low=1 - table["ci_high"].fillna(1.0) ** days,
+        high=1 - table["ci_low"].fillna((1 - 3 / table["users"]).clip(lower=0)) ** days,
+    )
+    worst, best = table.loc[table["rate"].idxmax()], table.loc[table["rate"].idxmin()]
+    differ = worst["low"] > best["high"]
+    title = (
+        f"Who registered in the week of {day(worst['week_start'])} leaves most: "
+        f"{percent(worst['rate'])} in 30 days"
+        if differ
+        else f"No week of registration stands out: {percent(best['rate'])} to "
+        f"{percent(worst['rate'])} leave in 30 days, and the intervals overlap"
+    )
+    yield Figure(
+        key="cohorts",
+        title=title,
+        note="Share lost in 30 days at risk by week of registration, with its 95 % interval.",
+        chart=users.cohorts(table),
+    )
+
+
+def _activity(data: ReportData) -> Iterator[Figure | Missing]:
+    weeks = data.activity
+    if weeks.empty:
+        yield Missing("No weeks: fct_activity_rates is not built yet; build the tables again.")
+        return
+    weeks = weeks.assign(week_start=pd.to_datetime(weeks["week_start"]))
+    whole = weeks[weeks["observed_day_count"] == WHOLE_WEEK]
+    if whole.empty:
+        yield Missing("The log holds no whole week to compare.")
+        return
+    total = whole.groupby("week_start").sum(numeric_only=True).reset_index()
+    first, last = total.iloc[0], total.iloc[-1]
+    change = last["active_user_count"] / max(1, first["active_user_count"]) - 1
+    yield Figure(
+        key="active",
+        title=f"{plural(last['active_user_count'], 'user')} were active in the last whole week"
+        + (
+            f", {percent(abs(change))} {'more' if change >= 0 else 'fewer'} than in the first"
+            if len(total) > 1
+            else ""
+        ),
+        note="Users with any event, by the level they had last; whole weeks only.",
+        chart=users.active(whole),
+    )
+    later = total.iloc[1:]
+    if later.empty:
+        yield Missing("Gains and losses need two whole weeks.")
+        return
+    short = int(
+        (later["lost_user_count"] > later["new_user_count"] + later["returned_user_count"]).sum()
+    )
+    parts = {"new": "new_user_count", "back": "returned_user_count", "lost": "lost_user_count"}
+    moved = later.melt("week_start", list(parts.values()), "movement", "users")
+    moved["movement"] = moved["movement"].map({column: name for name, column in parts.items()})
+    moved.loc[moved["movement"] == "lost", "users"] *= -1
+    yield Figure(
+        key="movements",
+        title=f"In {short} of {plural(len(later), 'week')} more users fell silent than came or "
+        "came back",
+        note="New: never seen before. Back: seen before, but not in the week before. Lost: active "
+        "in the week before and not in this one, whether they cancelled or not.",
+        chart=users.movements(moved),
+    )
+    rates = whole[whole["at_risk_user_count"] > 0]
+    low, high = _wilson(rates["churned_user_count"], rates["at_risk_user_count"])
+    total = total[total["at_risk_user_count"] > 0]
+    churn = total["churned_user_count"] / total["at_risk_user_count"]
+    worst = total.loc[churn.idxmax()]
+    mean = total["churned_user_count"].sum() / total["at_risk_user_count"].sum()
+    yield Figure(
+        key="churn",
+        title=f"{percent(mean)} of the users at risk leave in a week; the most, "
+        f"{percent(churn.max())}, in that of {day(worst['week_start'])}"
+        if churn.max() > 0
+        else "Nobody left in a whole week of the log",
+        note="Churned users over users at risk (active lately and not gone), by level, with 95 % "
+        "intervals.",
+        size="wide",
+        chart=users.churn_rate(rates.assign(ci_low=low, ci_high=high)),
+    )
+
+
+def of_rows(data: ReportData) -> Iterator[Figure | Missing]:
+    """What was rejected and why."""
+    rejected = data.rows[~data.rows["outcome"].isin(["accepted", "duplicates"])]
+    if rejected.empty:
+        yield Missing("No row was rejected.")
+        return
+    total, first = int(data.rows["row_count"].sum()), rejected.iloc[0]
+    share = rejected["row_count"].sum() / total
+    words = rejected.assign(outcome=rejected["outcome"].str.replace("_", " "))
+    yield Figure(
+        key="rejected",
+        title=f"{percent(share)} of the rows were rejected, most of them as "
+        f"{first['outcome'].replace('_', ' ')}",
+        note=f"Of {number(total)} rows read. Anonymous rows come from visitors who are logged out: "
+        "they belong to no user.",
+        size="wide",
+        chart=users.counts(words, name="outcome", value="row_count", title="rows"),
+    )
+
+
+def of_judging(data: ReportData) -> Iterator[Figure | Missing]:
+    """How the model was judged."""
+    model = data.model
+    if model is None:
+        yield Missing(f"There is no model to judge. {data.no_scores}".strip())
+        return
+    yield from _protocols(data)
+    yield from _candidates(model)
+    overall = model.calibration[model.calibration["bin"] == 0].iloc[0]
+    inside = overall["churners_low"] <= overall["expected_churners"] <= overall["churners_high"]
+    yield Figure(
+        key="calibration",
+        title=f"{overall['expected_churners']:.0f} losses were expected and "
+        f"{overall['observed_churners']:.0f} counted ({overall['churners_low']:.0f} to "
+        f"{overall['churners_high']:.0f}): the probabilities "
+        + ("can be taken at their word" if inside else "are off"),
+        note="Each point is a tenth of the predictions with its 95 % interval; on the dashed line "
+        "what was expected is what happened. A user counts once for every date predicted.",
+        chart=models.reliability(model.calibration),
+    )
+    found = model.metrics.set_index(["candidate", "metric"]).loc[
+        (model.candidate, "top_decile_lift")
+    ]
+    yield Figure(
+        key="lift",
+        title=f"The riskiest tenth holds {found['value']:.1f} times as many leavers as by lot "
+        f"({found['ci_low']:.1f} to {found['ci_high']:.1f})",
+        note="Share who left in each tenth of predictions, over that of all; dashed: no skill.",
+        chart=models.lift(model.y, model.p),
+    )
+    peak = model.profit.loc[model.profit["realised"].idxmax()]
+    currency = data.about.offer.currency
+    yield Figure(
+        key="profit",
+        title=f"Contacting the riskiest {100 * peak['share']:.0f} % would have earned the most: "
+        f"{peak['realised']:.2f} {currency} per user and date"
+        if peak["share"] > 0
+        else "Contacting anybody would not have paid in the weeks tested",
+        note=f"In the weeks tested, with its 95 % interval ({peak['ci_low']:.2f} to "
+        f"{peak['ci_high']:.2f} at the peak, which hindsight flatters); dashed: as the "
+        "probabilities promised. Under the assumptions at the top.",
+        chart=models.profit(model.profit, currency=currency),
+        size="wide",
+    )
+
+
+def _candidates(model: Model) -> Iterator[Figure]:
+    """Every candidate against no skill, by three metrics."""
+    known = model.metrics[model.metrics["candidate"] != "base_rate"]
+    ranks = {metric: known[known["metric"] == metric] for metric in ("roc_auc", "pr_auc")}
+    for key, table in (("gain", model.gains), *ranks.items()):
+        name = "Gain in log loss" if key == "gain" else METRICS[key][0]
+        no_skill = 0.0 if key == "gain" else float(table["no_skill"].iloc[0])
+        table = table.assign(
+            is_deployed=table["candidate"] == model.candidate,
+            candidate=table["candidate"].map(lambda each: CANDIDATES.get(each, each)),
+        ).sort_values("value", ascending=False)
+        clear = int((table["ci_low"] > no_skill).sum())
+        yield Figure(
+            key=key.replace("_", ""),
+            title=f"{name}: {clear} of {len(table)} models beat no skill beyond chance, first "
+            f"the {table['candidate'].iloc[0]}",
+            note="Right is better; dashed: no skill; orange: in use.",
+            chart=models.candidates(table, no_skill=no_skill, title=name),
+            size="third",
+        )
+
+
+def _protocols(data: ReportData) -> Iterator[Figure | Missing]:
+    both = data.model.protocols
+    both = both[both["metric"] != "log_loss"] if len(both) else both
+    if both.empty:
+        yield Missing("The usual public way to judge cannot be shown: too few users cancelled.")
+        return
+    both = both.assign(protocol=both["protocol"].map(lambda name: PROTOCOLS.get(name, name)))
+    public, honest = (
+        both[(both["metric"] == "roc_auc") & (both["protocol"] == name)].iloc[0]
+        for name in PROTOCOLS.values()
+    )
+    yield Figure(
+        key="protocols",
+        title=f"Judged the usual way the ROC AUC would look like {public['value']:.2f}; judged on "
+        f"what comes after, it is {honest['value']:.2f}",
+        note="The usual way learns from whole histories split at random, in which the time a user "
+        "was watched is itself the answer, and shows the best of several models on the rows it is "
+        "tested on. Here a model learns from what was known on a date and predicts what follows. "
+        "The short line is what no skill reaches.",
+        chart=models.protocols(
+            both.assign(metric=both["metric"].map(lambda name: METRICS[name][0]))
+        ),
+        size="wide",
+    )
+
+
+def of_drift(data: ReportData) -> Iterator[Figure | Missing]:
+    """Which features of the users scored are not as they were."""
+    drift = data.drift
+    if drift.empty:
+        yield Missing("No drift is known: nobody is scored.")
+        return
+    drifted = drift[drift["is_drifted"]]
+    named = listed([f"“{label}”" for label in drifted["label"].head(3)])
+    yield Figure(
+        key="drift",
+        title=f"{len(drifted)} of {len(drift)} signals of today's users differ from those learned "
+        f"from, first of all {named}"
+        if len(drifted)
+        else f"None of {len(drift)} signals of today's users differs from those learned from",
+        note="Population stability index against the rows learned from; the line is what 95 % of "
+        "tables of this size stay below without any drift. Histories grow and seasons pass: drift "
+        "is a reason to look, not to stop.",
+        chart=models.drift(drift.head(10)),
+        size="wide",
+    )
+
+
+def _thinned(table: pd.DataFrame, *, keep: int, points: int = 200) -> pd.DataFrame:
+    """At most about `points` rows, the row `keep` among them."""
+    chosen = np.unique([*np.linspace(0, len(table) - 1, points).astype(int), keep])
+    return table.iloc[chosen[chosen < len(table)]]
+
+
+def _wilson(hits: pd.Series, n: pd.Series) -> tuple[pd.Series, pd.Series]:
+    from ml.calibration import wilson
+
+    return wilson(hits / n, n)

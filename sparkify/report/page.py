@@ -1,0 +1,442 @@
+"""The page: one HTML file that asks no host for anything, from what `data.collect` read."""
+
+import base64
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import altair as alt
+import numpy as np
+import pandas as pd
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from charts.theme import PALETTE
+from sparkify.ledger import BAD, found_instead
+from sparkify.report import figures, words
+from sparkify.report.data import ReportData
+from sparkify.report.figures import Figure
+
+HERE = Path(__file__).parent
+VEGA_LITE = ".".join(alt.SCHEMA_VERSION.removeprefix("v").split(".")[:2])
+# More rows of the contact list would make the page larger than a mail may be.
+LISTED = 5_000
+# So many are in the page without scripts.
+FIRST = 20
+# How wide a picture is drawn for readers without scripts, by its size.
+WIDTHS = {"wide": 900, "half": 460, "third": 320}
+
+
+@dataclass(frozen=True)
+class Section:
+    """key: of the link to it; lead: what it is for, in a sentence; shown: figures and what "
+    "lacks."""
+
+    key: str
+    title: str
+    lead: str
+    shown: tuple[object, ...]
+
+
+def render(data: ReportData) -> str:
+    """The page as HTML. Everything from the tables is text in it, whatever it looks like."""
+    environment = Environment(
+        loader=FileSystemLoader(HERE),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "number": words.number,
+        "percent": words.percent,
+        "money": words.money,
+        "day": words.day,
+        "plural": words.plural,
+    }
+    sections = tuple(_sections(data))
+    drawn = [each for section in sections for each in section.shown if isinstance(each, Figure)]
+    specs = {figure.key: spec_of(figure.chart) for figure in drawn}
+    scripts = (libraries(), (HERE / "page.js").read_text())
+    contacts = contact_rows(data)
+    return environment.get_template("page.html.j2").render(
+        data=data,
+        about=data.about,
+        sections=sections,
+        is_figure=lambda each: isinstance(each, Figure),
+        pictures={each.key: picture(specs[each.key], each) for each in drawn},
+        specs=specs,
+        contacts=contacts,
+        contact_columns=(
+            "priority",
+            "user",
+            "risk",
+            "level",
+            f"expected profit, {data.about.offer.currency}",
+            "because the user",
+        ),
+        contact_file=f"contacts-{data.about.as_of_date}.csv",
+        contact_note=contact_note(data, shown=len(contacts)),
+        first=FIRST,
+        summary=summary(data),
+        performance=performance_rows(data),
+        outcomes=outcome_rows(data),
+        nulled=nulled_rows(data),
+        checks=check_rows(data),
+        warnings=[in_words(each, data) for each in (data.model.warnings if data.model else ())],
+        limits=tuple(limits(data)),
+        style=(HERE / "page.css").read_text(),
+        scripts=scripts,
+        policy=policy(scripts),
+    )
+
+
+def _sections(data: ReportData) -> Iterator[Section]:
+    horizon = data.about.horizon_days
+    yield Section(
+        "who",
+        "Who to contact",
+        f"Active users in the order in which an offer pays, by their risk in the {horizon} days "
+        f"from {words.day(data.about.as_of_date)}.",
+        tuple(figures.of_who(data)),
+    )
+    yield Section(
+        "why",
+        "Why they leave",
+        "What users do differently in the weeks before they leave.",
+        tuple(figures.of_why(data)),
+    )
+    yield Section(
+        "when",
+        "When they leave",
+        "How long users stay, and how the weeks went.",
+        tuple(figures.of_when(data)),
+    )
+    yield Section(
+        "rejected",
+        "What was rejected",
+        "No row vanishes: each that was read is an event, a duplicate, or rejected with its "
+        "reason.",
+        tuple(figures.of_rows(data)),
+    )
+    yield Section(
+        "model",
+        "How far to believe it",
+        "Every figure beside what no skill would reach.",
+        tuple(figures.of_judging(data)),
+    )
+    yield Section(
+        "drift",
+        "Drift and warnings",
+        "Whether today's users are like those that the model learned from.",
+        tuple(figures.of_drift(data)),
+    )
+    yield Section(
+        "quality",
+        "Data quality",
+        "What dbt, Great Expectations and the training checked in the last run.",
+        (),
+    )
+
+
+def summary(data: ReportData) -> dict[str, object]:
+    """The first screen: headline, key figures, how far to believe them."""
+    targets = data.targets
+    worth = targets[targets["is_worth_contacting"].astype(bool)]
+    if targets.empty:
+        headline = "Nobody is scored yet"
+    elif worth.empty:
+        headline = "No user is worth contacting now"
+    else:
+        verb = "is" if len(worth) == 1 else "are"
+        headline = (
+            f"{words.number(len(worth))} of {words.plural(len(targets), 'active user')} {verb} "
+            "worth contacting now"
+        )
+    return {
+        "headline": headline,
+        "cards": tuple(_cards(data, worth)),
+        "belief": belief(data),
+        "candidate": data.model
+        and words.CANDIDATES.get(data.model.candidate, data.model.candidate),
+    }
+
+
+def _cards(data: ReportData, worth: pd.DataFrame) -> Iterator[dict[str, str]]:
+    targets, about = data.targets, data.about
+    if targets.empty:
+        yield {"value": words.number(about.active_count), "label": "active users", "note": ""}
+        yield {
+            "value": words.number(about.churned_count),
+            "label": "users who left so far",
+            "note": f"of {words.plural(about.user_count, 'user')} in the log",
+        }
+        return
+    p = targets["probability"].to_numpy(float)
+    expected, spread = p.sum(), 1.96 * np.sqrt((p * (1 - p)).sum())
+    low, high = max(0.0, expected - spread), min(len(p), expected + spread)
+    yield {
+        "value": words.number(expected),
+        "label": f"expected to leave within {about.horizon_days} days",
+        "note": f"of {words.plural(len(p), 'active user')}; {low:.0f} to {high:.0f} if the "
+        "probabilities hold",
+    }
+    yield {
+        "value": words.number(len(worth)),
+        "label": "worth contacting",
+        "note": f"who carry {words.percent(worth['probability'].sum() / expected)} of the expected "
+        "losses"
+        if len(worth)
+        else "an offer costs more than it brings",
+    }
+    yield {
+        "value": words.money(float(worth["expected_value"].sum()), about.offer.currency),
+        "label": "expected profit of contacting them",
+        "note": "against contacting nobody, under the assumptions below",
+    }
+    if data.model is not None:
+        auc = _metric(data, "roc_auc")
+        yield {
+            "value": f"{100 * auc['value']:.0f} of 100",
+            "label": "pairs ranked right",
+            "note": f"in past weeks it had not seen; {100 * auc['ci_low']:.0f} to "
+            f"{100 * auc['ci_high']:.0f} with 95 % confidence, by lot 50",
+        }
+
+
+def belief(data: ReportData) -> str:
+    """How far the scores can be believed, in one sentence that agrees with the intervals."""
+    model = data.model
+    if model is None:
+        return data.no_scores or "The model behind the scores is not in the registry of this home."
+    gain = model.skill
+    auc = _metric(data, "roc_auc")
+    dates = words.plural(model.dates, "past date")
+    if model.is_proven:
+        proof = (
+            "it predicted better than the average rate by more than chance, so the order of users "
+            "can be used"
+        )
+    elif gain.value > 0:
+        proof = (
+            "its gain over the average rate may still be chance, so the order of users is unproven"
+        )
+    else:
+        proof = "it predicted no better than the average rate, so the order of users means little"
+    width = auc["ci_high"] - auc["ci_low"]
+    wide = "; the interval is wide, for few users left" if width > 0.12 else ""
+    return f"On {dates} that it had not seen, {proof}{wide}."
+
+
+def _metric(data: ReportData, name: str) -> pd.Series:
+    metrics = data.model.metrics.set_index(["candidate", "metric"])
+    return metrics.loc[(data.model.candidate, name)]
+
+
+def contact_rows(data: ReportData) -> list[list[object]]:
+    """The list: priority, user, probability, level, expected value, reasons.
+
+    Only who is worth contacting; nobody is, those most at risk all the same.
+    """
+    rows = data.targets
+    worth = rows[rows["is_worth_contacting"].astype(bool)]
+    rows = worth.head(LISTED) if len(worth) else rows.head(FIRST)
+    return [
+        [
+            int(row.priority),
+            str(row.user_id),
+            round(float(row.probability), 4),
+            {True: "paid", False: "free"}.get(row.is_paid, "unknown"),
+            round(float(row.expected_value), 2),
+            [str(each) for each in (row.reason_1, row.reason_2, row.reason_3) if not pd.isna(each)],
+        ]
+        for row in rows.itertuples()
+    ]
+
+
+def contact_note(data: ReportData, *, shown: int) -> str:
+    """What the list holds and what it leaves out."""
+    worth, scored = int(data.targets["is_worth_contacting"].sum()), len(data.targets)
+    if not worth:
+        near = words.plural(shown, "user")
+        held = f"No contact is expected to pay; these are the {near} closest to it"
+    elif shown < worth:
+        held = f"The first {words.number(shown)} of {words.plural(worth, 'user')} worth contacting"
+    else:
+        held = f"All {words.plural(worth, 'user')} worth contacting"
+    return (
+        f"{held}, of {words.number(scored)} scored; everybody is in fct_retention_targets. Leave a "
+        "random tenth of the list alone, as a control group: without it nobody will know whether "
+        "the offers worked."
+    )
+
+
+def performance_rows(data: ReportData) -> list[tuple[str, ...]]:
+    """Every candidate and metric with its interval, the column of no skill last."""
+    if data.model is None:
+        return []
+    metrics = data.model.metrics.set_index(["candidate", "metric"])
+    names = [name for name in words.METRICS if (data.model.candidate, name) in metrics.index]
+    rows = [("model", *(words.METRICS[name][0] for name in names))]
+    for candidate in dict.fromkeys(data.model.metrics["candidate"]):
+        if candidate == "base_rate":
+            continue
+        shown = [metrics.loc[(candidate, name)] for name in names]
+        told = words.CANDIDATES.get(candidate, candidate)
+        rows.append(
+            (
+                f"{told} (in use)" if candidate == data.model.candidate else told,
+                *(f"{m['value']:.3f} ({m['ci_low']:.3f}–{m['ci_high']:.3f})" for m in shown),
+            )
+        )
+    no_skill = [metrics.loc[(data.model.candidate, name), "no_skill"] for name in names]
+    return [*rows, ("no skill", *(f"{value:.3f}" for value in no_skill))]
+
+
+def outcome_rows(data: ReportData) -> list[tuple[str, ...]]:
+    """Stored scores whose horizon is over, by date."""
+    rows = [
+        (
+            str(row.as_of_date),
+            str(row.model_version),
+            words.number(row.user_count),
+            words.number(row.expected_churner_count),
+            words.number(row.churner_count),
+            f"{row.log_loss:.3f} ({row.no_skill:.3f} without skill)",
+        )
+        for row in data.outcomes.itertuples()
+    ]
+    return (
+        [("scored as of", "version", "users", "expected", "left", "log loss"), *rows]
+        if rows
+        else []
+    )
+
+
+def nulled_rows(data: ReportData) -> list[tuple[str, ...]]:
+    """Values set to null, by field and reason."""
+    rows = [
+        (row.field, row.reason, words.number(row.row_count)) for row in data.nulled.itertuples()
+    ]
+    return [("field", "reason", "rows"), *rows] if rows else []
+
+
+def check_rows(data: ReportData) -> dict[str, object]:
+    """The last run in the ledger: counts by tool and layer, and what did not pass."""
+    checks = data.checks
+    if checks.empty:
+        return {"title": "Nothing has been checked yet", "columns": (), "rows": [], "bad": []}
+    counts = checks.groupby(["tool", "layer"], sort=False)["status"].agg(
+        made="size", passed=lambda status: (status == "pass").sum()
+    )
+    bad = checks[checks["status"].isin(BAD)]
+    return {
+        "title": f"All {words.number(len(checks))} checks of the last run passed"
+        if bad.empty
+        else f"{words.number(len(bad))} of {words.number(len(checks))} checks of the last run did "
+        "not pass",
+        "columns": ("tool", "layer", "checks", "passed"),
+        "rows": [
+            (tool.replace("_", " "), layer, row.made, row.passed)
+            for (tool, layer), row in zip(counts.index, counts.itertuples(), strict=True)
+        ],
+        "bad": [
+            (row.table_name or "", row.check_name, row.status, found_instead(row))
+            for row in bad.itertuples()
+        ],
+    }
+
+
+def in_words(sentence: str, data: ReportData) -> str:
+    """A sentence of the training with its columns as they are called on the page."""
+    for row in data.drift.itertuples():
+        sentence = re.sub(
+            rf"\b{re.escape(row.feature)}\b", lambda _, to=row.label: f"“{to}”", sentence
+        )
+    return sentence
+
+
+def limits(data: ReportData) -> Iterator[str]:
+    """What a reader could take the figures for, and should not."""
+    about = data.about
+    if about.is_simulated:
+        yield (
+            "The data are simulated: they show how the report works, and say nothing of real users."
+        )
+    yield (
+        f"A probability is for the {about.horizon_days} days from {words.day(about.as_of_date)}, "
+        "and for nothing later: score again every week."
+    )
+    yield (
+        "Who is likely to leave is not who can be persuaded to stay. What an offer does, only a "
+        "control group tells."
+    )
+    yield (
+        f"The money rests on four assumptions ({about.offer.assumptions}), which nobody has "
+        "measured here; the vars of the project change them."
+    )
+    yield (
+        f"Only users active in the last weeks are scored: {words.number(about.active_count)} of "
+        f"{words.number(about.user_count)}. Whoever has fallen silent is not in the list."
+    )
+    yield "Reasons say what raises a score, not what would lower the risk if it were changed."
+    if data.model is not None:
+        churners = int(data.model.metrics["churner_count"].iloc[0])
+        yield (
+            f"The model was tested on {words.plural(churners, 'user')} who left: the fewer, the "
+            "wider each interval."
+        )
+
+
+def spec_of(chart: alt.TopLevelMixin) -> dict[str, object]:
+    """The chart as Vega-Lite, as wide as its place, in colours that the page defines.
+
+    So one rule of the page's style turns them for a dark screen, or for paper.
+    """
+    with alt.theme.enable("sparkify"), alt.data_transformers.enable("default", max_rows=None):
+        spec = chart.properties(
+            width="container", autosize=alt.AutoSizeParams(type="fit-x", contains="padding")
+        ).to_json(indent=None)
+    for name, colour in PALETTE.items():
+        spec = spec.replace(f'"{colour}"', f'"var(--{name})"')
+    return json.loads(spec)
+
+
+def picture(spec: dict[str, object], figure: Figure) -> str:
+    """The chart as SVG, for readers without scripts."""
+    import vl_convert
+
+    fixed = spec | {
+        "width": WIDTHS[figure.size],
+        "autosize": {"type": "fit-x", "contains": "padding"},
+    }
+    svg = vl_convert.vegalite_to_svg(fixed, vl_version=VEGA_LITE)
+    # Several pictures in one page must not share the names of their parts.
+    svg = re.sub(r'(\bid="|url\(#)', rf"\g<1>{figure.key}-", svg)
+    width, height = re.search(r'width="([\d.]+)" height="([\d.]+)"', svg).groups()
+    return svg.replace(f'width="{width}" height="{height}"', f'width="{width}"', 1)
+
+
+def libraries() -> str:
+    """Vega, Vega-Lite and Vega-Embed as one script, without a line that could end its element."""
+    import vl_convert
+
+    script = vl_convert.javascript_bundle(vl_version=VEGA_LITE)
+    return script.replace("\r", "\n").replace("</script", "<\\/script").replace("<!--", "<\\!--")
+
+
+def policy(scripts: Iterable[str]) -> str:
+    """A content security policy: these scripts, and no host.
+
+    Vega compiles expressions, which is what 'unsafe-eval' allows; its own tooltips bring styles.
+    """
+    hashes = " ".join(
+        f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"
+        for script in scripts
+    )
+    return (
+        f"default-src 'none'; script-src {hashes} 'unsafe-eval'; style-src 'unsafe-inline'; "
+        "img-src data:; base-uri 'none'; form-action 'none'"
+    )

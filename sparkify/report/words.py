@@ -1,0 +1,67 @@
+"""How the page says numbers and names."""
+
+import datetime as dt
+from collections.abc import Sequence
+
+import pandas as pd
+
+CANDIDATES = {
+    "logistic_regression": "logistic regression",
+    "random_forest": "random forest",
+    "gradient_boosted_trees": "gradient-boosted trees",
+    "linear_svm": "linear SVM",
+    "naive_bayes": "naive Bayes",
+    "multilayer_perceptron": "multilayer perceptron",
+    "factorization_machines": "factorization machines",
+    "average": "average of all",
+    "stack": "stack of all",
+    "base_rate": "no skill",
+}
+# What a metric is called, and which way it is better.
+METRICS = {
+    "log_loss": ("Log loss", "Lower is better"),
+    "roc_auc": ("ROC AUC", "Higher is better"),
+    "pr_auc": ("PR AUC", "Higher is better"),
+    "f1": ("F1 of leaving", "Higher is better"),
+    "f1_weighted": ("F1, weighted", "Higher is better"),
+}
+PROTOCOLS = {
+    "random split of whole histories": "the usual way",
+    "backtest of what was known": "this report",
+}
+
+
+def number(value: float) -> str:
+    """A count, its thousands apart: 12,345."""
+    return f"{value:,.0f}"
+
+
+def percent(share: float) -> str:
+    """A share with two digits that say something: 4.3 %, 43 %."""
+    if pd.isna(share):
+        return "an unknown share"
+    return (
+        f"{share:.1%}".replace("%", " %")
+        if 0 < share < 0.0995
+        else f"{share:.0%}".replace("%", " %")
+    )
+
+
+def money(value: float, currency: str) -> str:
+    """A sum in whole units, or with cents below ten."""
+    return f"{value:,.2f} {currency}" if abs(value) < 10 else f"{value:,.0f} {currency}"
+
+
+def plural(count: float, noun: str) -> str:
+    """A count and its noun: 1 user, 2 users."""
+    return f"{number(count)} {noun}{'' if count == 1 else 's'}"
+
+
+def listed(words: Sequence[str]) -> str:
+    """Words as a list in a sentence: a, b and c."""
+    return " and ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))
+
+
+def day(date: dt.date | pd.Timestamp) -> str:
+    """A date as people read it: 5 November 2018."""
+    return f"{date.day} {date:%B %Y}"
