@@ -170,23 +170,22 @@ def _read(spark: SparkSession, settings: Settings, query: str) -> pd.DataFrame:
 def _about(spark: SparkSession, settings: Settings, checks: pd.DataFrame) -> About:
     read = partial(_read, spark, settings)
     log = read(
-        "select min(event_date) as first, max(event_date) as last, count(*) as events,"
-        " (select count(*) from {dim_users}) as users,"
-        " (select count_if(is_churned) from {dim_users}) as churned,"
-        " (select count(*) from {fct_user_features}) as active,"
-        " (select min(source_file) from {base_sparkify__line_counts}) as file"
-        " from {stg_sparkify__events}"
+        "select min(activity_date) as first, max(activity_date) as last,"
+        " sum(event_count) as events from {fct_user_days}"
     ).iloc[0]
+    users = read("select count(*) as known, count_if(is_churned) as churned from {dim_users}")
+    active = read("select count(*) as active from {fct_user_features}")["active"]
+    file = read("select min(source_file) as file from {base_sparkify__line_counts}")["file"]
     built = pipeline.definitions(spark, settings)
     return About(
         first_date=log["first"],
         last_date=log["last"],
         as_of_date=log["last"] + dt.timedelta(days=1),
         event_count=int(log["events"]),
-        user_count=int(log["users"]),
-        churned_count=int(log["churned"]),
-        active_count=int(log["active"]),
-        is_simulated=is_simulated(log["file"]),
+        user_count=int(users["known"].iloc[0]),
+        churned_count=int(users["churned"].iloc[0]),
+        active_count=int(active.iloc[0]),
+        is_simulated=is_simulated(file.iloc[0]),
         horizon_days=int(built.get("horizon_days", settings.variables["horizon_days"])),
         churn_definition=built.get("churn_definition", ""),
         ran_at=checks["checked_at"].min().to_pydatetime() if len(checks) else None,
@@ -330,12 +329,12 @@ def _run_up(spark: SparkSession, settings: Settings, differences: pd.DataFrame) 
     columns = ["feature", "label", "weeks_before", "mean", "ci_low", "ci_high", "users", "stays"]
     if not names:
         return pd.DataFrame(columns=columns)
-    label = pipeline.feature_table(spark, settings, SNAPSHOTS).label
     means = ", ".join(f"avg(cast({name} as double)) as {name}" for name in names)
+    days = "datediff(users.churned_at, rows.as_of_date)"
     rows = spark.sql(
-        "select user_id, if(days_to_churn is null, null, cast(days_to_churn / 7 as int) + 1)"
-        f" as weeks_before, {means} from report_snapshots"
-        f" where days_to_churn < {7 * WEEKS_BEFORE} or (days_to_churn is null and not {label})"
+        f"select rows.user_id, cast({days} / 7 as int) + 1 as weeks_before, {means}"
+        f" from report_snapshots as rows inner join {settings.table('dim_users')} as users"
+        f" on rows.user_id = users.user_id and coalesce({days} < {7 * WEEKS_BEFORE}, true)"
         " group by 1, 2"
     ).toPandas()
     found = []

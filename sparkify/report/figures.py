@@ -126,19 +126,19 @@ def of_why(data: ReportData) -> Iterator[Figure | Missing]:
     )
     for index, (label, weeks) in enumerate(data.run_up.groupby("label", sort=False)):
         ordered = weeks.sort_values("weeks_before")
-        last, first, stay = (
-            ordered["mean"].iloc[0],
-            ordered["mean"].iloc[-1],
-            ordered["stays"].iloc[0],
-        )
-        verb = "rises" if last > first else "falls"
-        name = label.removesuffix(", 7 days")
+        first, last = ordered.iloc[-1], ordered.iloc[0]
+        name, stay = label.removesuffix(", 7 days"), last["stays"]
+        is_flat = first["ci_low"] <= last["ci_high"] and last["ci_low"] <= first["ci_high"]
+        verb = "rises" if last["mean"] > first["mean"] else "falls"
         yield Figure(
             key=f"runup{index}",
-            title=f"{name.capitalize()} {verb} from {first:.2g} to {last:.2g} a week before users "
-            f"leave; those who stay: {stay:.2g}",
+            title=f"{name.capitalize()} hardly moves before users leave: {last['mean']:.2g} in the "
+            f"last week; those who stay: {stay:.2g}"
+            if is_flat
+            else f"{name.capitalize()} {verb} from {first['mean']:.2g} to {last['mean']:.2g} "
+            f"before users leave; those who stay: {stay:.2g}",
             note="Mean of users who leave, with its 95 % interval; dashed: users who stay.",
-            chart=users.run_up(weeks, stay, title=f"{name}, a week"),
+            chart=users.run_up(weeks, stay, title=name),
             size="third",
         )
 
@@ -303,7 +303,7 @@ def of_judging(data: ReportData) -> Iterator[Figure | Missing]:
         title=f"{overall['expected_churners']:.0f} losses were expected and "
         f"{overall['observed_churners']:.0f} counted ({overall['churners_low']:.0f} to "
         f"{overall['churners_high']:.0f}): the probabilities "
-        + ("can be taken at their word" if inside else "are off"),
+        + ("agree with the count within chance" if inside else "are off"),
         note="Each point is a tenth of the predictions with its 95 % interval; on the dashed line "
         "what was expected is what happened. A user counts once for every date predicted.",
         chart=models.reliability(model.calibration),

@@ -328,8 +328,10 @@ def check_rows(data: ReportData) -> dict[str, object]:
     checks = data.checks
     if checks.empty:
         return {"title": "Nothing has been checked yet", "columns": (), "rows": [], "bad": []}
-    counts = checks.groupby(["tool", "layer"], sort=False)["status"].agg(
-        made="size", passed=lambda status: (status == "pass").sum()
+    counts = checks.groupby("layer", sort=False).agg(
+        made=("status", "size"),
+        passed=("status", lambda status: (status == "pass").sum()),
+        tools=("tool", lambda tools: ", ".join(sorted(set(tools))).replace("_", " ")),
     )
     bad = checks[checks["status"].isin(BAD)]
     return {
@@ -337,13 +339,15 @@ def check_rows(data: ReportData) -> dict[str, object]:
         if bad.empty
         else f"{words.number(len(bad))} of {words.number(len(checks))} checks of the last run did "
         "not pass",
-        "columns": ("tool", "layer", "checks", "passed"),
-        "rows": [
-            (tool.replace("_", " "), layer, row.made, row.passed)
-            for (tool, layer), row in zip(counts.index, counts.itertuples(), strict=True)
-        ],
+        "columns": ("layer", "checks", "passed", "by"),
+        "rows": [(row.Index, row.made, row.passed, row.tools) for row in counts.itertuples()],
         "bad": [
-            (row.table_name or "", row.check_name, row.status, found_instead(row))
+            (
+                row.table_name or "",
+                row.check_name,
+                row.status,
+                in_words(row.detail or found_instead(row), data),
+            )
             for row in bad.itertuples()
         ],
     }
