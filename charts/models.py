@@ -231,7 +231,7 @@ def drift(table: pd.DataFrame) -> alt.LayerChart:
         ],
     )
     return (
-        base.mark_bar(color=BLUE).encode(x=alt.X("psi:Q", title="population stability index"))
+        base.mark_bar(color=BLUE).encode(x=alt.X("psi:Q", title="stability index"))
         + base.mark_tick(color=INK, thickness=3, size=20).encode(x="psi_bound:Q")
     ).properties(height=34 * len(table))
 

@@ -1,5 +1,4 @@
-"""The pictures of the page, each with a title that says what it shows: pure functions of the "
-"data."""
+"""The pictures of the page, each with a title that says what it shows: pure functions."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,8 +21,6 @@ from sparkify.report.words import (
     plural,
 )
 
-# What 95 % of a standard normal lie within.
-Z = 1.959964
 # Weeks of which so many days lie inside the data are compared.
 WHOLE_WEEK = 7
 
@@ -250,6 +247,9 @@ def _activity(data: ReportData) -> Iterator[Figure | Missing]:
         chart=users.movements(moved),
     )
     rates = whole[whole["at_risk_user_count"] > 0]
+    if rates.empty:
+        yield Missing("No rate of churn: nobody was at risk in a whole week.")
+        return
     low, high = _wilson(rates["churned_user_count"], rates["at_risk_user_count"])
     total = total[total["at_risk_user_count"] > 0]
     churn = total["churned_user_count"] / total["at_risk_user_count"]

@@ -1,0 +1,269 @@
+"""The page of the report, in a real browser and without one."""
+
+import csv
+import json
+import time
+
+import pytest
+
+from sparkify.report.page import FIRST, LISTED, render
+from tests.sparkify.browser import open_browser
+from tests.sparkify.report_data import report_data
+
+WIDTHS = (390, 768, 1280)
+HOSTILE = "</script><img src=x onerror='window.hacked=1'><script>window.hacked=1</script>{{7*7}}"
+CHARTS = 18
+# What is drawn of marks, apart from axes, grids and legends.
+MARKS = "g.role-mark *"
+
+
+@pytest.fixture(scope="module")
+def page() -> str:
+    return render(report_data())
+
+
+@pytest.fixture(scope="module")
+def downloads(tmp_path_factory):
+    return tmp_path_factory.mktemp("downloads")
+
+
+@pytest.fixture(scope="module")
+def browser(downloads):
+    opened = open_browser(downloads)
+    yield opened
+    opened.quit()
+
+
+@pytest.fixture
+def show(browser, tmp_path):
+    """A function that opens a page at a width, and waits until its charts are drawn."""
+
+    def opened(html: str, *, width: int = 1280, dark: bool = False):
+        path = tmp_path / "page.html"
+        path.write_text(html, encoding="utf-8")
+        size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500}
+        browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+        features = [
+            {"name": "prefers-color-scheme", "value": "dark" if dark else "light"},
+            {"name": "prefers-reduced-motion", "value": "reduce"},
+        ]
+        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+        for log in ("browser", "performance"):
+            browser.get_log(log)
+        browser.get(path.as_uri())
+        until(browser, "return document.querySelectorAll('[data-chart]:not(.drawn)').length === 0")
+        return browser
+
+    return opened
+
+
+def until(browser, script: str, *, seconds: float = 30) -> None:
+    """Wait for a script to say true."""
+    deadline = time.monotonic() + seconds
+    while not browser.execute_script(script):
+        assert time.monotonic() < deadline, f"never true: {script}"
+        time.sleep(0.05)
+
+
+def texts(browser, selector: str) -> list[str]:
+    script = "return [...document.querySelectorAll(arguments[0])].map(each => each.textContent)"
+    return browser.execute_script(script, selector)
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_every_chart_is_seen_whole_and_holds_something(show, page, width):
+    found = show(page, width=width).execute_script(
+        """
+        const shown = [...document.querySelectorAll('[data-chart]')].map(place => {
+            const svg = place.querySelector('svg'), edge = svg.getBoundingClientRect();
+            const marks = [...svg.querySelectorAll(arguments[0])].filter(mark => {
+                const box = mark.getBoundingClientRect();
+                return box.width + box.height > 0;
+            });
+            const cut = [...svg.querySelectorAll('text')].filter(text => {
+                const box = text.getBoundingClientRect();
+                return box.width && (box.left < edge.left - 2 || box.right > edge.right + 2
+                    || box.top < edge.top - 2 || box.bottom > edge.bottom + 2);
+            }).map(text => text.textContent);
+            return {key: place.dataset.chart, width: edge.width, height: edge.height,
+                    right: edge.right, marks: marks.length, cut};
+        });
+        return {shown, wide: document.documentElement.scrollWidth};
+        """,
+        MARKS,
+    )
+    # Less a scroll bar, where there is one.
+    assert found["wide"] <= width
+    assert len(found["shown"]) == CHARTS
+    for chart in found["shown"]:
+        assert chart["width"] > 200 and chart["height"] > 60, chart
+        assert chart["right"] <= width and chart["marks"] > 0, chart
+        assert chart["cut"] == [], chart
+
+
+def test_the_page_asks_no_host_for_anything_and_says_nothing_in_the_console(show, page):
+    shown = show(page)
+    sent = [json.loads(entry["message"])["message"] for entry in shown.get_log("performance")]
+    asked = {
+        event["params"]["request"]["url"].split(":")[0]
+        for event in sent
+        if event["method"] == "Network.requestWillBeSent"
+    }
+    assert asked <= {"file", "data"}
+    assert shown.get_log("browser") == []
+
+
+def test_the_policy_of_the_page_lets_no_other_script_and_no_host_in(show, page):
+    injected = page.replace(
+        "</main>",
+        "<script>window.hacked = 1</script><img src='https://example.org/x.png'></main>",
+    )
+    shown = show(injected)
+    assert shown.execute_script("return window.hacked") is None
+    refused = [each["message"] for each in shown.get_log("browser")]
+    assert len(refused) == 2 and all("Content Security Policy" in each for each in refused)
+
+
+def test_the_list_is_sorted_and_searched(show):
+    shown = show(render(report_data(users=400)))
+    rows = "#contacts tbody tr"
+
+    def column(number: int) -> list[str]:
+        return texts(shown, f"#contacts tbody tr > :nth-child({number})")
+
+    def press(heading: str) -> None:
+        shown.execute_script(
+            "[...document.querySelectorAll('#contacts thead button')]"
+            ".find(each => each.textContent.startsWith(arguments[0])).click()",
+            heading,
+        )
+
+    assert len(texts(shown, rows)) == FIRST
+    assert column(1) == [str(each) for each in range(1, FIRST + 1)]
+    press("user")
+    assert column(2) == sorted(column(2), key=int) and int(column(2)[0]) < 10
+    press("user")
+    assert column(2) == sorted(column(2), key=int, reverse=True)
+    press("risk")
+    risks = [float(each.removesuffix(" %")) for each in column(3)]
+    assert risks == sorted(risks, reverse=True)
+    sought = column(2)[3]
+    box = shown.find_element("css selector", "#contacts input")
+    box.send_keys(f"{sought} THUMBS")
+    assert sought in column(2) and all(sought in each for each in column(2))
+    box.clear()
+    box.send_keys("nobody has this")
+    assert texts(shown, rows) == []
+    assert texts(shown, "#contacts .count")[0].startswith("0 of ")
+
+
+def test_the_csv_holds_the_list_and_no_formula(show, downloads):
+    data = report_data(users=200)
+    starts = ["=1+1", "+1", "-1", "@sum", "\t=2", '"quoted", with comma', "line\nbreak"]
+    worth = data.targets["is_worth_contacting"]
+    data.targets.loc[: len(starts) - 1, "user_id"] = starts
+    data.targets.loc[0, "reason_1"] = "=HYPERLINK(0)"
+    shown = show(render(data))
+    shown.find_element("css selector", "#contacts .save").click()
+    path = downloads / "contacts-2018-12-03.csv"
+    deadline = time.monotonic() + 20
+    while not path.exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == worth.sum() > len(starts)
+    assert [row["user"] for row in rows][:7] == [f"'{each}" for each in starts[:5]] + starts[5:]
+    assert rows[0]["reason 1"] == "'=HYPERLINK(0)"
+    kept = data.targets[worth]
+    assert [row["user"] for row in rows][7:] == kept["user_id"].tolist()[7:]
+    assert [float(row["risk"]) for row in rows] == pytest.approx(kept["probability"], abs=1e-4)
+
+
+def test_whatever_a_log_calls_things_is_text(show):
+    html = render(report_data(hostile=HOSTILE))
+    shown = show(html)
+    assert shown.execute_script("return window.hacked") is None
+    assert shown.execute_script("return document.querySelectorAll('img').length") == 0
+    users = texts(shown, "#contacts tbody th")
+    assert any(each.startswith(HOSTILE) for each in users)
+    assert any(HOSTILE in each for each in texts(shown, "#contacts tbody li"))
+    for place in ("#drift .plain li", "#quality td", "#rejected td", "#model .aside", "#top li"):
+        assert any(HOSTILE in each for each in texts(shown, place)), place
+    assert shown.get_log("browser") == []
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_all_text_stands_out_from_its_background(show, page, dark):
+    pale = show(page, dark=dark).execute_script(
+        """
+        const parse = colour => (colour.match(/[\\d.]+/g) || []).map(Number);
+        const light = ([r, g, b]) => [r, g, b].map(v => v / 255)
+            .map(v => v <= .03928 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4)
+            .reduce((sum, v, i) => sum + v * [.2126, .7152, .0722][i], 0);
+        const behind = each => {
+            for (let at = each; at; at = at.parentElement) {
+                const colour = parse(getComputedStyle(at).backgroundColor);
+                if (colour.length === 3 || colour[3] === 1) return colour;
+            }
+            return [255, 255, 255];
+        };
+        const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+        const pale = [];
+        for (let node; (node = walker.nextNode());) {
+            const at = node.parentElement, style = getComputedStyle(at);
+            if (!node.textContent.trim() || ['SCRIPT', 'STYLE'].includes(at.tagName)
+                || !at.getClientRects().length) continue;
+            const ink = at.closest('svg') ? style.fill : style.color;
+            const [one, other] = [light(parse(ink)), light(behind(at))].sort((a, b) => b - a);
+            const large = parseFloat(style.fontSize) >= 24;
+            if ((one + .05) / (other + .05) < (large ? 3 : 4.5))
+                pale.push([node.textContent.trim(), ink, behind(at)]);
+        }
+        return pale;
+        """
+    )
+    assert pale == []
+
+
+def test_without_scripts_there_are_pictures_and_the_first_users(show, browser, page, tmp_path):
+    path = tmp_path / "still.html"
+    path.write_text(page, encoding="utf-8")
+    browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
+    try:
+        browser.get(path.as_uri())
+        found = browser.execute_script(
+            "return [...document.querySelectorAll('[data-chart] > svg')]"
+            ".map(each => each.getBoundingClientRect().width)"
+        )
+        rows = browser.execute_script(
+            "return document.querySelectorAll('#contacts tbody tr').length"
+        )
+        tools = browser.execute_script(
+            "return document.querySelector('#contacts .tools').getClientRects().length"
+        )
+    finally:
+        browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
+    assert len(found) == CHARTS and min(found) > 200
+    assert rows > 0 and tools == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"has_churn": False}, "five users who left"),
+        ({"has_model": False}, "No model sparkify-churn has been trained yet."),
+        ({"users": 1}, "With one active user there is no distribution of risk to show."),
+        ({"users": 0}, "Nobody is scored"),
+    ],
+)
+def test_what_cannot_be_shown_is_said(show, options, said):
+    shown = show(render(report_data(**options)), width=390)
+    assert any(said in each for each in texts(shown, ".missing"))
+    assert shown.execute_script("return document.documentElement.scrollWidth") == 390
+    assert shown.get_log("browser") == []
+
+
+def test_a_page_of_22000_users_is_small_enough_to_mail():
+    html = render(report_data(users=22_000))
+    assert len(html.encode()) < 5_000_000
+    assert f"The first {LISTED:,} of" in html or "All " in html
