@@ -41,7 +41,7 @@ function element(name, text, attributes = {}) {
 
 function rowOf(row, columns) {
   const [priority, user, probability, level, value, reasons] = row;
-  const percent = `${(100 * probability).toFixed(probability < 0.0995 ? 1 : 0)} %`;
+  const percent = `${(100 * probability).toFixed(probability < 0.0995 ? 1 : 0)}\u00a0%`;
   const made = document.createElement("tr");
   const cells = [priority, user, percent, level, value.toFixed(2)];
   cells.forEach((text, index) => {

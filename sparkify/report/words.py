@@ -40,11 +40,8 @@ def percent(share: float) -> str:
     """A share with two digits that say something: 4.3 %, 43 %."""
     if pd.isna(share):
         return "an unknown share"
-    return (
-        f"{share:.1%}".replace("%", " %")
-        if 0 < share < 0.0995
-        else f"{share:.0%}".replace("%", " %")
-    )
+    # A line does not end between the number and its sign.
+    return f"{share:.{1 if 0 < share < 0.0995 else 0}%}".replace("%", "\u00a0%")
 
 
 def money(value: float, currency: str) -> str:

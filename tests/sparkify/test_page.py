@@ -145,7 +145,7 @@ def test_the_list_is_sorted_and_searched(show):
     press("user")
     assert column(2) == sorted(column(2), key=int, reverse=True)
     press("risk")
-    risks = [float(each.removesuffix(" %")) for each in column(3)]
+    risks = [float(each.removesuffix("\u00a0%")) for each in column(3)]
     assert risks == sorted(risks, reverse=True)
     sought = column(2)[3]
     box = shown.find_element("css selector", "#contacts input")
