@@ -157,7 +157,15 @@ def collect(spark: SparkSession, settings: Settings) -> ReportData:
         ).assign(label=lambda table: table["feature"].map(label_of)),
         outcomes=status.judged_scores(spark, settings),
         checks=last,
-        changes=_changes(spark, settings, last, before),
+        changes=changes(
+            read(
+                "select as_of_date, count(*) as users, sum(probability) as expected,"
+                " max(model_version) as version from {fct_churn_scores}"
+                " group by as_of_date order by as_of_date desc limit 2"
+            ),
+            last,
+            before,
+        ),
     )
 
 
@@ -274,8 +282,10 @@ def _protocols(
 
     table = models.whole_history(spark, settings)
     spec = TableSpec(id=table.id, label=table.label, name=table.name)
+    # A row a user, which is read many times.
+    rows = table.rows.coalesce(1).localCheckpoint()
     try:
-        public = public_protocol(table.rows, spec, draws=DRAWS)
+        public = public_protocol(rows, spec, draws=DRAWS)
     except (NotTrainable, TableMismatch):
         return pd.DataFrame()
     return side_by_side(public, honest, candidate=candidate)
@@ -373,20 +383,15 @@ def _last_checks(spark: SparkSession, settings: Settings) -> tuple[pd.DataFrame,
     return (*found, empty, empty)[0], (*found, empty, empty)[1]
 
 
-def _changes(
-    spark: SparkSession, settings: Settings, last: pd.DataFrame, before: pd.DataFrame
-) -> tuple[str, ...]:
-    """What is different from the run before, as sentences; empty in the first run."""
+def changes(scores: pd.DataFrame, last: pd.DataFrame, before: pd.DataFrame) -> tuple[str, ...]:
+    """What is different from the run before, as sentences; empty in the first run.
+
+    scores: as_of_date, users, expected (churners) and version, the last date first; last, before:
+    the checks of the two runs, as the ledger has them.
+    """
     if before.empty:
         return ()
     said = []
-    scores = _read(
-        spark,
-        settings,
-        "select as_of_date, count(*) as users, sum(probability) as expected,"
-        " max(model_version) as version from {fct_churn_scores}"
-        " group by as_of_date order by as_of_date desc limit 2",
-    )
     if len(scores) > 1:
         now, then = scores.iloc[0], scores.iloc[1]
         said.append(

@@ -4,11 +4,13 @@ import csv
 import json
 import time
 
+import pandas as pd
 import pytest
 
+from sparkify.report.data import changes
 from sparkify.report.page import FIRST, LISTED, render
 from tests.sparkify.browser import open_browser
-from tests.sparkify.report_data import report_data
+from tests.sparkify.report_data import checks, report_data
 
 WIDTHS = (390, 768, 1280)
 HOSTILE = "</script><img src=x onerror='window.hacked=1'><script>window.hacked=1</script>{{7*7}}"
@@ -261,6 +263,32 @@ def test_what_cannot_be_shown_is_said(show, options, said):
     assert any(said in each for each in texts(shown, ".missing"))
     assert shown.execute_script("return document.documentElement.scrollWidth") == 390
     assert shown.get_log("browser") == []
+
+
+def test_what_changed_since_the_last_run_is_said():
+    scores = pd.DataFrame(
+        {
+            "as_of_date": ["2018-12-10", "2018-12-03"],
+            "users": [160, 163],
+            "expected": [11.2, 9.4],
+            "version": [3, 2],
+        }
+    )
+    before, last = checks(""), checks("")
+    last.loc[0, "row_count"] += 500
+    last.loc[1, "status"] = "fail"
+    last.loc[2, "status"] = "pass"
+    assert changes(scores, last, before) == (
+        "11 of 160 active users are expected to leave; as of 2018-12-03 it was 9 of 163.",
+        "The scores are of model version 3, not 2.",
+        "500 events more, 60,500 in all.",
+        "No longer passed: primary key.",
+        "Passed again: alike.",
+    )
+    assert changes(scores, last, before.head(0)) == ()
+    assert changes(scores.head(1), last, last) == (
+        "The same data, scores and checks as in the run before.",
+    )
 
 
 def test_a_page_of_22000_users_is_small_enough_to_mail():

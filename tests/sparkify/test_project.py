@@ -108,6 +108,9 @@ def test_every_use_of_the_tables_is_an_exposure_with_an_owner(manifest, models):
     code = "".join(line for cell in cells if cell["cell_type"] == "code" for line in cell["source"])
     named = {models[id]["name"] for id in exposures["notebook"]["depends_on"]["nodes"]}
     assert named == set(re.findall(r"\b(?:stg_sparkify__|fct_|dim_)\w+", code))
+    read = (PROJECT / "sparkify" / "report" / "data.py").read_text()
+    shown = {models[id]["name"] for id in exposures["report"]["depends_on"]["nodes"]}
+    assert shown >= set(re.findall(r"\b(?:(?:base|stg)_sparkify__|fct_|dim_)\w+", read))
     assert all(exposure["owner"]["name"] for exposure in exposures.values())
 
 
