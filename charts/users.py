@@ -87,8 +87,7 @@ def counts(table: pd.DataFrame, *, name: str, value: str, title: str) -> alt.Cha
 def differences(table: pd.DataFrame) -> alt.LayerChart:
     """How often a user who leaves has more of a feature than one who stays, with intervals.
 
-    table: label, value, ci_low, ci_high (0 to 1), is_telling, leave_median, stay_median,
-    description.
+    table: label, value, ci_low, ci_high (0 to 1), is_telling, leave_median, stay_median.
     """
     table = table.assign(
         lines=[lines_of(each) for each in table["label"]],

@@ -77,7 +77,7 @@ class ReportData:
     """Everything on the page. An empty frame, or None, is what there is nothing to say of.
 
     targets: fct_retention_targets, by priority. no_scores: why nobody is scored, as a sentence.
-    differences: `ml.differences`, with label and description. run_up: feature, label,
+    differences: `ml.differences`, with label and is_telling. run_up: feature, label,
     weeks_before, mean, ci_low, ci_high, users, stays. survival, cohorts: fct_retention_cohorts by
     level and by week of registration. activity: fct_activity_rates. rows: what became of the rows
     read (outcome, row_count), nulled: values set to null. drift: fct_feature_drift of the last

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from charts import models, users
+from ml.calibration import wilson
 from sparkify.report.data import SHOWN, Model, ReportData, signal_of
 from sparkify.report.words import (
     CANDIDATES,
@@ -250,7 +251,9 @@ def _activity(data: ReportData) -> Iterator[Figure | Missing]:
     if rates.empty:
         yield Missing("No rate of churn: nobody was at risk in a whole week.")
         return
-    low, high = _wilson(rates["churned_user_count"], rates["at_risk_user_count"])
+    low, high = wilson(
+        rates["churned_user_count"] / rates["at_risk_user_count"], rates["at_risk_user_count"]
+    )
     total = total[total["at_risk_user_count"] > 0]
     churn = total["churned_user_count"] / total["at_risk_user_count"]
     worst = total.loc[churn.idxmax()]
@@ -408,9 +411,3 @@ def _thinned(table: pd.DataFrame, *, keep: int, points: int = 200) -> pd.DataFra
     """At most about `points` rows, the row `keep` among them."""
     chosen = np.unique([*np.linspace(0, len(table) - 1, points).astype(int), keep])
     return table.iloc[chosen[chosen < len(table)]]
-
-
-def _wilson(hits: pd.Series, n: pd.Series) -> tuple[pd.Series, pd.Series]:
-    from ml.calibration import wilson
-
-    return wilson(hits / n, n)
