@@ -82,7 +82,7 @@ def gain(y: np.ndarray, p: np.ndarray) -> alt.LayerChart:
 
 
 def lift(y: np.ndarray, p: np.ndarray) -> alt.LayerChart:
-    """How many times as many churners as by lot, in each tenth; y and p are (rows,)."""
+    """How many times as many churners as by chance, in each tenth; y and p are (rows,)."""
     tenth = np.arange(len(y)) * 10 // max(1, len(y)) + 1
     table = pd.DataFrame({"tenth": tenth, "y": _ranked(y, p)}).groupby("tenth")["y"].mean()
     table = (table / max(y.mean(), 1e-12)).rename("lift").reset_index()
@@ -92,7 +92,7 @@ def lift(y: np.ndarray, p: np.ndarray) -> alt.LayerChart:
             title="tenth of users, the riskiest first",
             axis=alt.Axis(labelAngle=0, labelOverlap=False),
         ),
-        y=alt.Y("lift:Q", title="times as many as by lot"),
+        y=alt.Y("lift:Q", title="times as many as by chance"),
         tooltip=[alt.Tooltip("tenth:O"), alt.Tooltip("lift:Q", format=".2f")],
     )
     even = alt.Chart(pd.DataFrame({"lift": [1.0]})).mark_rule(color=INK, strokeDash=[4, 4])

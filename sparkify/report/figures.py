@@ -316,7 +316,7 @@ def of_judging(data: ReportData) -> Iterator[Figure | Missing]:
     ]
     yield Figure(
         key="lift",
-        title=f"The riskiest tenth holds {found['value']:.1f} times as many leavers as by lot "
+        title=f"The riskiest tenth holds {found['value']:.1f} times as many leavers as by chance "
         f"({found['ci_low']:.1f} to {found['ci_high']:.1f})",
         note="Share who left in each tenth of predictions, over that of all; dashed: no skill.",
         chart=models.lift(model.y, model.p),

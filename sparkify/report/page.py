@@ -202,7 +202,7 @@ def _cards(data: ReportData, worth: pd.DataFrame) -> Iterator[dict[str, str]]:
             "value": f"{100 * auc['value']:.0f} of 100",
             "label": "pairs ranked right",
             "note": f"in past weeks it had not seen; {100 * auc['ci_low']:.0f} to "
-            f"{100 * auc['ci_high']:.0f} with 95 % confidence, by lot 50",
+            f"{100 * auc['ci_high']:.0f} with 95 % confidence, by chance 50",
         }
 
 
