@@ -8,7 +8,7 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from charts.theme import BLUE, GRID, INK, LINES, MUTED, VERMILLION, lines_of
+from charts.theme import BLUE, GRID, INK, LINES, MUTED, ORANGE, VERMILLION, lines_of
 
 # Points of a curve: more do not show, and make the file large.
 POINTS = 200
@@ -232,7 +232,7 @@ def drift(table: pd.DataFrame) -> alt.LayerChart:
     )
     return (
         base.mark_bar(color=BLUE).encode(x=alt.X("psi:Q", title="stability index"))
-        + base.mark_tick(color=INK, thickness=3, size=20).encode(x="psi_bound:Q")
+        + base.mark_tick(color=ORANGE, thickness=3, size=22).encode(x="psi_bound:Q")
     ).properties(height=34 * len(table))
 
 
