@@ -60,8 +60,8 @@ class Run:
 def rolling(data: DataFrame, plan: Plan) -> Run:
     """Predict every origin from what was known there.
 
-    Points, calibration and the weights of the stack are those of the first origin, so that none
-    has seen its own future; the learners are fitted anew at each.
+    Points are chosen at the first origin, so that none has seen its own future; learners,
+    calibration and stack learn anew at each.
     """
     options = plan.options
     origins, splits = find_splits(data, plan.spec, options)
@@ -163,7 +163,7 @@ def fit(
 
 
 def refit(first: Fitted, train_rows: DataFrame, plan: Plan) -> Fitted:
-    """The learners of `first`, fitted to `train_rows`: see `stacking.refit`."""
+    """`first`, fitted anew to `train_rows`: see `stacking.refit`."""
     return stacking.refit(first, train_rows, plan.columns, **_settings(plan))
 
 

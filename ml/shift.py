@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from functools import partial, reduce
 
 import numpy as np
 import pandas as pd
@@ -82,6 +82,7 @@ def find_shift(
     *,
     user: str,
     past: Sequence[tuple[str, DataFrame, DataFrame]] = (),
+    rounds: int = MAX_ROUNDS,
     draws: int = 200,
     seed: int = 0,
 ) -> Shift:
@@ -92,7 +93,8 @@ def find_shift(
     While the forest does better (the interval of its AUC lies above `SHIFTED_AUC` and above what it
     reaches in every pair of the past), every column with
     `TELLING` times an even share of its importance is left out, and it is trained again: columns
-    that say the same share their importance, so one round would name too few. Cross-validated by
+    that say the same share their importance, so one round would name too few; no more than
+    `rounds` are made. Cross-validated by
     user, as a user may be in both tables. No label is read. The share of a column is that of the
     first round.
     Source: Lopez-Paz & Oquab (2017), classifier two-sample tests; Rabanser et al. (2019).
@@ -107,14 +109,14 @@ def find_shift(
     }
     rows = _both(training, scoring, columns, user=user).persist()
     try:
-        rounds: list[tuple[float, float, float]] = []
+        intervals: list[tuple[float, float, float]] = []
         shares, left_out = None, {}
         current = columns
-        for number in range(1, MAX_ROUNDS + 1):
+        for number in range(1, rounds + 1):
             interval, importance = tell(rows, current)
-            rounds.append(interval)
+            intervals.append(interval)
             shares = importance if shares is None else shares
-            if interval[1] <= _usual(lived) or number == MAX_ROUNDS:
+            if interval[1] <= _usual(lived) or number == rounds:
                 break
             telling = importance[importance > min(TELLING / len(importance), importance.max() / 2)]
             left_out |= dict.fromkeys(telling.index, number)
@@ -126,7 +128,9 @@ def find_shift(
     table = shares.rename("share").rename_axis("column").reset_index()
     table["round"] = table["column"].map(left_out).astype("Int64")
     unstable = tuple(table.loc[table["round"].notna(), "column"])
-    return Shift(*rounds[0], table, unstable, rounds[-1][0] if current.features else 0.5, lived)
+    return Shift(
+        *intervals[0], table, unstable, intervals[-1][0] if current.features else 0.5, lived
+    )
 
 
 def _usual(past: Mapping[str, float]) -> float:
@@ -185,13 +189,13 @@ def _tell_apart(
         subsamplingRate=0.8,
         seed=seed,
     )
-    predicted, importances = [], []
+    scored, importances = [], []
     for fold in range(FOLDS):
         model = forest.fit(prepared.filter(F.col(FOLD) != fold))
         importances.append(_by_column(prepared, model, columns))
-        scored = model.transform(prepared.filter(F.col(FOLD) == fold))
-        predicted.append(scored.select(quote(user), LABEL, "probability").toPandas())
-    table = pd.concat(predicted)
+        unseen = model.transform(prepared.filter(F.col(FOLD) == fold))
+        scored.append(unseen.select(quote(user), LABEL, "probability"))
+    table = reduce(DataFrame.unionAll, scored).toPandas()
     interval = evaluation.roc_auc(
         table[LABEL].to_numpy(),
         np.array([p[1] for p in table["probability"]]),

@@ -37,11 +37,13 @@ class Fitted:
     out_of_fold has a row per training row (of very many rows: of those of some users): the keys,
     ml__label, ml__fold, and the log-odds of each learner from the fold model that never saw the
     row's user. scores has every fold's log loss of every grid point tried: learner, point, fold,
-    log_loss, chosen.
+    log_loss, chosen. folds: user and ml__fold. fold_models: by learner, each without one fold.
     """
 
     preparation: PipelineModel
     bases: dict[str, Tuned]
+    fold_models: dict[str, list[Model]]
+    folds: DataFrame
     base_rate: float
     out_of_fold: pd.DataFrame
     scores: pd.DataFrame
@@ -93,14 +95,16 @@ def fit(
     parallelism: models fitted at a time.
     Source: Wolpert (1992), stacked generalization; Breiman (1996), nonnegative weights.
     """
-    preparation, prepared = _prepare(
-        train, columns, keys=keys, learners=learners, folds=folds, count=count, seed=seed
-    )
-    base = prepared.agg(F.count(F.lit(1)).alias("rows"), F.sum(LABEL).alias("positives")).first()
-    sample = _sample(prepared, keys, base["rows"], positives=base["positives"], seed=seed)
+    is_scaled = any(learner.scaled for learner in learners)
+    preparation = preprocessing.fit_preparation(train, columns, scaled=is_scaled)
+    prepared = _vectors(train, preparation, keys=keys)
+    prepared = user_folds(prepared, user=keys[0], folds=folds, seed=seed)
+    # A checkpoint, not a cache: each of a fit's many small jobs would carry the whole lineage.
+    prepared = compact(prepared, keys=keys, count=count).localCheckpoint()
+    sample, base_rate = _sample(prepared, keys, seed=seed)
     shape = _shape(prepared, count)
     fit_models = partial(tuning.fit_models, shape=shape, seed=seed, parallelism=parallelism)
-    out_of_fold, scores = _search(
+    out_of_fold, scores, fold_models = _search(
         sample,
         learners,
         {learner.name: learner.worth_trying(points[learner.name], shape) for learner in learners},
@@ -114,20 +118,22 @@ def fit(
         for name, shown in best.items()
     }
     models = fit_models(prepared, [Fit(each, chosen[each.name]) for each in learners])
-    bases = [
+    tuned = [
         Tuned(each, chosen[each.name], model) for each, model in zip(learners, models, strict=True)
     ]
     return Fitted(
         preparation=preparation,
-        bases={base.learner.name: base for base in bases},
-        base_rate=base["positives"] / base["rows"],
+        bases={each.learner.name: each for each in tuned},
+        fold_models=fold_models,
+        folds=prepared.select(preprocessing.quote(keys[0]), FOLD).distinct(),
+        base_rate=base_rate,
         out_of_fold=out_of_fold,
         scores=scores,
     )
 
 
 def refit(
-    fitted: Fitted,
+    first: Fitted,
     train: DataFrame,
     columns: Columns,
     *,
@@ -137,24 +143,39 @@ def refit(
     seed: int,
     parallelism: int,
 ) -> Fitted:
-    """`fitted` with its learners fitted to other rows, at the points and weights it has."""
-    learners = [base.learner for base in fitted.bases.values()]
-    preparation, prepared = _prepare(
-        train, columns, keys=keys, learners=learners, folds=folds, count=count, seed=seed
-    )
+    """What is learned from `train`, later rows of the table that `first` was fitted to.
+
+    Its points and its fold models are kept: these have not seen the users of their fold in later
+    rows either, so calibration and stack learn from all rows without another fit.
+    """
+    tuned = list(first.bases.values())
+    is_scaled = any(each.learner.scaled for each in tuned)
+    preparation = preprocessing.fit_preparation(train, columns, scaled=is_scaled)
+    prepared = _vectors(train, preparation, keys=keys)
+    prepared = compact(prepared, keys=keys, count=count).localCheckpoint()
     models = tuning.fit_models(
         prepared,
-        [Fit(base.learner, base.point) for base in fitted.bases.values()],
+        [Fit(each.learner, each.point) for each in tuned],
         shape=_shape(prepared, count),
         seed=seed,
         parallelism=parallelism,
     )
-    bases = {
-        name: replace(base, model=model)
-        for (name, base), model in zip(fitted.bases.items(), models, strict=True)
-    }
-    base_rate = prepared.agg(F.mean(LABEL)).first()[0]
-    return replace(fitted, preparation=preparation, bases=bases, base_rate=base_rate)
+    # Any fold is fair to a user who came later.
+    other = F.pmod(F.xxhash64(preprocessing.quote(keys[0]), F.lit(seed)), F.lit(folds))
+    unseen = _vectors(train, first.preparation, keys=keys).join(first.folds, keys[0], "left")
+    unseen = unseen.withColumn(FOLD, F.coalesce(FOLD, other.cast("int")))
+    unseen = compact(unseen, keys=keys, count=count).localCheckpoint()
+    sample, base_rate = _sample(unseen, keys, seed=seed)
+    return replace(
+        first,
+        preparation=preparation,
+        bases={
+            each.learner.name: replace(each, model=model)
+            for each, model in zip(tuned, models, strict=True)
+        },
+        base_rate=base_rate,
+        out_of_fold=_out_of_fold(sample, first.fold_models, keys=keys, folds=folds),
+    )
 
 
 def margins(
@@ -197,41 +218,32 @@ def deployed(fitted: Fitted, candidate: str) -> PipelineModel:
     return PipelineModel([fitted.preparation, *models, SQLTransformer(statement=last)])
 
 
-def _prepare(
-    train: DataFrame,
-    columns: Columns,
-    *,
-    keys: Sequence[str],
-    learners: Sequence[Learner],
-    folds: int,
-    count: int,
-    seed: int,
-) -> tuple[PipelineModel, DataFrame]:
-    """The fitted preparation, and what it makes of `train`: keys, label, fold and vectors."""
-    is_scaled = any(learner.scaled for learner in learners)
-    preparation = preprocessing.fit_preparation(train, columns, scaled=is_scaled)
-    vectors = [FEATURES, SCALED] if is_scaled else [FEATURES]
+def _vectors(rows: DataFrame, preparation: PipelineModel, *, keys: Sequence[str]) -> DataFrame:
+    """What the learners read of `rows`: keys, label and vectors."""
     label = F.col(LABEL).alias(LABEL, metadata=TWO_CLASSES)
-    prepared = preparation.transform(train).select(*map(preprocessing.quote, keys), label, *vectors)
-    prepared = user_folds(prepared, user=keys[0], folds=folds, seed=seed)
-    # A checkpoint, not a cache: each of a fit's many small jobs would carry the whole lineage.
-    return preparation, compact(prepared, keys=keys, count=count).localCheckpoint()
+    prepared = preparation.transform(rows)
+    vectors = [name for name in (FEATURES, SCALED) if name in prepared.columns]
+    return prepared.select(*map(preprocessing.quote, keys), label, *vectors)
 
 
 def _shape(prepared: DataFrame, count: int) -> Shape:
     return Shape(count, len(prepared.select(FEATURES).first()[0]))
 
 
-def _sample(
-    prepared: DataFrame, keys: Sequence[str], rows: int, *, positives: float, seed: int
-) -> DataFrame:
-    """All rows of some users, chosen by a hash; of all users, if there are not very many rows."""
+def _sample(prepared: DataFrame, keys: Sequence[str], *, seed: int) -> tuple[DataFrame, float]:
+    """All rows of some users, chosen by a hash, and the share of positives among all rows.
+
+    Of all users, if there are not very many rows.
+    """
+    found = prepared.agg(F.count(F.lit(1)).alias("rows"), F.sum(LABEL).alias("positives")).first()
+    rows, positives = found["rows"], found["positives"]
     share = max(FOLD_ROWS / rows, FOLD_POSITIVES / max(positives, 1))
     if share >= 1:
-        return prepared
+        return prepared, positives / rows
     place = F.pmod(F.xxhash64(preprocessing.quote(keys[0]), F.lit(seed + 2)), F.lit(1_000_000))
     sample = prepared.filter(place < int(share * 1_000_000))
-    return compact(sample, keys=keys, count=int(share * rows)).localCheckpoint()
+    sample = compact(sample, keys=keys, count=int(share * rows)).localCheckpoint()
+    return sample, positives / rows
 
 
 def _search(
@@ -242,32 +254,33 @@ def _search(
     keys: Sequence[str],
     folds: int,
     fit_models: Callable[[list[Fit]], list[Model]],
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The out-of-fold log-odds of each learner's best point, and the scores of those tried.
+) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, list[Model]]]:
+    """Of each learner's best point the out-of-fold log-odds and models; the scores of all tried.
 
     A learner's first two points are tried, and the next one as long as the last was the best: on
     few rows the many iterations of a weak penalty are spared.
     """
     same = [*keys, LABEL, FOLD]
-    margins, losses = None, {learner.name: [] for learner in learners}
+    margins, models, losses = None, {}, {learner.name: [] for learner in learners}
     wanted = [(learner, i) for learner in learners for i in range(len(points[learner.name][:2]))]
     while wanted:
-        models = fit_models(
+        fitted = fit_models(
             [
                 Fit(learner, points[learner.name][i], fold)
                 for learner, i in wanted
                 for fold in range(folds)
             ]
         )
-        by_point = {
-            (learner.name, i): models[at * folds :][:folds]
+        new = {
+            f"{learner.name}.{i}": fitted[at * folds :][:folds]
             for at, (learner, i) in enumerate(wanted)
         }
-        found = _out_of_fold(sample, by_point, keys=keys, folds=folds)
+        models |= new
+        found = _out_of_fold(sample, new, keys=keys, folds=folds)
         margins = found if margins is None else margins.merge(found, on=same)
-        for name, i in by_point:
-            loss = np.logaddexp(0, (1 - 2 * found[LABEL]) * found[f"{name}.{i}"])
-            losses[name].append(loss.groupby(found[FOLD]).mean())
+        for learner, i in wanted:
+            loss = np.logaddexp(0, (1 - 2 * found[LABEL]) * found[f"{learner.name}.{i}"])
+            losses[learner.name].append(loss.groupby(found[FOLD]).mean())
         wanted = [
             (learner, tried)
             for learner in learners
@@ -282,7 +295,11 @@ def _search(
         for fold, loss in by_fold.items()
     ]
     names = ["learner", "point", "fold", "log_loss", "chosen"]
-    return margins[[*same, *chosen]].rename(columns=chosen), pd.DataFrame(scores, columns=names)
+    return (
+        margins[[*same, *chosen]].rename(columns=chosen),
+        pd.DataFrame(scores, columns=names),
+        {name: models[output] for output, name in chosen.items()},
+    )
 
 
 def _best(losses: list[pd.Series]) -> int:
@@ -290,21 +307,20 @@ def _best(losses: list[pd.Series]) -> int:
 
 
 def _out_of_fold(
-    sample: DataFrame,
-    models: Mapping[tuple[str, int], list[Model]],
-    *,
-    keys: Sequence[str],
-    folds: int,
+    sample: DataFrame, models: Mapping[str, list[Model]], *, keys: Sequence[str], folds: int
 ) -> pd.DataFrame:
-    """Log-odds `<learner>.<point>` of each row by models that never saw its user. One Spark job."""
+    """The log-odds of each row by the model of its fold, a column for each of `models`.
+
+    These are by name of the column, which begins with that of the learner. One Spark job.
+    """
     branches, vectors = [], [name for name in (FEATURES, SCALED) if name in sample.columns]
     for fold in range(folds):
         branch = sample.filter(F.col(FOLD) == fold)
         keep = [*map(preprocessing.quote, keys), LABEL, FOLD]
-        for (name, i), of_folds in models.items():
-            margin = F.expr(_margin(name)).alias(f"{name}.{i}")
+        for output, of_folds in models.items():
+            margin = F.expr(_margin(output.split(".")[0])).alias(output)
             branch = of_folds[fold].transform(branch).select(*keep, *vectors, margin)
-            keep.append(f"`{name}.{i}`")
+            keep.append(f"`{output}`")
         branches.append(branch.drop(*vectors))
     return reduce(DataFrame.unionAll, branches).toPandas()
 

@@ -32,8 +32,9 @@ from ml.options import TrainOptions
 from ml.preprocessing import Columns, Feature
 from ml.protocol import FOLD, LABEL
 from ml.scoring import check_columns
-from ml.shift import Shift, check_scoring, find_shift
+from ml.shift import MAX_ROUNDS, Shift, check_scoring, find_shift
 from ml.stacking import AVERAGE, BASE_RATE, STACK, Fitted
+from ml.threads import in_threads
 from ml.tuning import LEARNERS, Point
 from ml.wording import Wording
 
@@ -57,7 +58,7 @@ class TrainingResult:
     maximum_profit: the most it could earn, and by contacting which share.
     choice: see `choice.Choice`. stack_gain: the stack over the best single learner;
     skill: the deployed candidate over the base rate. meta_weights: intercept and weights of the
-    deployed stack, or, if it is not deployed, of that of the backtest;
+    deployed stack, or, if it is not deployed, of the one fitted last in the backtest;
     out_of_fold: the log-odds it was fitted on (user, time, y, fold, a column a learner).
     tuning: learner, point, fold, log_loss, chosen, split. threshold: the probability with the
     best F1 in the backtest. typical: the reference row, families the groups of features, wording
@@ -138,16 +139,13 @@ def train(
         *map(preprocessing.quote, spec.keys), LABEL, *map(preprocessing.quote, columns.names)
     )
     data = protocol.compact(data, keys=spec.keys, count=found.rows).persist()
-    shifted = None
     try:
         allowed = guards.refuse_leaks(data, columns, user=spec.id, found=found, allow=spec.allow)
         columns = replace(columns, notes=columns.notes + allowed)
         if scoring is not None:
-            progress("Comparing the rows to be scored with the training rows")
-            past = backtest.find_splits(data, spec, options)[1] if spec.time else []
-            columns, shifted = compare(data, scoring, columns, spec, options, past=past)
+            scoring = _comparable(scoring, columns, spec)
         plan = Plan(spec, columns, found.rows, learners, options, progress)
-        run = backtest.rolling(data, plan) if spec.time else backtest.by_user(data, plan)
+        plan, run, shifted = _evaluated(data, plan, scoring)
         progress("Measuring every candidate against its baseline")
         return _result(data, plan, run, shifted, average_risk=found.positives / found.rows)
     finally:
@@ -175,6 +173,37 @@ def _checked(
     return labelled, found, columns
 
 
+def _comparable(scoring: DataFrame, columns: Columns, spec: TableSpec) -> DataFrame:
+    """The rows to be scored, read as the columns to learn from are."""
+    check_scoring(scoring, columns, user=spec.id)
+    check_columns(scoring, columns, keys=[spec.id], called="The table to be scored")
+    return preprocessing.read_written(scoring, columns.features)
+
+
+def _evaluated(
+    data: DataFrame, plan: Plan, scoring: DataFrame | None
+) -> tuple[Plan, Run, Shift | None]:
+    """The evaluation, and beside it how far the rows to be scored differ.
+
+    Only where that decides what is learned from, it comes first.
+    """
+    options, shifted = plan.options, None
+
+    def find() -> tuple[Columns, Shift]:
+        past = backtest.find_splits(data, plan.spec, options)[1] if plan.spec.time else []
+        return compare(data, scoring, plan.columns, plan.spec, options, past=past)
+
+    if options.stable_only:
+        plan.progress("Comparing the rows to be scored with the training rows")
+        columns, shifted = find()
+        plan = replace(plan, columns=columns)
+    evaluate = partial(backtest.rolling if plan.spec.time else backtest.by_user, data, plan)
+    if scoring is None or shifted:
+        return plan, evaluate(), shifted
+    run, (columns, shifted) = in_threads(data.sparkSession, [evaluate, find], parallelism=2)
+    return replace(plan, columns=columns), run, shifted
+
+
 def compare(
     data: DataFrame,
     scoring: DataFrame,
@@ -189,11 +218,12 @@ def compare(
     past: the splits of the backtest, whose own differences are usual; who wants stable columns
     only does without these as well.
     """
-    check_scoring(scoring, columns, user=spec.id)
-    check_columns(scoring, columns, keys=[spec.id], called="The table to be scored")
-    scoring = preprocessing.read_written(scoring, columns.features)
     past = () if options.stable_only else past
-    found = find_shift(data, scoring, columns, user=spec.id, past=past, seed=options.seed)
+    # To say how far they differ takes two rounds; to leave out all that tells, as many as help.
+    rounds = MAX_ROUNDS if options.stable_only else 2
+    found = find_shift(
+        data, scoring, columns, user=spec.id, past=past, rounds=rounds, seed=options.seed
+    )
     if found.is_unusual:
         columns = replace(columns, notes=(*columns.notes, found.summary))
     elif options.stable_only:
