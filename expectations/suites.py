@@ -135,11 +135,11 @@ def features(
             f"active_day_count_{long}d > observed_day_count_{long}d",
         ),
         no_rows(
-            "no ratio is missing, negative, infinite or not a number",
+            "no ratio or decayed count is missing, negative, infinite or not a number",
             " or ".join(
                 f"{c} is null or {c} < 0 or isnan({c}) or {c} = double('inf')"
                 for c in columns
-                if "_per_" in c or "_trend_" in c
+                if any(part in c for part in ("_per_", "_trend_", "_decayed_"))
             ),
         ),
         gxe.UnexpectedRowsExpectation(

@@ -6,9 +6,9 @@
             ->  with history as (...), ... select user_id, as_of_date, song_count_7d, ...
 
     As of D nothing dated D or later is read. Eligible is who was active in the `active_days`
-    before D and has not churned before D. A narrow pass over all days carries along what reaches
-    back beyond the longest window; the wide days, with their sketches, are read for the windows
-    alone.
+    before D and has not churned before D. What reaches back beyond the longest window comes from
+    user_history; the wide days, with their sketches, are read for the windows alone. The longest
+    window is also the time constant of what decays.
 
     Arguments:
         user_days: a CTE with the columns of fct_user_days.
@@ -23,45 +23,17 @@
     'song_count', 'session_count', 'thumbs_up_count', 'thumbs_down_count', 'advert_count',
 ] -%}
 {%- set to_date = ['song_count', 'thumbs_up_count', 'thumbs_down_count'] -%}
+{%- set decayed = [
+    'thumbs_up_count', 'thumbs_down_count', 'advert_count', 'add_to_playlist_count',
+    'add_friend_count', 'error_count',
+] -%}
 {%- set rarer = [
     'add_to_playlist_count', 'add_friend_count', 'home_count', 'error_count', 'help_count',
     'settings_count', 'downgrade_page_count', 'upgrade_page_count', 'submit_downgrade_count',
     'submit_upgrade_count',
 ] -%}
 with history as (
-    select
-        *,
-        min(activity_date) over to_day as first_active_date,
-        count(*) over to_day as active_day_count_to_date,
-        {%- for signal in to_date %}
-        sum({{ signal }}) over to_day as {{ signal }}_to_date,
-        {%- endfor %}
-        max(if(thumbs_down_count > 0, activity_date, null)) over to_day as last_thumbs_down_date,
-        max(if(error_count > 0, activity_date, null)) over to_day as last_error_date,
-        max(if(submit_upgrade_count + submit_downgrade_count > 0, activity_date, null)) over to_day
-            as last_level_change_date,
-        {%- for attribute in last_known() %}
-        last_value({{ attribute }}) ignore nulls over to_day as {{ attribute }}_to_date,
-        {%- endfor %}
-        max(gap_days) over to_day as longest_gap_days,
-        count(first_churn_at) over to_day as churn_day_count
-    from (
-        select
-            user_id,
-            activity_date,
-            first_churn_at,
-            {{ (to_date + ['error_count', 'submit_upgrade_count', 'submit_downgrade_count']
-                + last_known()) | join(', ') }},
-            datediff(
-                activity_date,
-                lag(activity_date) over (partition by user_id order by activity_date)
-            ) as gap_days
-        from {{ user_days }}
-    )
-    window to_day as (
-        partition by user_id order by activity_date
-        rows between unbounded preceding and current row
-    )
+    {{ user_history(user_days, to_date, decayed, decay_days=long) | indent(4) }}
 ),
 
 -- What was known of a user before a date, by the user's last day before it.
@@ -79,6 +51,21 @@ known as (
     having
         max(activity_date) >= date_sub(as_of_date, {{ var('active_days') }})
         and {{ not_churned() | indent(8) }}
+),
+
+-- A day counts as observed, silent or not, if what a user did on it would be in the data.
+followed as (
+    select
+        *,
+        to_date(last_day.registered_at_to_date) as registered_date,
+        least(
+            last_day.first_active_date,
+            greatest(
+                first_date,
+                coalesce(to_date(last_day.registered_at_to_date), last_day.first_active_date)
+            )
+        ) as observed_from
+    from known
 ),
 
 recent_days as (
@@ -121,16 +108,23 @@ observed as (
         windowed.*,
         {{ (['first_date'] + carried) | join(', ') }},
         last_active_date,
+        registered_date,
         max_gap_days_{{ long }}d,
         last_day,
         {%- for days in windows %}
-        least({{ days }}, datediff(known.as_of_date, last_day.first_active_date))
+        least({{ days }}, datediff(followed.as_of_date, observed_from))
             as observed_day_count_{{ days }}d,
         {%- endfor %}
-        datediff(known.as_of_date, last_day.first_active_date) as observed_day_count_to_date
-    from known
+        datediff(followed.as_of_date, observed_from) as observed_day_count_to_date,
+        -- greatest alone would pass over a null.
+        if(
+            registered_date is null,
+            null,
+            greatest(0, datediff(followed.as_of_date, registered_date))
+        ) as tenure_days
+    from followed
     inner join windowed
-        on known.user_id = windowed.user_id and known.as_of_date = windowed.as_of_date
+        on followed.user_id = windowed.user_id and followed.as_of_date = windowed.as_of_date
 )
 
 select
@@ -156,8 +150,16 @@ select
         as session_count_per_day_{{ long }}d,
     {{ ratio('active_day_count_' ~ long ~ 'd', 'observed_day_count_' ~ long ~ 'd') }}
         as active_day_share_{{ long }}d,
-    {{ ratio('last_day.active_day_count_to_date', 'observed_day_count_to_date') }}
-        as active_day_share_to_date,
+    -- With one more active day and three silent ones: nobody comes on all days or on none.
+    ln(
+        (last_day.active_day_count_to_date + 1)
+        / (observed_day_count_to_date - last_day.active_day_count_to_date + 3)
+    ) as active_day_log_odds_to_date,
+    -- decayed: an event of the day before counts 1, one of {{ long }} days earlier 1/e
+    {%- for signal in decayed %}
+    last_day.{{ signal }}_decayed * exp((1 - datediff(as_of_date, last_active_date)) / {{ long }})
+        as {{ signal }}_decayed_{{ long }}d,
+    {%- endfor %}
     -- ratios
     {%- for days in [short, long] %}
     {%- for signal in ['thumbs_up', 'thumbs_down'] %}
@@ -204,12 +206,8 @@ select
         as distinct_song_per_song_{{ long }}d,
     -- subscription
     last_day.last_level_to_date = 'paid' as is_paid,
-    -- greatest alone would pass over a null.
-    if(
-        last_day.registered_at_to_date is null,
-        null,
-        greatest(0, datediff(as_of_date, to_date(last_day.registered_at_to_date)))
-    ) as tenure_days,
+    tenure_days,
+    ln(1 + tenure_days) as tenure_days_log,
     {{ ratio('paid_event_count', 'event_count') }} as paid_event_share_{{ long }}d,
     datediff(as_of_date, last_day.last_level_change_date) as days_since_last_level_change,
     -- habit
@@ -218,7 +216,7 @@ select
     {{ ratio('night_song_count', 'song_count_' ~ long ~ 'd') }} as night_song_share_{{ long }}d,
     -- context
     observed_day_count_{{ long }}d,
-    coalesce(to_date(last_day.registered_at_to_date) < first_date, false) as is_left_truncated,
+    coalesce(registered_date < first_date, false) as is_left_truncated,
     last_day.gender_to_date as gender,
     last_day.last_platform_to_date as platform,
     last_day.last_state_to_date as state

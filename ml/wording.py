@@ -3,9 +3,11 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from math import expm1
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
+from scipy.special import expit
 
 from ml.preprocessing import Feature, clean, quote
 
@@ -18,7 +20,19 @@ PARTS = (
 )
 UNKNOWN = "unknown"
 # What a value is multiplied by before it is printed.
-SCALES = {"": 1.0, "percent": 100.0, "per 100": 100.0, "hours": 1 / 3600}
+SCALES = {
+    "": 1.0,
+    "percent": 100.0,
+    "per 100": 100.0,
+    "hours": 1 / 3600,
+    "log": 1.0,
+    "percent of log-odds": 100.0,
+}
+# What a value is kept as, undone before that: for columns and for one number.
+UNDONE = {
+    "log": (lambda value: F.round(F.expm1(value), 6), lambda value: round(expm1(value), 6)),
+    "percent of log-odds": (lambda value: 1 / (1 + F.exp(-value)), expit),
+}
 # From here on digits are grouped by commas; a year is not.
 GROUPED = 10_000
 # Below 10 two digits are shown, as far as so many decimals reach.
@@ -31,7 +45,8 @@ class Wording:
 
     family: what it is explained with. reason: a sentence with {value} and, after it, {typical};
     `(s)` behind either is `s` unless it is 1. reason_if_null: the sentence where the user has no
-    value, with {typical} at most. shown_as: "percent", "per 100", or "hours" of seconds.
+    value, with {typical} at most. shown_as: "percent", "per 100", "hours" of seconds, the number of
+    which the value is the "log" (of 1 more), or "percent of log-odds".
     reason_when: "more" or "less", if only more or less than the typical value can be why a user is
     at risk. words: what to print of true and false, or of a category.
 
@@ -93,6 +108,8 @@ def _value(feature: Feature, wording: Wording | None) -> Column:
     """The row's value as number or as text; null where it is missing, infinite or blank."""
     if feature.kind == "numeric":
         number, text = F.expr(clean(feature)), F.lit(None).cast("string")
+        if wording and wording.shown_as in UNDONE:
+            number = UNDONE[wording.shown_as][0](number)
     else:
         number, text = F.lit(None).cast("double"), F.col(quote(feature.name)).cast("string")
         text = F.when(F.trim(text) != "", text)
@@ -106,6 +123,8 @@ def _parts(feature: Feature, typical: object, wording: Wording | None) -> tuple:
     plain = _plain(feature.name)
     wording = wording or plain
     number = float(typical) if feature.kind == "numeric" and typical is not None else None
+    if number is not None and wording.shown_as in UNDONE:
+        number = float(UNDONE[wording.shown_as][1](number))
     text = None
     if feature.kind != "numeric" and typical is not None:
         text = str(typical).lower() if feature.kind == "boolean" else str(typical)

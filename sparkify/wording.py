@@ -11,7 +11,7 @@ from sparkify.settings import PROJECT
 DESCRIBED = PROJECT / "models" / "marts" / "features" / "_features.yml"
 WINDOW = re.compile(r"_(\d+)d(?=_|$)")
 # Keys of `meta` that are not of the sentence.
-OTHER_KEYS = {"unit"}
+OTHER_KEYS = {"unit", "core"}
 
 
 def wording_of(columns: Iterable[str]) -> dict:
@@ -47,6 +47,14 @@ def label_of(column: str) -> str:
     words = WINDOW.sub("", column).removeprefix("is_").replace("_", " ").strip()
     days = " over ".join(windows)
     return f"{words}, {days} day{'s' if days != '1' else ''}" if windows else words
+
+
+def core_of(columns: Iterable[str]) -> tuple[str, ...]:
+    """Those of the columns that are declared as the few that little data is enough for."""
+    described = _described()
+    return tuple(
+        name for name in columns if described.get(WINDOW.sub("_#d", name), {}).get("core", False)
+    )
 
 
 @cache

@@ -65,7 +65,8 @@ def printed(value: object, wording: Wording | None) -> str:
     if isinstance(value, bool | str):
         text = str(value).lower() if isinstance(value, bool) else value
         return wording.words.get(text, text) if wording else text
-    value = float(value) * SCALES[wording.shown_as if wording else ""]
+    kept_as = wording.shown_as if wording else ""
+    value = undone(float(value), kept_as) * SCALES[kept_as]
     if value == 0:
         return "0"
     decimals = max(0, 1 - math.floor(math.log10(abs(value)))) if abs(value) < 10 else 0
@@ -73,6 +74,13 @@ def printed(value: object, wording: Wording | None) -> str:
     rounded = Decimal(repr(value)).quantize(step, rounding=ROUND_HALF_UP)
     text = f"{rounded:,f}" if abs(value) >= 10_000 else f"{rounded:f}"
     return re.sub(r"\.?0+$", "", text) if "." in text else text
+
+
+def undone(value: float, kept_as: str) -> float:
+    """The number of which a logarithm or log-odds are kept."""
+    if kept_as == "log":
+        return round(math.exp(value) - 1, 6)
+    return 1 / (1 + math.exp(-value)) if kept_as == "percent of log-odds" else value
 
 
 def reasons_by_user(scores: pd.DataFrame, *, user: str) -> dict[str, list[str]]:

@@ -1,3 +1,4 @@
+import math
 from dataclasses import replace
 from itertools import permutations
 
@@ -325,6 +326,22 @@ ADVERSARIAL = {
             family="age", reason="registered {value} day(s) ago; a typical user {typical} day(s)"
         ),
     ),
+    "days_log": (
+        *("double", math.log(41), "-0.5 * days_log"),
+        Wording(
+            family="age",
+            shown_as="log",
+            reason="came {value} day(s) ago; a typical user {typical} day(s) ago",
+        ),
+    ),
+    "log_odds": (
+        *("double", 0.0, "-log_odds"),
+        Wording(
+            family="listening",
+            shown_as="percent of log-odds",
+            reason="comes on {value} % of days; a typical user on {typical} %",
+        ),
+    ),
     "platform": (
         *("string", "mac", "if(platform = 'mac', 0, 3)"),
         Wording(family=BACKGROUND, reason="uses {value}; a typical user uses {typical}"),
@@ -362,6 +379,12 @@ USERS = {
     "never": ({"changed": None}, ["never changed the level; a typical user did 15 days ago"]),
     "free": ({"is_paid": False}, ["is on the free level; a typical user is on the paid one"]),
     "of unknown tenure": ({"tenure": None}, [NO_SINGLE]),
+    "new": ({"days_log": math.log(4)}, ["came 3 days ago; a typical user 40 days ago"]),
+    "newer": ({"days_log": math.log(2)}, ["came 1 day ago; a typical user 40 days ago"]),
+    "comes less": (
+        {"log_odds": math.log(0.25 / 0.75)},
+        ["comes on 25 % of days; a typical user on 50 %"],
+    ),
     "on another platform": ({"platform": "ios"}, [NO_SINGLE]),
     "odd": ({"odd_{value}_(s)": 4.0}, ["odd (value) (s) is 4; typically 1"]),
     "not a number": (
@@ -397,6 +420,7 @@ def adversarial(spark):
     odds = " + ".join(formula for *_, formula, _ in ADVERSARIAL.values())
     odds = odds.replace("nullif(x, 'NaN')", "nullif(`odd_{value}_(s)`, double('NaN'))")
     base = 5 * 14.6 - 0.001 * 3600 - 4 * 0.5 - 0.1 * 20 - 0.1 * 15 + 0.5 - 0.6 + 0.5 + 0.2
+    base -= 0.5 * math.log(41)
     statement = f"select *, {odds} - {base} - 3 as {LOG_ODDS} from __THIS__"
     columns = find_columns(rows, ignore=["user"])
     wording = {name: each for name, (*_, each) in ADVERSARIAL.items() if each}

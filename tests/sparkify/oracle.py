@@ -76,6 +76,7 @@ LONG_PAGES = {
     "submit_downgrade": "Submit Downgrade",
     "submit_upgrade": "Submit Upgrade",
 }
+DECAYED = ("thumbs_up", "thumbs_down", "advert", "add_to_playlist", "add_friend", "error")
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
 
@@ -431,7 +432,14 @@ class Span(NamedTuple):
         }
 
 
-def span_of(life: list[Event], days: int, as_of: int) -> Span:
+def observed_from(life: list[Event], first_day: int) -> int:
+    """The day from which on what a user does would be in the log, silent days included."""
+    registered_at = last_known(life, "registered_at")
+    since = life[0].day if registered_at is None else registered_at // DAY_MS
+    return min(life[0].day, max(first_day, since))
+
+
+def span_of(life: list[Event], days: int, as_of: int, first_day: int) -> Span:
     begun = {}
     for event in life:
         begun.setdefault(event.session_id, event.day)
@@ -440,7 +448,7 @@ def span_of(life: list[Event], days: int, as_of: int) -> Span:
     lengths = [event.song_length_s for event in events if event.song_length_s is not None]
     return Span(
         days=days,
-        observed_days=min(days, as_of - life[0].day),
+        observed_days=min(days, as_of - observed_from(life, first_day)),
         events=events,
         active_day_count=len({event.day for event in events}),
         session_count=sum(day >= first for day in begun.values()),
@@ -451,12 +459,13 @@ def span_of(life: list[Event], days: int, as_of: int) -> Span:
 
 def features_of(life: list[Event], windows: Sequence[int], as_of: int, first_day: int) -> Row:
     """All features of one user, `life` being what happened before `as_of`."""
-    spans = [span_of(life, days, as_of) for days in windows]
+    spans = [span_of(life, days, as_of, first_day) for days in windows]
     short, long = spans[0], spans[-1]
-    ever = span_of(life, as_of - life[0].day, as_of)
+    ever = span_of(life, as_of - first_day, as_of, first_day)
     return (
         volume(spans)
         | rates(spans, ever)
+        | decayed(life, as_of, long.days)
         | ratios(short)
         | ratios(long)
         | long_ratios(long, ever)
@@ -482,8 +491,20 @@ def rates(spans: list[Span], ever: Span) -> Row:
     return {f"song_count_per_day_{s.days}d": s.count("song") / s.observed_days for s in spans} | {
         f"session_count_per_day_{long.days}d": long.session_count / long.observed_days,
         f"active_day_share_{long.days}d": long.active_day_count / long.observed_days,
-        "active_day_share_to_date": ever.active_day_count / ever.observed_days,
+        "active_day_log_odds_to_date": math.log(ever.active_day_count + 1)
+        - math.log(ever.observed_days - ever.active_day_count + 3),
         f"observed_day_count_{long.days}d": long.observed_days,
+    }
+
+
+def decayed(life: list[Event], as_of: int, days: int) -> Row:
+    """Counts in which an event of the day before is 1, and one of `days` earlier 1/e."""
+    return {
+        f"{signal}_count_decayed_{days}d": math.fsum(
+            math.exp((event.day - as_of + 1) / days) for event in life if event.page == page
+        )
+        for signal, page in (PAGES | LONG_PAGES).items()
+        if signal in DECAYED
     }
 
 
@@ -537,10 +558,12 @@ def recency(life: list[Event], as_of: int, long: Span) -> Row:
 def subscription(life: list[Event], as_of: int, first_day: int, long: Span) -> Row:
     level, registered_at = (last_known(life, field) for field in ("level", "registered_at"))
     registered_day = None if registered_at is None else registered_at // DAY_MS
+    tenure = None if registered_day is None else max(0, as_of - registered_day)
     paid = sum(event.level == "paid" for event in long.events)
     return {
         "is_paid": None if level is None else level == "paid",
-        "tenure_days": None if registered_day is None else max(0, as_of - registered_day),
+        "tenure_days": tenure,
+        "tenure_days_log": None if tenure is None else math.log(1 + tenure),
         "is_left_truncated": registered_day is not None and registered_day < first_day,
         f"paid_event_share_{long.days}d": ratio(paid, len(long.events)),
         "days_since_last_level_change": days_since(
