@@ -1,6 +1,6 @@
-"""What models reach of what can be known, and how long they take.
+"""What models reach of what can be known, in each simulated world, and how long they take.
 
-python -m benchmarks.learning [users]
+python -m benchmarks.learning [users] [seeds] [world ...]
 """
 
 import os
@@ -30,51 +30,91 @@ from sparkify.pipeline import SNAPSHOTS
 from sparkify.session import open_session
 from sparkify.settings import Settings
 from sparkify.simulator import simulate
+from sparkify.simulator.worlds import WORLDS
 
 MARTS = ("--select", "path:models/marts/features", "+path:models/marts/features")
 
 
-def main(users: int = 5000) -> None:
-    """Print the models beside the oracle, scikit-learn and the public protocol."""
+def main(users: str = "5000", seeds: str = "1", *worlds: str) -> None:
+    """Print skill by world and seed; of one seed of the usual world all that is behind it."""
+    skills: dict[str, list[float]] = {}
     with tempfile.TemporaryDirectory() as scratch:
         os.environ["SPARKIFY_HOME"] = str(Path(scratch, "home"))
         settings = Settings.from_environment()
         settings.export()
-        spark = open_session(settings, size=users * USER_BYTES)
-        with timed(f"simulating {users:,} users"):
-            simulate(spark, users=users, seed=1, out=Path(scratch, "log"))
-        with timed("building the feature tables"):
-            transform.register_events(settings, str(Path(scratch, "log", "events")))
-            transform.run_dbt(settings, "run", *MARTS)
-        with timed("tuning, stacking and backtesting"):
-            result, _ = pipeline.train(
-                settings,
-                pipeline.feature_table(spark, settings, SNAPSHOTS),
-                options=TrainOptions(),
-                model="benchmark",
-                say=lambda step: None,
-            )
-        truth = pd.read_parquet(Path(scratch, "log", "truth", "snapshots"))
-        show(spark, settings, result, truth)
+        spark = open_session(settings, size=int(users) * USER_BYTES)
+        for world in worlds or WORLDS:
+            for seed in range(1, int(seeds) + 1):
+                log = Path(scratch, f"{world}-{seed}")
+                result, rows = learn(spark, settings, log, users=int(users), seed=seed, world=world)
+                if world == "usual" and seeds == "1":
+                    show(spark, settings, result, rows)
+                skills.setdefault(world, []).append(show_skill(result, rows, log.name))
+    if seeds != "1":
+        for world, found in skills.items():
+            print(f"{world}: {np.mean(found):.1%} on average, {min(found):.1%} at least")
 
 
-def show(
-    spark: SparkSession, settings: Settings, result: TrainingResult, truth: pd.DataFrame
-) -> None:
-    """Print every candidate beside the oracle on the same rows, and the public figures."""
+def learn(
+    spark: SparkSession, settings: Settings, log: Path, *, users: int, seed: int, world: str
+) -> tuple[TrainingResult, pd.DataFrame]:
+    """What training finds in a simulated log, and its backtest's rows with their truth."""
+    with timed(f"simulating {users:,} users, {log.name}"):
+        simulate(spark, users=users, seed=seed, out=log, world=world)
+    with timed("building the feature tables"):
+        transform.register_events(settings, str(log / "events"))
+        transform.run_dbt(settings, "run", *MARTS)
+    with timed("tuning, stacking and backtesting"):
+        result, _ = pipeline.train(
+            settings,
+            pipeline.feature_table(spark, settings, SNAPSHOTS),
+            options=TrainOptions(),
+            model=f"benchmark-{log.name}",
+            say=lambda step: None,
+        )
+    truth = pd.read_parquet(log / "truth" / "snapshots")
     base = result.backtest[result.backtest["candidate"] == BASE_RATE]
     rows = base.merge(
         truth, left_on=["user", "time"], right_on=["user_id", "as_of_date"], validate="1:1"
     )
     assert len(rows) == len(base), "a backtest row has no truth"
+    return result, rows
+
+
+def show_skill(result: TrainingResult, rows: pd.DataFrame, name: str) -> float:
+    """Print and return the deployed candidate's skill; nan where there is nothing to know."""
+    deployed = result.backtest[result.backtest["candidate"] == result.candidate]
+    reached = expected_auc(deployed["p"], truth_of(deployed, rows)) - 0.5
+    known = expected_auc(rows["probability"], rows["probability"]) - 0.5
+    skill = reached / known if known > 1e-6 else np.nan
+    gain, points = result.skill, result.points.get("logistic_regression", {})
+    print(
+        f"{name}: {result.candidate}, ROC AUC {reached + 0.5:.3f} of the oracle's "
+        f"{known + 0.5:.3f}, skill {skill:.1%}; log loss under the base rate {gain.value:+.4f} "
+        f"({gain.ci_low:+.4f} to {gain.ci_high:+.4f}); logistic regression of {points}",
+        flush=True,
+    )
+    return skill
+
+
+def truth_of(part: pd.DataFrame, rows: pd.DataFrame) -> pd.Series:
+    """The true probability of each row of a candidate."""
+    known = rows.set_index(["user", "origin"])["probability"]
+    return known.loc[pd.MultiIndex.from_frame(part[["user", "origin"]])]
+
+
+def show(
+    spark: SparkSession, settings: Settings, result: TrainingResult, rows: pd.DataFrame
+) -> None:
+    """Print every candidate beside the oracle on the same rows, and the public figures."""
+    base = result.backtest[result.backtest["candidate"] == BASE_RATE]
     others = [
         rows.assign(candidate="oracle", p=rows["probability"])[base.columns],
         scikit_learn(spark.table(settings.table(SNAPSHOTS)), base)[base.columns],
     ]
     everybody = pd.concat([result.backtest, *others])
-    known = rows.set_index(["user", "origin"])["probability"]
     expected = {
-        name: expected_auc(part["p"], known.loc[pd.MultiIndex.from_frame(part[["user", "origin"]])])
+        name: expected_auc(part["p"], truth_of(part, rows))
         for name, part in everybody.groupby("candidate")
     }
     metrics = evaluation.performance(
@@ -167,4 +207,4 @@ def timed(what: str) -> Iterator[None]:
 
 
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:]))
+    main(*sys.argv[1:])

@@ -70,9 +70,15 @@ def run(settings: Settings, events: str | None, users: int, seed: int) -> None:
 @cli.command()
 @click.option("--users", default=225, show_default=True)
 @click.option("--seed", default=42, show_default=True)
+@click.option(
+    "--world",
+    default="usual",
+    show_default=True,
+    help="Why users cancel: usual, abrupt, price_rise, seasonal, new_users or no_signal.",
+)
 @click.option("--out", required=True, type=FOLDER, help="Folder to create.")
 @click.pass_obj
-def simulate(settings: Settings, users: int, seed: int, out: Path) -> None:
+def simulate(settings: Settings, users: int, seed: int, world: str, out: Path) -> None:
     """Write a log of events, and the truth beside it."""
     from sparkify.engine import USER_BYTES
     from sparkify.session import open_session
@@ -81,7 +87,7 @@ def simulate(settings: Settings, users: int, seed: int, out: Path) -> None:
     with stage("Starting Spark"):
         spark = open_session(settings, size=users * USER_BYTES)
     with stage(f"Simulating {users:,} users"):
-        written = write(spark, users=users, seed=seed, out=out)
+        written = write(spark, users=users, seed=seed, out=out, world=world)
     line(
         f"{written.rows:,} events of {written.users:,} users, {written.churners:,} of whom cancel, "
         f"in {out}",

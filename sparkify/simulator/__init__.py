@@ -18,6 +18,7 @@ from sparkify.errors import BadInput, WrongUse
 from sparkify.simulator.behaviour import Life, churn_probability, live
 from sparkify.simulator.events import Rows, rows_of
 from sparkify.simulator.people import DAY_S
+from sparkify.simulator.worlds import WORLDS
 from sparkify.simulator.writing import write_events, write_truth
 
 USERS_PER_PART = 1024
@@ -47,6 +48,7 @@ class _Period:
     start: date
     days: int
     users_per_part: int
+    world: str
 
     @property
     def start_s(self) -> int:
@@ -61,19 +63,21 @@ def simulate(
     out: Path,
     start: date = date(2018, 10, 1),
     days: int = 63,
+    world: str = "usual",
 ) -> SimulationSummary:
     """Write `out/events`, `out/truth/daily_hazard` and `out/truth/snapshots`; return the counts.
 
-    The same seed and number of users give the same rows at any parallelism. An earlier simulation
-    in `out` is replaced when the new one is whole; until then it stays as it is.
+    The same seed, number of users and world (a name in `worlds.WORLDS`) give the same rows at any
+    parallelism. An earlier simulation in `out` is replaced when the new one is whole; until then it
+    stays as it is.
 
     Raises:
-        WrongUse: users, seed or days out of range.
+        WrongUse: users, seed or days out of range, or an unknown world.
         BadInput: `out` cannot be written, or holds something that is not a simulation.
     """
-    _check(users=users, seed=seed, days=days)
+    _check(users=users, seed=seed, days=days, world=world)
     out = _usable(out)
-    period = _Period(users, seed, start, days, USERS_PER_PART)
+    period = _Period(users, seed, start, days, USERS_PER_PART, world)
     partial_out = out.with_name(f".{out.name}.partial")
     shutil.rmtree(partial_out, ignore_errors=True)
     partial_out.mkdir()
@@ -87,7 +91,7 @@ def simulate(
             .first()
         )
         summary = SimulationSummary(users, *written)
-        about = {**asdict(summary), "seed": seed, "start": str(start), "days": days}
+        about = {**asdict(summary), "seed": seed, "start": str(start), "days": days, "world": world}
         (partial_out / MARKER).write_text(json.dumps(about) + "\n")
         _replace(out, by=partial_out)
     finally:
@@ -95,10 +99,12 @@ def simulate(
     return summary
 
 
-def _check(*, users: int, seed: int, days: int) -> None:
+def _check(*, users: int, seed: int, days: int, world: str) -> None:
     for name, value, least in (("users", users, 1), ("seed", seed, 0), ("days", days, 1)):
         if value < least:
             raise WrongUse(f"{name} is {value}; give a whole number of at least {least}")
+    if world not in WORLDS:
+        raise WrongUse(f"world is {world}; choose among {', '.join(WORLDS)}")
 
 
 def _usable(out: Path) -> Path:
@@ -136,10 +142,10 @@ def _write_part(part: int, *, period: _Period, out: Path) -> dict[str, int]:
     lives: list[Life] = []
     rows: list[Rows] = []
     end_s = period.start_s + period.days * DAY_S
-    first = part * period.users_per_part
+    first, world = part * period.users_per_part, WORLDS[period.world]
     for index in range(first, min(first + period.users_per_part, period.users)):
         rng = np.random.default_rng([index, period.seed])
-        life = live(rng, index=index, start_s=period.start_s, days=period.days)
+        life = live(rng, world, index=index, start_s=period.start_s, days=period.days)
         lives.append(life)
         rows.append(
             rows_of(rng, life, users=period.users, index=index, start_s=period.start_s, end_s=end_s)

@@ -24,6 +24,7 @@ from sparkify.simulator.people import (
     draw_profile,
     draw_traits,
 )
+from sparkify.simulator.worlds import World
 
 # Satisfaction.
 WANDER_SD = 0.1  # around a user's own mean
@@ -32,8 +33,7 @@ STEP_SD = WANDER_SD * np.sqrt(1 - KEEP**2)
 KEEP_LIVED = np.exp(-1 / 24)  # of what was lived through, from one day to the next
 
 # Cancelling.
-HAZARD_SLOPE = 0.6
-NOVELTY, NOVELTY_DAYS = 1.5, 30.0  # new users leave more easily
+NOVELTY_DAYS = 30.0
 NODES = 7  # of the Gauss-Hermite quadrature over what the days ahead may bring
 CANCEL_S = 60  # from the last ordinary page to the confirmation
 
@@ -103,6 +103,7 @@ class Life:
     `wander`, `lived` and `level` begin a day before `first_day`; they are as of the end of a day.
     """
 
+    world: World
     profile: Profile
     traits: Traits
     first_day: int  # the first day at risk, counted from the start of the period
@@ -131,10 +132,10 @@ class _Mood:
     pause_until: int
 
 
-def live(rng: np.random.Generator, *, index: int, start_s: int, days: int) -> Life:
+def live(rng: np.random.Generator, world: World, *, index: int, start_s: int, days: int) -> Life:
     """Simulate one user, from a day before the first so that sessions run across the start."""
-    profile = draw_profile(rng, index=index, start_s=start_s, days=days)
-    traits = draw_traits(rng)
+    profile = draw_profile(rng, world, index=index, start_s=start_s, days=days)
+    traits = draw_traits(rng, world)
     first_day = (profile.registered_s - start_s) // DAY_S + 1 if profile.is_new else 0
     mood = _first_mood(rng, profile, start_s)
     sessions: list[Session] = []
@@ -148,8 +149,10 @@ def live(rng: np.random.Generator, *, index: int, start_s: int, days: int) -> Li
         mood.lived *= KEEP_LIVED
         satisfaction = traits.mean + mood.wander + mood.lived
         rates = traits.rates * np.exp(RATE_SLOPE * satisfaction)
-        comes = _chance_to_come(traits, mood, weekday=_weekday(day_s))
-        hazard = float(_hazard(traits.base, satisfaction, (day_s - profile.registered_s) / DAY_S))
+        comes = _chance_to_come(traits, mood, weekday=_weekday(day_s), season=world.coming(day))
+        age_days = (day_s - profile.registered_s) / DAY_S
+        hazard = float(_hazard(world, traits.base, satisfaction, age_days))
+        hazard *= world.hazard_factor(day, mood.level == PAID)
         if day >= first_day and rng.random() < -np.expm1(-hazard):
             cancelled_s = day_s + max(2 * CANCEL_S, _second_of_day(rng, traits.hour_shift))
             plan = _last_session(rng, traits, mood, cancelled_s=cancelled_s, day_s=day_s)
@@ -167,6 +170,7 @@ def live(rng: np.random.Generator, *, index: int, start_s: int, days: int) -> Li
             break
     hazards, wander, lived, level = np.array(truth).T
     return Life(
+        world=world,
         profile=profile,
         traits=traits,
         first_day=first_day,
@@ -184,7 +188,8 @@ def churn_probability(lives: list[Life], *, day: int, horizon: int = 14) -> np.n
     """Return each life's probability of cancelling on `day` to `day + horizon - 1`.
 
     It follows from the state at the end of the day before. Satisfaction ahead is taken as Gaussian;
-    its mean and variance go from day to day with what users of such a state live through.
+    its mean and variance go from day to day with what users of such a state live through. What a
+    world does to all users is known ahead. All lives are of one world.
     """
     traits = Traits(
         **{
@@ -198,25 +203,35 @@ def churn_probability(lives: list[Life], *, day: int, horizon: int = 14) -> np.n
     wander_variance, lived_variance = np.zeros((2, len(lives)))
     luck, weights = np.polynomial.hermite_e.hermegauss(NODES)
     total = np.zeros((len(lives), NODES))
-    for day_s in lives[0].start_s + DAY_S * np.arange(day, day + horizon):
+    world, start_s = lives[0].world, lives[0].start_s
+    for ahead in range(day, day + horizon):
+        day_s = start_s + DAY_S * ahead
         wander, wander_variance = wander * KEEP, wander_variance * KEEP**2 + STEP_SD**2
         lived, lived_variance = lived * KEEP_LIVED, lived_variance * KEEP_LIVED**2
         satisfaction = traits.mean + wander + lived
-        hazard = _hazard(traits.base, satisfaction, (day_s - registered_s) / DAY_S)
+        hazard = _hazard(world, traits.base, satisfaction, (day_s - registered_s) / DAY_S)
+        hazard *= world.hazard_factor(ahead, is_paid)
         spread = np.sqrt(wander_variance + lived_variance)
-        total += hazard[:, None] * np.exp(-HAZARD_SLOPE * spread[:, None] * luck)
-        gain, variance, is_paid = _day_ahead(traits, wander, lived, is_paid, day_s=day_s)
+        total += hazard[:, None] * np.exp(-world.slope * spread[:, None] * luck)
+        coming = {"weekday": _weekday(day_s), "season": world.coming(ahead)}
+        gain, variance, is_paid = _day_ahead(traits, wander, lived, is_paid, **coming)
         lived, lived_variance = lived + gain, lived_variance + variance
     return (-np.expm1(-total) * weights).sum(axis=1) / weights.sum()
 
 
 def _day_ahead(
-    traits: Traits, wander: np.ndarray, lived: np.ndarray, is_paid: np.ndarray, *, day_s: int
+    traits: Traits,
+    wander: np.ndarray,
+    lived: np.ndarray,
+    is_paid: np.ndarray,
+    *,
+    weekday: int,
+    season: float,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Mean and variance of what a day adds to `lived`, and the chance of paying after it."""
     satisfaction = traits.mean + wander + lived
     mood = _Mood(wander=wander, lived=lived, level=FREE, busy_until_s=0, pause_until=0)
-    comes = SESSIONS * _chance_to_come(traits, mood, weekday=_weekday(day_s))
+    comes = SESSIONS * _chance_to_come(traits, mood, weekday=weekday, season=season)
     comes /= 1 + PAUSE_DAYS * PAUSE_START * np.exp(-PAUSE_SLOPE * satisfaction)
     rates = np.minimum(1, traits.rates * np.exp(RATE_SLOPE * satisfaction[:, None]))
     mean, square, changes = 0.0, 0.0, {}
@@ -246,18 +261,21 @@ def _first_mood(rng: np.random.Generator, profile: Profile, start_s: int) -> _Mo
 
 
 def _hazard(
-    base: float | np.ndarray, satisfaction: float | np.ndarray, age_days: float | np.ndarray
+    world: World,
+    base: float | np.ndarray,
+    satisfaction: float | np.ndarray,
+    age_days: float | np.ndarray,
 ) -> float | np.ndarray:
-    novelty = 1 + NOVELTY * np.exp(-np.maximum(age_days, 0) / NOVELTY_DAYS)
-    return base * novelty * np.exp(-HAZARD_SLOPE * satisfaction)
+    novelty = 1 + world.novelty * np.exp(-np.maximum(age_days, 0) / NOVELTY_DAYS)
+    return base * novelty * np.exp(-world.slope * satisfaction)
 
 
 def _weekday(day_s: int) -> int:
     return (day_s // DAY_S + 3) % 7  # 1970 began on a Thursday
 
 
-def _chance_to_come(traits: Traits, mood: _Mood, *, weekday: int) -> float:
-    log_odds = traits.log_odds + WEEKDAY_LOG_ODDS[weekday] + (weekday > 4) * traits.weekend
+def _chance_to_come(traits: Traits, mood: _Mood, *, weekday: int, season: float) -> float:
+    log_odds = traits.log_odds + WEEKDAY_LOG_ODDS[weekday] + (weekday > 4) * traits.weekend + season
     log_odds += ACTIVE_MEAN_SLOPE * traits.mean + ACTIVE_MOOD_SLOPE * (mood.wander + mood.lived)
     return 1 / (1 + np.exp(-log_odds))
 

@@ -5,18 +5,17 @@ from dataclasses import dataclass
 import numpy as np
 
 from sparkify.simulator.catalogue import FIRST_NAMES, LAST_NAMES, LOCATIONS, USER_AGENTS
+from sparkify.simulator.worlds import World
 
 DAY_S = 86_400
 FREE, PAID = 0, 1
 
-NEW_USERS = 0.04
 LATE_REGISTRATIONS = 0.0065
 STARTS_PAID = 0.19
 
 # What differs between users: satisfaction, the hazard of cancelling, coming, listening.
 MEAN_SD = 0.1
 HAZARD = 0.0020  # daily, at satisfaction 0
-HAZARD_EAGER = 0.5  # who comes more often meets more reasons and chances to leave
 ACTIVE_INTERCEPT, ACTIVE_USER_SD = -1.25, 1.4
 WEEKEND_SD = 0.4
 HOUR_SHIFT_SD = 2.5
@@ -75,10 +74,12 @@ class Traits:
     rates: np.ndarray  # per song and page, at satisfaction 0
 
 
-def draw_profile(rng: np.random.Generator, *, index: int, start_s: int, days: int) -> Profile:
+def draw_profile(
+    rng: np.random.Generator, world: World, *, index: int, start_s: int, days: int
+) -> Profile:
     """Draw a user of a log of so many days; start_s is its first second since 1970, UTC."""
     gender = "M" if rng.random() < 0.54 else "F"
-    is_new = bool(rng.random() < NEW_USERS)
+    is_new = bool(rng.random() < world.new_users)
     if is_new:
         registered_s = start_s + int(rng.random() * 0.9 * days * DAY_S)
     elif rng.random() < LATE_REGISTRATIONS:
@@ -100,12 +101,12 @@ def draw_profile(rng: np.random.Generator, *, index: int, start_s: int, days: in
     )
 
 
-def draw_traits(rng: np.random.Generator) -> Traits:
+def draw_traits(rng: np.random.Generator, world: World) -> Traits:
     """Draw what makes one user differ from another, independent of who the user is."""
     eagerness = rng.standard_normal()
     return Traits(
         mean=MEAN_SD * rng.standard_normal(),
-        base=HAZARD * np.exp(HAZARD_EAGER * eagerness),
+        base=HAZARD * np.exp(world.eager * eagerness),
         log_odds=ACTIVE_INTERCEPT + ACTIVE_USER_SD * eagerness,
         weekend=WEEKEND_SD * rng.standard_normal(),
         songs=np.exp(SONGS_LOG_MEAN + SONGS_USER_SD * rng.standard_normal()),

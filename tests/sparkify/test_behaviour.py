@@ -7,13 +7,20 @@ import pytest
 from sparkify.simulator import behaviour, people
 from sparkify.simulator.behaviour import Life, churn_probability, live
 from sparkify.simulator.people import DAY_S, PAGE_NAMES
+from sparkify.simulator.worlds import WORLDS
 
 START_S = 1_538_352_000
 
 
-def lives_of(users: int, *, seed: int, days: int) -> list[Life]:
+def lives_of(users: int, *, seed: int, days: int, world: str = "usual") -> list[Life]:
     return [
-        live(np.random.default_rng([index, seed]), index=index, start_s=START_S, days=days)
+        live(
+            np.random.default_rng([index, seed]),
+            WORLDS[world],
+            index=index,
+            start_s=START_S,
+            days=days,
+        )
         for index in range(users)
     ]
 
@@ -53,6 +60,57 @@ def test_probabilities_are_those_of_cancelling_within_14_days(many):
     shares = fifths["left", "mean"]
     assert shares.is_monotonic_increasing
     assert shares.iloc[-1] > 5 * shares.iloc[0]
+
+
+@pytest.fixture(scope="module", params=[world for world in WORLDS if world != "usual"])
+def other(request):
+    """The name of a world, and its lives around the price rise."""
+    return request.param, lives_of(1500, seed=4, days=42, world=request.param)
+
+
+def test_the_truth_of_every_world_is_what_comes_true(other):
+    world, lives = other
+    for day in (21, 28):
+        present = [o for o in lives if o.first_day <= day and not o.has_left_before(day)]
+        expected = churn_probability(present, day=day).sum()
+        left = sum(life.has_left_before(day + 14) for life in present)
+        assert abs(left - expected) < 3 * np.sqrt(expected), (world, day)
+
+
+def test_a_world_is_what_its_name_says(other):
+    world, lives = other
+    hazard = pd.DataFrame(
+        [
+            (life.first_day + i, life.level[i], each, life.wander[i + 1] + life.lived[i + 1])
+            for life in lives
+            for i, each in enumerate(life.hazard)
+        ],
+        columns=["day", "is_paid", "hazard", "mood"],
+    )
+    if world == "no_signal":
+        assert hazard["hazard"].nunique() == 1
+    if world == "new_users":
+        assert all(life.profile.is_new for life in lives)
+    is_felt = world not in ("abrupt", "no_signal")
+    assert (abs(np.log(hazard["hazard"]).corr(hazard["mood"])) > 0.3) == is_felt
+    weekly = hazard[hazard["day"].between(21, 34)].assign(week=lambda rows: rows["day"] >= 28)
+    mean = weekly.groupby(["is_paid", "week"])["hazard"].mean().unstack("week")
+    rise = mean[True] / mean[False]
+    if world == "price_rise":
+        assert rise.loc[1] > 1.8 and rise.loc[0] < 1.4
+
+
+def test_a_season_moves_how_many_come():
+    usual, seasonal = (lives_of(400, seed=4, days=42, world=name) for name in ("usual", "seasonal"))
+    high, low = (visits(seasonal, day) / visits(usual, day) for day in (3, 24))
+    assert high > 1.15
+    assert low < 0.85
+
+
+def visits(lives: list[Life], day: int) -> int:
+    """Sessions begun in the two weeks from a day on."""
+    begin, end = START_S + day * DAY_S, START_S + (day + 14) * DAY_S
+    return sum(begin <= session.start_s < end for life in lives for session in life.sessions)
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from sparkify import simulator
 from sparkify.errors import BadInput, WrongUse
 from sparkify.simulator.behaviour import Life, churn_probability, live
 from sparkify.simulator.people import DAY_S
+from sparkify.simulator.worlds import WORLDS
 
 USERS, SEED, DAYS = 120, 7, 42
 START = date(2018, 10, 1)
@@ -206,7 +207,13 @@ def test_a_user_is_at_risk_until_the_day_of_the_cancellation(simulated, events):
 def test_a_probability_knows_nothing_of_its_day_or_later(simulated):
     snapshots = truth(simulated[0], "snapshots", ["as_of_date", "user_id"])
     lives = [
-        live(np.random.default_rng([index, SEED]), index=index, start_s=START_S, days=DAYS)
+        live(
+            np.random.default_rng([index, SEED]),
+            WORLDS["usual"],
+            index=index,
+            start_s=START_S,
+            days=DAYS,
+        )
         for index in range(USERS)
     ]
     for day in (7, 21, 35):
@@ -259,8 +266,8 @@ def test_a_file_in_the_place_of_the_folder_is_refused(spark, tmp_path):
         simulator.simulate(spark, users=3, seed=1, out=tmp_path / "log")
 
 
-@pytest.mark.parametrize("wrong", [{"users": 0}, {"seed": -1}, {"days": 0}])
-def test_a_number_out_of_range_is_refused_by_name(spark, tmp_path, wrong):
+@pytest.mark.parametrize("wrong", [{"users": 0}, {"seed": -1}, {"days": 0}, {"world": "flat"}])
+def test_what_is_out_of_range_is_refused_by_name(spark, tmp_path, wrong):
     with pytest.raises(WrongUse, match=next(iter(wrong))):
         simulator.simulate(spark, **{"users": 3, "seed": 1, "out": tmp_path / "log"} | wrong)
 
