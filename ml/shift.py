@@ -93,10 +93,9 @@ def find_shift(
     While the forest does better (the interval of its AUC lies above `SHIFTED_AUC` and above what it
     reaches in every pair of the past), every column with
     `TELLING` times an even share of its importance is left out, and it is trained again: columns
-    that say the same share their importance, so one round would name too few; no more than
-    `rounds` are made. Cross-validated by
-    user, as a user may be in both tables. No label is read. The share of a column is that of the
-    first round.
+    that say the same share their importance, so one round would name too few. No more than
+    `rounds` are made. Cross-validated by user, as a user may be in both tables. No label is read.
+    The share of a column is that of the first round.
     Source: Lopez-Paz & Oquab (2017), classifier two-sample tests; Rabanser et al. (2019).
 
     Raises:

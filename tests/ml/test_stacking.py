@@ -1,4 +1,5 @@
 import numpy as np
+import pandas as pd
 import pytest
 from pyspark.ml import PipelineModel
 from sklearn.metrics import log_loss, roc_auc_score
@@ -17,6 +18,7 @@ from ml.stacking import (
     deployed,
     fit,
     margins,
+    refit,
 )
 from ml.tuning import LEARNERS, Shape
 
@@ -92,29 +94,36 @@ def test_a_base_never_predicts_a_row_of_a_user_that_it_saw(rows, fitted):
 
 
 def test_labels_that_only_seeing_a_user_could_tell_are_not_told_out_of_fold(spark):
-    """Each user has a label by lot in all weeks: rows of the same user would give it away."""
+    """Each user has a label by lot in all weeks: rows of the same user would give it away.
+
+    Nor are they after a fit to later rows, in which ten users are new.
+    """
     generator = np.random.default_rng(8)
-    lots = generator.permutation([0.0, 1.0] * 30).tolist()
-    data = [(f"u{u}", week, lots[u], u, float(u % 7)) for u in range(60) for week in range(3)]
+    lots = generator.permutation([0.0, 1.0] * 35).tolist()
+    data = [(f"u{u}", week, lots[u], u, float(u % 7)) for u in range(70) for week in range(3)]
     table = spark.createDataFrame(
         data, f"user_id string, week int, {LABEL} double, number int, songs double"
     )
-    fitted = fit(
-        table,
-        find_columns(table, ignore=(*KEYS, LABEL)),
-        keys=KEYS,
+    columns = find_columns(table, ignore=(*KEYS, LABEL))
+    settings = {"keys": KEYS, "folds": 3, "count": 180, "seed": 1, "parallelism": 1}
+    first = fit(
+        table.filter("number < 60 and week < 2"),
+        columns,
         learners=[LEARNERS["random_forest"]],
         points={"random_forest": [{"maxDepth": 10, "numTrees": 20, "minInstancesPerNode": 1}]},
-        folds=3,
-        count=180,
-        seed=1,
-        parallelism=1,
+        **settings,
     )
-    seen = margins(table, fitted, keys=KEYS)
+    later = refit(first, table, columns, **settings)
 
+    assert (len(first.out_of_fold), len(later.out_of_fold)) == (120, 210)
+    assert first.base_rate == pytest.approx(np.mean(lots[:60]))
+    assert later.base_rate == 0.5
+    seen = margins(table, later, keys=KEYS)
     assert roc_auc_score(seen[LABEL], seen["random_forest"]) > 0.95
-    unseen = fitted.out_of_fold
-    assert roc_auc_score(unseen[LABEL], unseen["random_forest"]) < 0.65
+    for unseen in (first.out_of_fold, later.out_of_fold):
+        assert roc_auc_score(unseen[LABEL], unseen["random_forest"]) < 0.65
+    folds = pd.concat([first.out_of_fold, later.out_of_fold]).groupby("user_id")[FOLD].nunique()
+    assert folds.max() == 1
 
 
 def test_of_very_many_rows_folds_are_of_some_users_and_models_learn_from_all(
