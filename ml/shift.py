@@ -17,6 +17,7 @@ from ml.errors import TableMismatch
 from ml.preprocessing import FEATURES, Columns, quote
 from ml.protocol import FOLD, LABEL, TWO_CLASSES
 
+NO_ROWS = "The table to be scored has no rows: nothing to compare with."
 # A forest that tells the two sets of rows apart better than this has found more than a season:
 # honest models of churn themselves reach no more.
 SHIFTED_AUC = 0.65
@@ -148,7 +149,7 @@ def _both(training: DataFrame, scoring: DataFrame, columns: Columns, *, user: st
     rows = parts[0].unionByName(parts[1])
     counts = {row[LABEL]: row["count"] for row in rows.groupBy(LABEL).count().collect()}
     if not counts.get(1.0):
-        raise TableMismatch("The table to be scored has no rows: nothing to compare with.")
+        raise TableMismatch(NO_ROWS)
     count = sum(counts.values())
     if count > SAMPLE_ROWS:
         rows = rows.filter(F.pmod(F.xxhash64(quote(user)), F.lit(count)) < SAMPLE_ROWS)

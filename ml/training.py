@@ -27,12 +27,13 @@ from ml.backtest import ALL_ROWS, Plan, Run, Split
 from ml.checks import Labelled, TableSpec
 from ml.drift import Reference, find_reference
 from ml.economics import MaximumProfit, Offer
+from ml.errors import TableMismatch
 from ml.evaluation import Gain
 from ml.options import TrainOptions
 from ml.preprocessing import Columns, Feature
 from ml.protocol import FOLD, LABEL
 from ml.scoring import check_columns
-from ml.shift import MAX_ROUNDS, Shift, check_scoring, find_shift
+from ml.shift import MAX_ROUNDS, NO_ROWS, Shift, check_scoring, find_shift
 from ml.stacking import AVERAGE, BASE_RATE, STACK, Fitted
 from ml.threads import in_threads
 from ml.tuning import LEARNERS, Point
@@ -177,6 +178,9 @@ def _comparable(scoring: DataFrame, columns: Columns, spec: TableSpec) -> DataFr
     """The rows to be scored, read as the columns to learn from are."""
     check_scoring(scoring, columns, user=spec.id)
     check_columns(scoring, columns, keys=[spec.id], called="The table to be scored")
+    # Here, for the comparison itself ends when the training does.
+    if scoring.isEmpty():
+        raise TableMismatch(NO_ROWS)
     return preprocessing.read_written(scoring, columns.features)
 
 
