@@ -62,13 +62,15 @@ def score_stage(spark: SparkSession, settings: Settings) -> str | None:
         with stage("Scoring the active users"):
             stamp = stamp_of(champion, features)
             scores = score(features.rows, champion, id=features.id, time=features.time)
-            append(spark, settings, scores.withColumns(stamp | meaning_of(champion)), table)
+            scores = scores.withColumns(stamp | meaning_of(champion, is_shadow=False))
+            append(spark, settings, scores, table)
             drift_stage(spark, settings, champion, features, stamp)
     if challenger:
         with stage("Scoring them by the challenger too, in shadow"):
             scores = probabilities(features.rows, challenger, keys=[features.id, features.time])
-            scores = scores.withColumns(stamp_of(challenger, features) | meaning_of(challenger))
-            append(spark, settings, scores.withColumn("is_shadow", F.lit(True)), table)
+            stamp = stamp_of(challenger, features) | meaning_of(challenger, is_shadow=True)
+            reasons = {f"reason_{i}": F.lit(None) for i in (1, 2, 3)}
+            append(spark, settings, scores.withColumns(stamp | reasons), table)
     return None if champion else reason
 
 
@@ -82,7 +84,7 @@ def stamp_of(model, features: Table) -> dict[str, Column]:
     }
 
 
-def meaning_of(model) -> dict[str, Column]:
+def meaning_of(model, *, is_shadow: bool) -> dict[str, Column]:
     """What a score means, as columns of churn_scores; null what the model does not know."""
     from ml.evaluation import Gain
     from ml.promotion import is_proven
@@ -94,6 +96,7 @@ def meaning_of(model) -> dict[str, Column]:
     return columns | {
         "feature_names": F.array(*(F.lit(feature.name) for feature in model.features)),
         "is_proven": F.lit(is_proven(Gain(**model.metadata["skill"]))),
+        "is_shadow": F.lit(is_shadow),
     }
 
 

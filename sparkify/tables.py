@@ -12,14 +12,11 @@ from sparkify.settings import Settings
 
 
 def append(spark: SparkSession, settings: Settings, rows: DataFrame, table: str) -> None:
-    """Append to a table that dbt declares as a source, by name of column; null what is missing."""
-    named = [
-        (F.col(column.name) if column.name in rows.columns else F.lit(None))
-        .cast(column.dataType)
-        .alias(column.name)
-        for column in schema_of(spark, table)
-    ]
-    rows.select(*named).write.format(settings.table_format).mode("append").saveAsTable(table)
+    """Append to a table that dbt declares as a source, by name of column."""
+    columns = schema_of(spark, table)
+    rows.select(*(F.col(c.name).cast(c.dataType).alias(c.name) for c in columns)).write.format(
+        settings.table_format
+    ).mode("append").saveAsTable(table)
 
 
 def append_pandas(spark: SparkSession, settings: Settings, rows: pd.DataFrame, table: str) -> None:

@@ -339,7 +339,7 @@ def test_scores_that_are_older_than_their_meaning_are_kept_and_judged(spark, set
     table = settings.ml_table("churn_scores")
     version = spark.sql(f"describe history {table}").first().version
     new = ["horizon_days", "churn_definition", "active_days", "feature_windows"]
-    new += ["snapshot_weekday", "feature_names", "is_proven"]
+    new += ["snapshot_weekday", "feature_names", "is_proven", "is_shadow"]
     older = f"select * except ({', '.join(new)}) from {table}"
     spark.sql(f"create or replace table {table} using delta as {older}")
     spark.sql("drop view sparkify.dim_definitions")
