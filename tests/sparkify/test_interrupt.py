@@ -33,6 +33,16 @@ with scratch_folder() as folder:
     except BaseException:
         print("unwound", flush=True)
 """
+# What `sparkify report` does once there are tables.
+NOTEBOOK = """
+from sparkify.interrupt import leave_on_signals
+from sparkify.report.notebook import write_notebook
+from sparkify.session import open_session
+from sparkify.settings import Settings
+leave_on_signals()
+settings = Settings.from_environment()
+write_notebook(open_session(settings, shared=True), settings)
+"""
 # Its second stage takes for ever, which shows by what the first has left.
 ENDLESS = """
     select count(*) from (select id % 7 as k from range(100) group by 1) as few
@@ -95,16 +105,16 @@ def test_a_command_is_interrupted_in_one_line(tmp_path, moment):
     events = tmp_path / "events.json"
     events.write_text('{"ts": 1538352117000, "userId": "1", "page": "Home", "sessionId": 1}\n')
     arguments = {
-        "Spark starts": ["sql", "select 1"],
-        "a statement runs": ["sql", ENDLESS],
-        "the notebook runs": ["report"],
-        "dbt": ["build", "--events", str(events)],
+        "Spark starts": [SPARKIFY, "sql", "select 1"],
+        "a statement runs": [SPARKIFY, "sql", ENDLESS],
+        "the notebook runs": [sys.executable, "-c", NOTEBOOK],
+        "dbt": [SPARKIFY, "build", "--events", str(events)],
     }
     home, scratch = tmp_path / "home", tmp_path / "scratch"
     log = home / "dbt" / "logs" / "dbt.log"
     own = {"SPARKIFY_HOME": str(home), "DBT_LOG_PATH": str(log.parent)}
     own |= {"DBT_TARGET_PATH": str(home / "dbt"), "SPARK_LOCAL_DIRS": str(scratch)}
-    process = start(SPARKIFY, *arguments[moment], out=tmp_path, **own)
+    process = start(*arguments[moment], out=tmp_path, **own)
     reached = {
         "Spark starts": lambda: has_child(process, "java"),
         "a statement runs": lambda: any(scratch.rglob("shuffle_*.data")),
