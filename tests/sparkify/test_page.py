@@ -2,7 +2,7 @@
 
 import csv
 import json
-import time
+from collections.abc import Callable
 
 import pandas as pd
 import pytest
@@ -53,18 +53,18 @@ def show(browser, tmp_path):
         for log in ("browser", "performance"):
             browser.get_log(log)
         browser.get(path.as_uri())
-        until(browser, "return document.querySelectorAll('[data-chart]:not(.drawn)').length === 0")
+        drawn = "return document.querySelectorAll('[data-chart]:not(.drawn)').length === 0"
+        wait(browser, lambda: browser.execute_script(drawn))
         return browser
 
     return opened
 
 
-def until(browser, script: str, *, seconds: float = 30) -> None:
-    """Wait for a script to say true."""
-    deadline = time.monotonic() + seconds
-    while not browser.execute_script(script):
-        assert time.monotonic() < deadline, f"never true: {script}"
-        time.sleep(0.05)
+def wait(browser, is_so: Callable[[], bool]) -> None:
+    """Wait for something to be so, half a minute at most."""
+    from selenium.webdriver.support.wait import WebDriverWait
+
+    WebDriverWait(browser, 30, poll_frequency=0.05).until(lambda _: is_so())
 
 
 def texts(browser, selector: str) -> list[str]:
@@ -168,9 +168,7 @@ def test_the_csv_holds_the_list_and_no_formula(show, downloads):
     shown = show(render(data))
     shown.find_element("css selector", "#contacts .save").click()
     path = downloads / "contacts-2018-12-03.csv"
-    deadline = time.monotonic() + 20
-    while not path.exists() and time.monotonic() < deadline:
-        time.sleep(0.05)
+    wait(shown, path.exists)
     with path.open(encoding="utf-8-sig", newline="") as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == worth.sum() > len(starts)
