@@ -32,7 +32,7 @@ from sparkify.settings import Settings
 from sparkify.simulator import simulate
 from sparkify.simulator.worlds import WORLDS
 
-MARTS = ("--select", "path:models/marts/features", "+path:models/marts/features")
+MARTS = ("--select", "+path:models/marts/features", "dim_users")
 
 
 def main(users: str = "5000", seeds: str = "1", *worlds: str) -> None:

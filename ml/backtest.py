@@ -65,7 +65,7 @@ def rolling(data: DataFrame, plan: Plan) -> Run:
     """
     options = plan.options
     origins, splits = find_splits(data, plan.spec, options)
-    grids = {learner.name: learner.points() for learner in plan.learners}
+    grids = {learner.name: learner.points(plan.columns) for learner in plan.learners}
     name, train_rows, _ = splits[0]
     plan.progress(f"Tuning {len(grids)} learners on what was known on {name}")
     first = fit(train_rows, plan, grids, parallelism=options.parallelism)
@@ -125,7 +125,7 @@ def by_user(data: DataFrame, plan: Plan) -> Run:
     outer = protocol.user_folds(
         data, user=plan.spec.id, folds=options.folds, seed=options.seed + 1
     ).persist()
-    grids = {learner.name: learner.points() for learner in plan.learners}
+    grids = {learner.name: learner.points(plan.columns) for learner in plan.learners}
     plan.progress(f"Tuning {len(grids)} learners in {options.folds} folds of users")
 
     def crossed(fold: int) -> tuple[Fitted, pd.DataFrame]:

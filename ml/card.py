@@ -42,6 +42,7 @@ def make_card(result: TrainingResult, spec: TableSpec, options: TrainOptions) ->
         "skill": asdict(result.skill),
         "stack_gain": asdict(result.stack_gain),
         "features": [asdict(feature) for feature in result.features],
+        "core": list(result.core),
         "offered": sorted(result.offered),
         "typical": result.typical,
         "families": result.families,

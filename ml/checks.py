@@ -36,6 +36,7 @@ class TableSpec:
     by name, such as what counts as a churn. name, version: of the table, recorded with the model.
     wording: by column, how explanations tell it; without, by its name. exposure: how long, or how
     much, a row was observed, a number; min_exposure: what of it a row needs to be learned from.
+    core: the few columns that little data is enough for: whether they alone do better is tried.
     """
 
     id: str
@@ -50,6 +51,7 @@ class TableSpec:
     wording: Mapping[str, Wording] = field(default_factory=dict)
     exposure: str | None = None
     min_exposure: float | None = None
+    core: tuple[str, ...] = ()
 
     @property
     def keys(self) -> tuple[str, ...]:

@@ -34,7 +34,8 @@ def choose(
     """
     losses = metrics[metrics["metric"] == "log_loss"].set_index("candidate")["value"]
     single = losses[list(learners)].idxmin()
-    order = [single, AVERAGE, STACK]
+    # Of one learner, average and stack are that learner again.
+    order = [single, AVERAGE, STACK] if len(learners) > 1 else [single]
     best = losses[order].idxmin()
     gains = [
         evaluation.log_loss_gain(backtest, candidate=best, reference=name, draws=draws, seed=seed)

@@ -23,9 +23,14 @@ from ml import written
 PREFIX = "ml__"
 FEATURES = f"{PREFIX}features"
 SCALED = f"{PREFIX}scaled"
+CORE = f"{PREFIX}core"
 
-# A nonnegative column whose largest value is this many times its mean is read on a log scale. Not
-# its median: that of a count which is mostly 0 would send every such count there.
+# Values beyond these quantiles are read as the quantiles: of a linear model a few rows must not
+# decide, however far they lie.
+TAILS = (0.001, 0.999)
+# A nonnegative column whose upper tail is this many times its mean is read on a log scale. Not its
+# median: that of a count which is mostly 0 would send every such count there. Nor its largest
+# value, which grows with the number of rows.
 SKEW = 20
 MIN_CATEGORIES, MAX_CATEGORIES, USERS_PER_CATEGORY = 10, 100, 200
 # On fewer rows a count may well take every value once.
@@ -50,12 +55,14 @@ class Feature:
 class Columns:
     """The features of a table, and why each other column is not one: (name, reason).
 
-    notes: what is odd about the features, as sentences.
+    notes: what is odd about the features, as sentences. core: the names of the few that little
+    data is enough for; none, if nothing says which they are.
     """
 
     features: tuple[Feature, ...]
     dropped: tuple[tuple[str, str], ...] = ()
     notes: tuple[str, ...] = ()
+    core: tuple[str, ...] = ()
 
     @property
     def names(self) -> list[str]:
@@ -185,24 +192,27 @@ def screen(table: DataFrame, columns: Columns, *, keys: Sequence[str], users: in
             notes.append(
                 f"`{feature.name}` is infinite in {facts['infinite']} rows: as if missing."
             )
-    return Columns(tuple(kept), tuple(dropped), tuple(notes))
+    core = tuple(feature.name for feature in kept if feature.name in columns.core)
+    return Columns(tuple(kept), tuple(dropped), tuple(notes), core)
 
 
 def leave_out(columns: Columns, names: Collection[str], *, reason: str) -> Columns:
     """`columns` without `names`, which are dropped for `reason`."""
     kept = tuple(feature for feature in columns.features if feature.name not in names)
     gone = ((name, reason) for name in columns.names if name in names)
-    return replace(columns, features=kept, dropped=(*columns.dropped, *gone))
+    core = tuple(name for name in columns.core if name not in names)
+    return replace(columns, features=kept, dropped=(*columns.dropped, *gone), core=core)
 
 
 def fit_preparation(train: DataFrame, columns: Columns, *, scaled: bool) -> PipelineModel:
     """Fit the stages that turn raw columns into the vector `ml__features`.
 
     One SQLTransformer casts, replaces null, NaN and infinity by the median of `train`, marks
-    with a 0/1 column what was missing, and takes the log of skewed columns; strings are indexed
-    and one-hot encoded, with a place for values not seen in `train`. `scaled` adds
-    `ml__scaled`, the same vector with mean 0 and deviation 1, for learners that do not
-    standardize by themselves. Reads no label.
+    with a 0/1 column what was missing, cuts the tails, and takes the log of skewed columns; strings
+    are indexed and one-hot encoded, with a place for values not seen in `train`. A core adds
+    `ml__core`, the part of the vector that is of the core columns. `scaled` adds `ml__scaled`, the
+    whole vector with mean 0 and deviation 1, for learners that do not standardize by themselves.
+    Reads no label.
     """
     statement, numbers, texts = _cleaning(train, columns)
     stages = [SQLTransformer(statement=statement)]
@@ -217,6 +227,8 @@ def fit_preparation(train: DataFrame, columns: Columns, *, scaled: bool) -> Pipe
         current = stages[-1].transform(current)
         numbers = [*numbers, *vectors]
     stages.append(VectorAssembler(inputCols=numbers, outputCol=FEATURES))
+    if columns.core:
+        stages.append(VectorAssembler(inputCols=_of_core(numbers, columns), outputCol=CORE))
     if scaled:
         current = stages[-1].transform(current)
         scaler = StandardScaler(inputCol=FEATURES, outputCol=SCALED, withMean=True)
@@ -264,6 +276,18 @@ def safe_names(columns: Columns) -> list[str]:
     return names
 
 
+def _of_core(numbers: Sequence[str], columns: Columns) -> list[str]:
+    """Those of the prepared columns that are made of a column of the core."""
+    names = zip(columns.names, safe_names(columns), strict=True)
+    made = {
+        each
+        for name, safe in names
+        if name in columns.core
+        for each in (safe, f"{safe}_missing", f"{safe}_vector")
+    }
+    return [each for each in numbers if each in made]
+
+
 def _cleaning(train: DataFrame, columns: Columns) -> tuple[str, list[str], list[str]]:
     """The SQL that cleans a row, and the names of the numbers and texts that it adds."""
     numeric = [feature for feature in columns.features if feature.kind != "category"]
@@ -275,10 +299,12 @@ def _cleaning(train: DataFrame, columns: Columns) -> tuple[str, list[str], list[
             parts.append(f"coalesce({value}, '(none)') as {name}")
             texts.append(name)
             continue
-        missing, low, median, mean, high = facts[feature.name]
+        missing, (low, median, high), mean = facts[feature.name]
         value = f"coalesce({clean(feature)}, {median!r}D)"
-        if feature.kind == "numeric" and low >= 0 and high > SKEW * mean:
-            value = f"log1p(greatest({value}, 0D))"
+        if feature.kind == "numeric":
+            value = f"least(greatest({value}, {low!r}D), {high!r}D)"
+            if low >= 0 and high > SKEW * mean:
+                value = f"log1p({value})"
         parts.append(f"{value} as {name}")
         numbers.append(name)
         if missing:
@@ -288,7 +314,7 @@ def _cleaning(train: DataFrame, columns: Columns) -> tuple[str, list[str], list[
 
 
 def _facts(train: DataFrame, numeric: list[Feature]) -> dict[str, tuple]:
-    """For each column: rows without a value, smallest, median, mean and largest value.
+    """For each column: rows without a value; the lower tail, median and upper tail; the mean.
 
     One row a value, so that the plan is as small for many columns as for one.
     """
@@ -297,12 +323,16 @@ def _facts(train: DataFrame, numeric: list[Feature]) -> dict[str, tuple]:
     names = {f"c{i}": feature.name for i, feature in enumerate(numeric)}
     values = [F.expr(clean(each)).alias(c) for c, each in zip(names, numeric, strict=True)]
     value = F.col("value")
-    aggregates = [F.min(value), F.percentile_approx(value, 0.5), F.avg(value), F.max(value)]
+    quantiles, none = [TAILS[0], 0.5, TAILS[1]], F.array(*[F.lit(0.0)] * 3)
     found = (
         train.select(*values)
         .unpivot([], list(names), "column", "value")
         .groupBy("column")
-        .agg(F.count_if(value.isNull()), *[F.coalesce(each, F.lit(0.0)) for each in aggregates])
+        .agg(
+            F.count_if(value.isNull()),
+            F.coalesce(F.percentile_approx(value, quantiles), none),
+            F.coalesce(F.avg(value), F.lit(0.0)),
+        )
     )
     return {names[column]: tuple(facts) for column, *facts in found.collect()}
 

@@ -141,13 +141,14 @@ def shared_rows(new: pd.DataFrame, champion: Champion) -> pd.DataFrame:
 def recipe_of(card: Mapping[str, Any]) -> str:
     """How a model was made of its data, as text: equal for the same recipe on other data.
 
-    Its columns are those offered: which of them say nothing yet is a matter of the data, as are
-    tuned points. Not part of it: seed, origins, and what is measured but not learned from.
+    Its columns are those offered: which of them say nothing yet is a matter of the data, as are the
+    candidate and its tuned points, which are chosen anew each time. Not part of it: seed, origins,
+    and what is measured but not learned from.
     """
     options = card["options"]
     made = {
-        "candidate": card["candidate"],
         "columns": card.get("offered") or sorted(each["name"] for each in card["features"]),
+        "core": card["spec"].get("core"),
         "grids": card["grids"],
         "options": {name: options.get(name) for name in ("models", "folds", "stable_only")},
     }

@@ -40,6 +40,7 @@ from ml.promotion import (
 )
 from ml.scoring import DeployedModel, check_columns, probabilities
 from ml.training import TrainingResult, TrainOptions
+from ml.tuning import COLUMNS
 from ml.wording import Wording
 
 CARD, BACKTEST, PIPELINE, HISTORY = "card.json", "backtest.parquet", "sparkml", "champion_history"
@@ -52,8 +53,8 @@ class ModelVersion:
     """A registered version. alias: champion, challenger or None; decision: why, as a sentence.
 
     metrics: of the candidate in its backtest, by name: [value, ci_low, ci_high, no_skill].
-    learners, feature_count: what it was chosen among, and what these read. learned_until: the last
-    as-of date that it learned from, None without dates. warnings: what a reader should know.
+    learners: what it was chosen among; feature_count: the columns that it reads. learned_until: the
+    last as-of date that it learned from, None without dates. warnings: what a reader should know.
     """
 
     name: str
@@ -325,10 +326,16 @@ class Registry:
             fingerprint=card["fingerprint"],
             metrics=card.get("metrics", {}),
             learners=tuple(card["options"]["models"]),
-            feature_count=len(card["features"]),
+            feature_count=_feature_count(card),
             learned_until=learned_until(card),
             warnings=tuple(card.get("warnings", ())),
         )
+
+
+def _feature_count(card: dict) -> int:
+    """How many columns the deployed candidate reads."""
+    point = card["points"].get(card["candidate"], {})
+    return len(card["core"] if point.get(COLUMNS) == "core" else card["features"])
 
 
 def versions_table(versions: Sequence[ModelVersion]) -> pd.DataFrame:

@@ -1,7 +1,7 @@
 """From tuned learners to one probability: single, average or stack, as one PipelineModel."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial, reduce
 
 import numpy as np
@@ -13,12 +13,15 @@ from pyspark.sql import functions as F
 from scipy.special import expit
 
 from ml import calibration, preprocessing, tuning
-from ml.preprocessing import FEATURES, PREFIX, SCALED, Columns
+from ml.preprocessing import CORE, FEATURES, PREFIX, SCALED, Columns
 from ml.protocol import FOLD, LABEL, TWO_CLASSES, compact, user_folds
 from ml.tuning import Fit, Learner, Point, Shape, Tuned
 
 BASE_RATE, AVERAGE, STACK = "base_rate", "average", "stack"
 LOG_ODDS, PROBABILITY = f"{PREFIX}log_odds", f"{PREFIX}probability"
+
+# What a learner may read.
+VECTORS = (FEATURES, CORE, SCALED)
 
 # A forest can say exactly 0. Below one in ten thousand its counts know nothing, and the
 # logarithm would let a single row outweigh all others.
@@ -222,7 +225,7 @@ def _vectors(rows: DataFrame, preparation: PipelineModel, *, keys: Sequence[str]
     """What the learners read of `rows`: keys, label and vectors."""
     label = F.col(LABEL).alias(LABEL, metadata=TWO_CLASSES)
     prepared = preparation.transform(rows)
-    vectors = [name for name in (FEATURES, SCALED) if name in prepared.columns]
+    vectors = [name for name in VECTORS if name in prepared.columns]
     return prepared.select(*map(preprocessing.quote, keys), label, *vectors)
 
 
@@ -249,7 +252,7 @@ def _sample(prepared: DataFrame, keys: Sequence[str], *, seed: int) -> tuple[Dat
 def _search(
     sample: DataFrame,
     learners: Sequence[Learner],
-    points: Mapping[str, list[Point]],
+    lines: Mapping[str, list[list[Point]]],
     *,
     keys: Sequence[str],
     folds: int,
@@ -257,44 +260,47 @@ def _search(
 ) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, list[Model]]]:
     """Of each learner's best point the out-of-fold log-odds and models; the scores of all tried.
 
-    A learner's first two points are tried, and the next one as long as the last was the best: on
-    few rows the many iterations of a weak penalty are spared.
+    The first two points of each line are tried, and the next one as long as the last was the best:
+    on few rows the many iterations of a weak penalty are spared.
     """
     same = [*keys, LABEL, FOLD]
-    margins, models, losses = None, {}, {learner.name: [] for learner in learners}
-    wanted = [(learner, i) for learner in learners for i in range(len(points[learner.name][:2]))]
-    while wanted:
+    searches = [
+        _Line(learner, f"{learner.name}.{i}", points)
+        for learner in learners
+        for i, points in enumerate(lines[learner.name])
+    ]
+    margins, models = None, {}
+    while wanted := [(line, at) for line in searches for at in line.wanted()]:
         fitted = fit_models(
             [
-                Fit(learner, points[learner.name][i], fold)
-                for learner, i in wanted
+                Fit(line.learner, line.points[at], fold)
+                for line, at in wanted
                 for fold in range(folds)
             ]
         )
         new = {
-            f"{learner.name}.{i}": fitted[at * folds :][:folds]
-            for at, (learner, i) in enumerate(wanted)
+            f"{line.output}.{at}": fitted[i * folds :][:folds]
+            for i, (line, at) in enumerate(wanted)
         }
         models |= new
         found = _out_of_fold(sample, new, keys=keys, folds=folds)
         margins = found if margins is None else margins.merge(found, on=same)
-        for learner, i in wanted:
-            loss = np.logaddexp(0, (1 - 2 * found[LABEL]) * found[f"{learner.name}.{i}"])
-            losses[learner.name].append(loss.groupby(found[FOLD]).mean())
-        wanted = [
-            (learner, tried)
-            for learner in learners
-            if (tried := len(losses[learner.name])) < len(points[learner.name])
-            and _best(losses[learner.name]) == tried - 1
-        ]
-    chosen = {f"{name}.{_best(tried)}": name for name, tried in losses.items()}
+        for line, at in wanted:
+            loss = np.logaddexp(0, (1 - 2 * found[LABEL]) * found[f"{line.output}.{at}"])
+            line.losses.append(loss.groupby(found[FOLD]).mean())
+    best = {
+        learner.name: _simplest([line for line in searches if line.learner is learner])
+        for learner in learners
+    }
     scores = [
-        (name, str(points[name][i]), int(fold), float(loss), i == _best(tried))
-        for name, tried in losses.items()
-        for i, by_fold in enumerate(tried)
+        (line.learner.name, str(line.points[i]), int(fold), float(loss), is_best)
+        for line in searches
+        for i, by_fold in enumerate(line.losses)
+        for is_best in [best[line.learner.name] is line and i == line.best]
         for fold, loss in by_fold.items()
     ]
     names = ["learner", "point", "fold", "log_loss", "chosen"]
+    chosen = {f"{line.output}.{line.best}": name for name, line in best.items()}
     return (
         margins[[*same, *chosen]].rename(columns=chosen),
         pd.DataFrame(scores, columns=names),
@@ -302,8 +308,38 @@ def _search(
     )
 
 
-def _best(losses: list[pd.Series]) -> int:
-    return int(np.argmin([loss.mean() for loss in losses]))
+@dataclass
+class _Line:
+    """Points of a learner from the simplest on, and of those tried the loss of every fold."""
+
+    learner: Learner
+    output: str
+    points: list[Point]
+    losses: list[pd.Series] = field(default_factory=list)
+
+    @property
+    def best(self) -> int:
+        return int(np.argmin([loss.mean() for loss in self.losses]))
+
+    def wanted(self) -> range:
+        """The points to try next: two, then one as long as the last was the best."""
+        tried = len(self.losses)
+        if tried and self.best < tried - 1:
+            return range(0)
+        return range(tried, min(max(2, tried + 1), len(self.points)))
+
+
+def _simplest(lines: list[_Line]) -> _Line:
+    """The first line, unless a later one is better by more than a standard error.
+
+    Source: Breiman et al. (1984), the one-standard-error rule, over paired folds.
+    """
+    found, *others = lines
+    for line in others:
+        gain = found.losses[found.best] - line.losses[line.best]
+        if gain.mean() > gain.sem():
+            found = line
+    return found
 
 
 def _out_of_fold(
@@ -313,7 +349,7 @@ def _out_of_fold(
 
     These are by name of the column, which begins with that of the learner. One Spark job.
     """
-    branches, vectors = [], [name for name in (FEATURES, SCALED) if name in sample.columns]
+    branches, vectors = [], [name for name in VECTORS if name in sample.columns]
     for fold in range(folds):
         branch = sample.filter(F.col(FOLD) == fold)
         keep = [*map(preprocessing.quote, keys), LABEL, FOLD]

@@ -50,7 +50,7 @@ class TrainingResult:
     """What `train` found.
 
     pipeline: adds ml__log_odds and ml__probability to any table with `features`. offered: the
-    columns that these were screened from.
+    columns that these were screened from; core: those of `features` that little data is enough for.
     candidate: the one deployed. points: each learner's chosen grid point.
     backtest: user, time, origin, candidate, y, p, flagged, inactivity, one row per row predicted
     and candidate.
@@ -97,6 +97,7 @@ class TrainingResult:
     learned_until: dt.date | None = None
     reference: Reference | None = None
     offered: tuple[str, ...] = ()
+    core: tuple[str, ...] = ()
 
     @property
     def churner_unit(self) -> str:
@@ -160,7 +161,7 @@ def _checked(
 
     Three Spark jobs at most, and two for a column of exposure.
     """
-    columns = checks.check_schema(rows, spec)
+    columns = replace(checks.check_schema(rows, spec), core=spec.core)
     notes = exposure.find_notes(checks.with_label(rows, spec), spec, scoring)
     columns = replace(columns, notes=columns.notes + notes)
     labelled, found = checks.label_rows(exposure.long_enough(rows, spec), spec)
@@ -287,6 +288,7 @@ def _result(
         shift=shifted,
         learned_until=run.last_date,
         reference=find_reference(data, plan.columns, user=plan.spec.id, past=run.splits),
+        core=plan.columns.core,
         offered=(*plan.columns.names, *(name for name, _ in plan.columns.dropped)),
         warnings=_warnings(plan, run, metrics),
     )
@@ -298,7 +300,7 @@ def _deploy(data: DataFrame, plan: Plan, run: Run, chosen: str) -> tuple[Pipelin
     if plan.spec.time:
         # The last fit of a backtest knows neither the last rows nor its own points.
         learners = tuple(each for each in plan.learners if chosen in (each.name, AVERAGE, STACK))
-        grids = {learner.name: learner.points() for learner in learners}
+        grids = {learner.name: learner.points(plan.columns) for learner in learners}
         plan = replace(plan, learners=learners)
         fitted = backtest.fit(data, plan, grids, parallelism=plan.options.parallelism)
     return stacking.deployed(fitted, chosen), fitted

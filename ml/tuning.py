@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import product
+from itertools import groupby, product
 from operator import itemgetter
 
 from pyspark.ml import Estimator, Model, Pipeline
@@ -21,11 +21,14 @@ from pyspark.ml.param import Param
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from ml.preprocessing import FEATURES, PREFIX, SCALED
+from ml.preprocessing import CORE, FEATURES, PREFIX, SCALED, Columns
 from ml.protocol import FOLD, LABEL
 from ml.threads import in_threads
 
 Point = dict[str, float | int | str]
+# The key of a point that says which columns are learned from, and its values.
+COLUMNS = "columns"
+VECTORS = {"core": CORE, "all": FEATURES}
 # Rows. Below the first deeper trees, or more of them, predict no better.
 FEW, MANY = 3_000, 20_000
 
@@ -42,7 +45,8 @@ class Shape:
 class Learner:
     """A kind of classifier: how to make one for a shape and a seed, and the grid to search.
 
-    The grid goes from the simplest model on: the search ends with the first point that is worse.
+    The grid goes from the simplest model on: the search ends with the first point that is worse,
+    for each choice of columns apart.
     jobs: about how many Spark jobs a fit takes on few rows. simplest_below: on fewer rows than this
     the first point is the only one tried.
     """
@@ -54,14 +58,16 @@ class Learner:
     scaled: bool = False
     simplest_below: int = 0
 
-    def points(self) -> list[Point]:
-        """Every combination of the grid's values."""
-        combinations = product(*self.grid.values())
-        return [dict(zip(self.grid, values, strict=True)) for values in combinations]
+    def points(self, columns: Columns) -> list[Point]:
+        """Every combination of the grid's values; without a core there is no choice of columns."""
+        grid = {key: values for key, values in self.grid.items() if key != COLUMNS or columns.core}
+        return [dict(zip(grid, values, strict=True)) for values in product(*grid.values())]
 
-    def worth_trying(self, points: list[Point], shape: Shape) -> list[Point]:
-        """Those of `points` that may matter on so many rows."""
-        return points[:1] if shape.rows < self.simplest_below else points
+    def worth_trying(self, points: list[Point], shape: Shape) -> list[list[Point]]:
+        """Those of `points` that may matter on so many rows, a line for each choice of columns."""
+        if shape.rows < self.simplest_below:
+            return [points[:1]]
+        return [list(line) for _, line in groupby(points, key=lambda point: point.get(COLUMNS))]
 
 
 @dataclass(frozen=True)
@@ -116,7 +122,13 @@ def grid_of(
     """The learner's estimator, and `points` as the param maps that its `fit` takes."""
     estimator = learner.make(shape, seed)
     head = estimator.getStages()[0] if isinstance(estimator, Pipeline) else estimator
-    return estimator, [{head.getParam(k): v for k, v in point.items()} for point in points]
+    maps = []
+    for point in points:
+        params = {head.getParam(k): v for k, v in point.items() if k != COLUMNS}
+        if COLUMNS in point:
+            params[head.getParam("featuresCol")] = VECTORS[point[COLUMNS]]
+        maps.append(params)
+    return estimator, maps
 
 
 def _logistic_regression(shape: Shape, seed: int) -> Estimator:
@@ -223,7 +235,7 @@ LEARNERS: dict[str, Learner] = {
         Learner(
             "logistic_regression",
             _logistic_regression,
-            {"regParam": (1.0, 0.3, 0.1, 0.03, 0.01, 0.003)},
+            {COLUMNS: tuple(VECTORS), "regParam": (0.5, 0.1, 0.02, 0.003)},
             jobs=15,
         ),
         Learner("random_forest", _random_forest, {"maxDepth": (4, 6)}, jobs=10, simplest_below=FEW),

@@ -13,7 +13,7 @@ from sparkify.errors import BadInput, CheckFailed
 from sparkify.settings import Settings
 from sparkify.transform import Say
 from sparkify.versions import history, readable
-from sparkify.wording import wording_of
+from sparkify.wording import core_of, wording_of
 
 SNAPSHOTS = "fct_user_snapshots"
 FEATURES = "fct_user_features"
@@ -29,7 +29,7 @@ class Table:
     """Rows to train on or to score, which columns of them mean what, and what they were built with.
 
     definitions: by name, as dim_definitions has them, horizon_days among them. wording: how each
-    column is told. exposure, min_exposure: see `ml.checks.TableSpec`.
+    column is told. exposure, min_exposure, core: see `ml.checks.TableSpec`.
     """
 
     rows: DataFrame
@@ -45,6 +45,7 @@ class Table:
     definitions: Mapping[str, str] = field(default_factory=dict)
     exposure: str | None = None
     min_exposure: float | None = None
+    core: tuple[str, ...] = ()
 
 
 def simulate(spark: SparkSession, *, users: int, seed: int, out: Path) -> str:
@@ -122,6 +123,7 @@ def feature_table(
         horizon_days=int(built.get("horizon_days", 14)),
         definitions=built,
         wording=wording_of(rows.columns),
+        core=core_of(rows.columns),
     )
 
 
@@ -224,6 +226,7 @@ def train(
         wording=table.wording,
         exposure=table.exposure,
         min_exposure=table.min_exposure,
+        core=table.core,
     )
     result = fit(table.rows, spec, options=options, progress=say, scoring=scoring)
     say("Registering the model")
@@ -245,7 +248,8 @@ def score_table(settings: Settings, table: Table, *, model: str) -> pd.DataFrame
     if champion is None:
         raise NotTrainable(reason)
     scores = score(table.rows, champion, id=table.id, time=table.time).toPandas()
-    return scores.sort_values("probability", ascending=False, kind="stable")
+    # Equal ones by id: Spark gives its rows back in no order.
+    return scores.sort_values(["probability", table.id], ascending=[False, True])
 
 
 def write_csv(rows: pd.DataFrame, out: Path) -> None:

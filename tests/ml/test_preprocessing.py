@@ -1,14 +1,17 @@
 import math
+from dataclasses import replace
 
 import pytest
 
 from ml.errors import TableMismatch
 from ml.preprocessing import (
+    CORE,
     FEATURES,
     SCALED,
     find_columns,
     find_written,
     fit_preparation,
+    leave_out,
     read_written,
     safe_names,
     screen,
@@ -132,6 +135,39 @@ def test_skewed_counts_are_read_on_a_log_scale_and_others_as_they_are(spark):
         assert list(row[FEATURES].toArray()) == pytest.approx(
             [row["even"], row["rare"], math.log1p(row["skewed"])]
         )
+
+
+def test_what_one_row_holds_decides_nothing_about_the_others(spark):
+    values = [float(i % 10) for i in range(20_000)]
+    usual, odd = (
+        spark.createDataFrame([(each,) for each in data], "count double").coalesce(1)
+        for data in (values, [*values[:-1], 1e9])
+    )
+    columns = find_columns(usual, ignore=())
+    found = {
+        row[FEATURES][0]
+        for row in fit_preparation(odd, columns, scaled=False).transform(odd).collect()
+    }
+    assert found == {float(i) for i in range(10)}
+    assert fit_preparation(usual, columns, scaled=False).transform(usual).distinct().count() == 10
+
+
+def test_a_core_is_the_part_of_the_vector_that_its_columns_make(rows, columns):
+    core = replace(columns, core=("thumbs.per song", "level", "songs"))
+    prepared = fit_preparation(rows, core, scaled=False).transform(rows)
+    row = prepared.select(FEATURES, CORE).first()
+    whole, part = row[FEATURES].toArray().tolist(), row[CORE].toArray().tolist()
+    # Songs, thumbs per song with its mark of what is missing, and the level's categories.
+    assert 5 <= len(part) < len(whole)
+    assert part[:3] == whole[:3]
+
+
+def test_a_core_is_none_of_the_columns_that_are_dropped(rows, columns):
+    core = replace(find_columns(rows, ignore=("user_id",)), core=("always", "songs", "level"))
+    assert screen(rows, core, keys=["user_id"], users=60).core == ("songs", "level")
+    assert leave_out(replace(columns, core=("songs", "level")), ["level"], reason="").core == (
+        "songs",
+    )
 
 
 def test_scaled_features_have_mean_0_and_deviation_1(rows, columns):

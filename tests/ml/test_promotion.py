@@ -248,13 +248,14 @@ def test_a_recipe_is_told_by_what_it_is_offered_and_not_by_what_the_data_make_of
         "grids": {"gbt": {"maxDepth": [2, 4]}},
         "options": {"models": ("gbt",), "folds": 3, "stable_only": False, "seed": 1},
         "points": {"gbt": {"maxDepth": 2}},
+        "spec": {"core": ["song_count"]},
     }
     both = [*card["features"], {"name": "advert_count", "type": "int", "kind": "numeric"}]
-    newer = {"features": both, "points": {"gbt": {"maxDepth": 4}}}
+    newer = {"features": both, "candidate": "gbt", "points": {"gbt": {"maxDepth": 4}}}
     assert recipe_of(card | newer) == recipe_of(card)
     assert recipe_of(json.loads(json.dumps(card))) == recipe_of(card)
     for other in (
-        {"candidate": "gbt"},
+        {"spec": {"core": ["advert_count"]}},
         {"offered": ["song_count"]},
         {"options": card["options"] | {"folds": 5}},
         {"grids": {"gbt": {"maxDepth": [2]}}},

@@ -1,12 +1,15 @@
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 from pyspark.ml import PipelineModel
+from pyspark.sql import functions as F
 from sklearn.metrics import log_loss, roc_auc_score
 
 from ml import tuning
 from ml.explaining import contributions, families
-from ml.preprocessing import find_columns, typical_row
+from ml.preprocessing import Columns, find_columns, typical_row
 from ml.protocol import FOLD, LABEL
 from ml.scoring import DeployedModel
 from ml.stacking import (
@@ -53,7 +56,7 @@ def columns(rows):
 @pytest.fixture(scope="module")
 def fitted(rows, columns):
     """All seven learners; two points for the logistic regression, one for each other."""
-    points = {name: learner.points()[:1] for name, learner in LEARNERS.items()}
+    points = {name: learner.points(columns)[:1] for name, learner in LEARNERS.items()}
     points["logistic_regression"] = [{"regParam": 10.0}, {"regParam": 0.01}]
     return fit(
         rows,
@@ -158,7 +161,7 @@ def test_of_very_many_rows_folds_are_of_some_users_and_models_learn_from_all(
 
 
 def test_every_learner_has_a_grid_to_choose_from():
-    assert all(len(learner.points()) > 1 for learner in LEARNERS.values())
+    assert all(len(learner.points(Columns(()))) > 1 for learner in LEARNERS.values())
 
 
 def test_every_folds_score_is_kept_and_the_best_point_is_chosen(fitted):
@@ -197,11 +200,41 @@ def test_a_search_ends_with_the_first_point_that_is_worse(rows, columns):
     assert tried == {"falling": 3, "rising": 2}
 
 
-def test_on_few_rows_trees_are_not_tuned():
+def test_on_few_rows_trees_are_not_tuned(columns):
     for name in ("random_forest", "gradient_boosted_trees"):
-        points = LEARNERS[name].points()
-        assert LEARNERS[name].worth_trying(points, Shape(rows=1_500, width=80)) == points[:1]
-        assert LEARNERS[name].worth_trying(points, Shape(rows=30_000, width=80)) == points
+        points = LEARNERS[name].points(columns)
+        assert LEARNERS[name].worth_trying(points, Shape(rows=1_500, width=80)) == [points[:1]]
+        assert LEARNERS[name].worth_trying(points, Shape(rows=30_000, width=80)) == [points]
+
+
+@pytest.mark.parametrize(
+    ("names", "chosen"),
+    [
+        (("thumbs_down", "songs"), "core"),
+        (("noise",), "all"),
+    ],
+)
+def test_all_columns_are_learned_from_only_if_they_do_clearly_better(rows, columns, names, chosen):
+    noisy = rows.withColumn("noise", F.rand(1))
+    found = fit(
+        noisy,
+        replace(find_columns(noisy, ignore=[*KEYS, LABEL]), core=names),
+        keys=KEYS,
+        learners=[LEARNERS["logistic_regression"]],
+        points={
+            "logistic_regression": [
+                {"columns": which, "regParam": value}
+                for which in ("core", "all")
+                for value in (1.0, 0.01)
+            ]
+        },
+        folds=2,
+        count=180,
+        seed=1,
+        parallelism=1,
+    )
+    assert found.points["logistic_regression"][0]["columns"] == chosen
+    assert found.scores.groupby("point").ngroups == 4
 
 
 def test_the_stack_has_no_negative_weight_and_one_for_each_learner(fitted):

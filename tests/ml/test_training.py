@@ -181,6 +181,17 @@ def test_hyperparameters_are_tuned_at_the_first_origin_and_of_the_deployed_one_o
     assert {name: str(result.points[name]) for name in chosen.index} == chosen.to_dict()
 
 
+def test_little_data_is_given_few_columns_if_they_alone_do_better(rows):
+    noise = {f"noise_{i}": F.pmod(F.xxhash64("user_id", F.lit(i)), F.lit(1000)) for i in range(30)}
+    core = ("thumbs_down_count_7d",)
+    options = replace(OPTIONS, models=("logistic_regression",), origins=1)
+    few = quiet_train(rows.withColumns(noise), replace(SPEC, core=core), options)
+    assert few.points["logistic_regression"]["columns"] == "core"
+    assert few.candidate == "logistic_regression"
+    scored = few.pipeline.transform(rows.withColumns(noise)).select(PROBABILITY).distinct()
+    assert scored.count() == rows.select(*core).distinct().count()
+
+
 def test_a_wide_interval_is_said_to_be_wide(result):
     churners = result.metrics["churner_count"].iloc[0]
 
