@@ -83,14 +83,18 @@ def learn(
 
 def show_skill(result: TrainingResult, rows: pd.DataFrame, name: str) -> float:
     """Print and return the deployed candidate's skill; nan where there is nothing to know."""
-    deployed = result.backtest[result.backtest["candidate"] == result.candidate]
-    reached = expected_auc(deployed["p"], truth_of(deployed, rows)) - 0.5
     known = expected_auc(rows["probability"], rows["probability"]) - 0.5
-    skill = reached / known if known > 1e-6 else np.nan
+    skills = {}
+    for candidate, part in result.backtest.groupby("candidate"):
+        reached = expected_auc(part["p"], truth_of(part, rows)) - 0.5
+        skills[candidate] = reached / known if known > 1e-6 else np.nan
+    skill = skills[result.candidate]
     gain, points = result.skill, result.points.get("logistic_regression", {})
     print(
-        f"{name}: {result.candidate}, ROC AUC {reached + 0.5:.3f} of the oracle's "
-        f"{known + 0.5:.3f}, skill {skill:.1%}; log loss under the base rate {gain.value:+.4f} "
+        f"{name}: {result.candidate}, ROC AUC {skill * known + 0.5:.3f} of the oracle's "
+        f"{known + 0.5:.3f}, skill {skill:.1%} ("
+        + ", ".join(f"{each} {skills[each]:.1%}" for each in skills if each != BASE_RATE)
+        + f"); log loss under the base rate {gain.value:+.4f} "
         f"({gain.ci_low:+.4f} to {gain.ci_high:+.4f}); logistic regression of {points}",
         flush=True,
     )

@@ -25,9 +25,10 @@ class Choice:
 def choose(
     backtest: pd.DataFrame, metrics: pd.DataFrame, learners: Sequence[str], *, draws: int, seed: int
 ) -> Choice:
-    """The simplest of best single learner, average and stack within one error of the best.
+    """The simplest candidate within one error of the best: `learners` in order, average, stack.
 
-    `backtest` and `metrics` as in a TrainingResult. A candidate is within if the best betters its
+    `backtest` and `metrics` as in a TrainingResult. On few churners chance orders the candidates,
+    and the simplest is chosen; on many the best is. A candidate is within if the best betters its
     log loss by no more than the standard error of that difference, paired by row and clustered
     by user.
     Source: Breiman et al. (1984), the one-standard-error rule.
@@ -35,7 +36,7 @@ def choose(
     losses = metrics[metrics["metric"] == "log_loss"].set_index("candidate")["value"]
     single = losses[list(learners)].idxmin()
     # Of one learner, average and stack are that learner again.
-    order = [single, AVERAGE, STACK] if len(learners) > 1 else [single]
+    order = [*learners, AVERAGE, STACK] if len(learners) > 1 else [single]
     best = losses[order].idxmin()
     gains = [
         evaluation.log_loss_gain(backtest, candidate=best, reference=name, draws=draws, seed=seed)

@@ -251,7 +251,7 @@ def _result(
         ["candidate", "origin", "user"], kind="stable", ignore_index=True
     )
     metrics = evaluation.performance(predictions, offer=options.offer, **sampling)
-    learners = [learner.name for learner in plan.learners]
+    learners = [name for name in LEARNERS if name in options.models]
     chosen = choice.choose(predictions, metrics, learners, **sampling)
     plan.progress(f"Fitting {chosen.candidate} on all {plan.row_count} labelled rows")
     pipeline, fitted = _deploy(data, plan, run, chosen.candidate)

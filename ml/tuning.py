@@ -229,6 +229,7 @@ def _factorization_machine(shape: Shape, seed: int) -> Estimator:
     )
 
 
+# The simplest first.
 LEARNERS: dict[str, Learner] = {
     learner.name: learner
     for learner in (
@@ -238,6 +239,8 @@ LEARNERS: dict[str, Learner] = {
             {COLUMNS: tuple(VECTORS), "regParam": (0.5, 0.1, 0.02, 0.003)},
             jobs=15,
         ),
+        Learner("linear_svm", _linear_svm, {"regParam": (0.3, 0.03)}, jobs=60),
+        Learner("naive_bayes", _naive_bayes, {"selectionThreshold": (4.0, 16.0)}, jobs=5),
         Learner("random_forest", _random_forest, {"maxDepth": (4, 6)}, jobs=10, simplest_below=FEW),
         Learner(
             "gradient_boosted_trees",
@@ -246,8 +249,6 @@ LEARNERS: dict[str, Learner] = {
             jobs=30,
             simplest_below=FEW,
         ),
-        Learner("linear_svm", _linear_svm, {"regParam": (0.3, 0.03)}, jobs=60),
-        Learner("naive_bayes", _naive_bayes, {"selectionThreshold": (4.0, 16.0)}, jobs=5),
         Learner(
             "multilayer_perceptron",
             _multilayer_perceptron,

@@ -31,16 +31,20 @@ def test_a_stack_that_is_clearly_better_is_chosen():
 
     assert found.candidate == STACK
     assert found.best_single == "a"
-    assert found.table["candidate"].tolist() == ["a", AVERAGE, STACK]
-    assert found.table["is_chosen"].tolist() == [False, False, True]
+    assert found.table["candidate"].tolist() == ["a", "b", AVERAGE, STACK]
+    assert found.table["is_chosen"].tolist() == [False, False, False, True]
     assert found.table.loc[0, "gain"] > found.table.loc[0, "standard_error"]
 
 
 def test_the_simplest_within_one_standard_error_is_chosen():
-    found = chosen({"a": 0.9, "b": 0.2, AVERAGE: 0.9, STACK: 0.9})
+    found = chosen({"a": 0.9, "b": 0.9, AVERAGE: 0.9, STACK: 0.9})
 
     assert found.candidate == "a"
     assert found.table.loc[0, "is_within"]
+
+
+def test_a_simple_learner_that_is_clearly_worse_is_not_chosen():
+    assert chosen({"a": 0.2, "b": 0.9, AVERAGE: 0.9, STACK: 0.9}).candidate == "b"
 
 
 def test_an_average_goes_before_a_stack_that_is_no_better():
