@@ -28,7 +28,7 @@
             {% do wrong.append('the last of feature_windows is ' ~ windows | last
                 ~ ': it must reach back active_days, ' ~ var('active_days')) %}
         {% endif %}
-        {% if var('customer_value') <= var('offer_cost') %}
+        {% if [customer_value('paid'), customer_value('free')] | min <= var('offer_cost') %}
             {% do wrong.append('customer_value is ' ~ var('customer_value')
                 ~ ': it must exceed offer_cost, ' ~ var('offer_cost')) %}
         {% endif %}

@@ -20,6 +20,10 @@
         {% set found.is_right = is_number and 0 < value < 1 %}
     {% elif kind == 'amount' %}
         {% set found.is_right = is_number and 0 <= value < 1e15 %}
+    {% elif kind == 'amount by level' %}
+        {% set found.is_right = is_of_kind(value, 'amount') or value is mapping
+            and value.keys() | sort == ['free', 'paid']
+            and is_of_kind(value['paid'], 'amount') and is_of_kind(value['free'], 'amount') %}
     {% elif kind == 'days' %}
         {% set found.is_right = value is integer and 1 <= value <= 3660 %}
     {% elif kind == 'count' %}

@@ -22,7 +22,7 @@
         'feature_windows': 'list of days',
         'min_at_risk': 'count',
         'currency': 'currency',
-        'customer_value': 'amount',
+        'customer_value': 'amount by level',
         'contact_cost': 'amount',
         'offer_cost': 'amount',
         'acceptance': 'share between',

@@ -9,6 +9,7 @@
         'share': 'a number from 0 to 1',
         'share between': 'a number above 0 and below 1',
         'amount': 'a number, at least 0',
+        'amount by level': 'a number, at least 0, or such as {paid: 200, free: 40}',
         'days': 'a whole number of days from 1 to 3660',
         'count': 'a whole number, at least 1',
         'list of days': 'a list of whole numbers of days from 1 to 3660',

@@ -21,6 +21,8 @@ from ml.tuning import Learner, Point
 Split = tuple[str, DataFrame, DataFrame]
 # What a team without a model would sort its users by.
 INACTIVITY = "days_since_last_active"
+# Who pays: what a user is worth may depend on it.
+PAID = "is_paid"
 # The split of tuning scores for the model that is deployed.
 ALL_ROWS = "all rows"
 
@@ -37,9 +39,11 @@ class Plan:
     progress: Callable[[str], None]
 
     @property
-    def inactivity(self) -> str | None:
-        """The column of days since a user was last active, if the table has it."""
-        return INACTIVITY if INACTIVITY in self.columns.names else None
+    def also(self) -> dict[str, str]:
+        """What else of a row its prediction is judged with: by name, the column of the table."""
+        kinds = {feature.name: feature.kind for feature in self.columns.features}
+        found = {"inactivity": INACTIVITY} if INACTIVITY in kinds else {}
+        return found | ({"is_paid": PAID} if kinds.get(PAID) == "boolean" else {})
 
 
 @dataclass(frozen=True)
@@ -179,7 +183,7 @@ def _settings(plan: Plan) -> dict:
 
 def _predict(test: DataFrame, plan: Plan, fitted: Fitted, *, split: str) -> pd.DataFrame:
     """What every candidate says of `test`: the backtest of a TrainingResult."""
-    more = {"ml__inactivity": plan.inactivity} if plan.inactivity else {}
+    more = {f"ml__{name}": column for name, column in plan.also.items()}
     margins = stacking.margins(test, fitted, keys=plan.spec.keys, more=more)
     learned = stacking.candidates(fitted.out_of_fold, fitted)
     y = fitted.out_of_fold[LABEL].to_numpy()
@@ -198,6 +202,7 @@ def _predict(test: DataFrame, plan: Plan, fitted: Fitted, *, split: str) -> pd.D
                     "p": p,
                     "flagged": p >= threshold,
                     "inactivity": margins.get("ml__inactivity"),
+                    "is_paid": margins.get("ml__is_paid"),
                 }
             )
         )

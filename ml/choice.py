@@ -1,4 +1,4 @@
-"""Which candidate to deploy: the simplest that is as good as the best."""
+"""Which candidate to deploy: the simplest that no other one betters by more than chance."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,8 +13,8 @@ from ml.stacking import AVERAGE, STACK
 class Choice:
     """The candidate chosen, the best single learner, and what the choice rests on.
 
-    table: candidate, log_loss, gain (of the best candidate over this one) and its standard_error,
-    is_within (gain within one standard error), is_chosen; the simplest first.
+    table: candidate, log_loss, gain (of the best candidate over this one) with ci_low and ci_high,
+    is_within (chance may be all of the gain), is_chosen; the simplest first.
     """
 
     candidate: str
@@ -25,13 +25,13 @@ class Choice:
 def choose(
     backtest: pd.DataFrame, metrics: pd.DataFrame, learners: Sequence[str], *, draws: int, seed: int
 ) -> Choice:
-    """The simplest candidate within one error of the best: `learners` in order, average, stack.
+    """The simplest candidate within chance of the best: `learners` in order, average, stack.
 
     `backtest` and `metrics` as in a TrainingResult. On few churners chance orders the candidates,
-    and the simplest is chosen; on many the best is. A candidate is within if the best betters its
-    log loss by no more than the standard error of that difference, paired by row and clustered
-    by user.
-    Source: Breiman et al. (1984), the one-standard-error rule.
+    and the simplest is chosen; on many the best is. A candidate is within if the
+    95 % interval of what the best gains on it in log loss, paired by row and clustered by user,
+    reaches 0. One standard error instead, the rule of Breiman et al. (1984), lets the best of five
+    candidates through too often: it is the best by chance.
     """
     losses = metrics[metrics["metric"] == "log_loss"].set_index("candidate")["value"]
     single = losses[list(learners)].idxmin()
@@ -47,9 +47,10 @@ def choose(
             "candidate": order,
             "log_loss": losses[order].to_numpy(),
             "gain": [gain.value for gain in gains],
-            "standard_error": [gain.standard_error for gain in gains],
+            "ci_low": [gain.ci_low for gain in gains],
+            "ci_high": [gain.ci_high for gain in gains],
         }
     )
-    table["is_within"] = table["gain"] <= table["standard_error"]
+    table["is_within"] = table["ci_low"] <= 0
     chosen = table.loc[table["is_within"].idxmax(), "candidate"]
     return Choice(chosen, single, table.assign(is_chosen=table["candidate"] == chosen))

@@ -1,6 +1,6 @@
 """What contacting users is worth: break-even, profit by share contacted, and by policy."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -18,7 +18,8 @@ TOP_SHARE = 0.1
 class Offer:
     """What a campaign costs and brings, in one currency.
 
-    customer_value: what a user who stays is worth. contact_cost: of reaching one user.
+    customer_value: what a user who stays is worth; free_value: one who is not known to pay, if that
+    is another sum. contact_cost: of reaching one user.
     offer_cost: of the discount, for each user who takes it; a user who would have stayed takes it.
     acceptance: share of churners who take it and stay. certainty: how many campaigns' worth of
     experience stands behind `acceptance`, as the sum of a beta distribution's parameters; the
@@ -34,6 +35,7 @@ class Offer:
     acceptance: float = 0.3
     certainty: float = 20.0
     currency: str = "USD"
+    free_value: float | None = None
 
     def __post_init__(self) -> None:
         if min(self.contact_cost, self.offer_cost) < 0:
@@ -43,19 +45,33 @@ class Offer:
                 f"acceptance is {self.acceptance}; it must lie between 0 and 1 "
                 "and certainty must be above 0."
             )
-        if self.customer_value <= self.offer_cost:
+        value = min(self.customer_value, self.customer_value_of(np.zeros(1))[0])
+        if value <= self.offer_cost:
             raise ValueError(
-                f"customer_value ({self.customer_value}) must exceed offer_cost "
+                f"customer_value ({value}) must exceed offer_cost "
                 f"({self.offer_cost}): otherwise no contact ever pays."
             )
 
     @property
     def assumptions(self) -> str:
         """In words, to be shown beside every sum that rests on them."""
+        value = f"{self.customer_value:.10g}"
+        if self.free_value is not None:
+            value = f"paid {value} and free {self.free_value:.10g}"
         return (
-            f"customer_value {self.customer_value:.10g}, contact_cost {self.contact_cost:.10g}, "
+            f"customer_value {value}, contact_cost {self.contact_cost:.10g}, "
             f"offer_cost {self.offer_cost:.10g} {self.currency}; acceptance {self.acceptance:.10g}"
         )
+
+    def customer_value_of(self, is_paid: np.ndarray) -> np.ndarray:
+        """What each user who stays is worth: is_paid has true, false or null."""
+        free = self.customer_value if self.free_value is None else self.free_value
+        return np.where(np.asarray(is_paid) == True, self.customer_value, free)  # noqa: E712
+
+    def on_average(self, rows: pd.DataFrame) -> "Offer":
+        """The offer with one value for all: the mean of `rows`, if they say who pays."""
+        value = float(np.mean(_values(rows, self)))
+        return replace(self, customer_value=value, free_value=None)
 
 
 @dataclass(frozen=True)
@@ -66,36 +82,45 @@ class MaximumProfit:
     share: float
 
 
-def break_even(offer: Offer) -> float:
+def break_even(offer: Offer, value: np.ndarray | float | None = None) -> np.ndarray:
     """The probability of churn from which contacting a user pays, at most 1.
 
-    p (acceptance (value - offer cost)) = contact cost + (1 - p) offer cost, solved for p.
+    p (acceptance (value - offer cost)) = contact cost + (1 - p) offer cost, solved for p. value: of
+    each user who stays; the offer's customer_value without.
     """
+    value = offer.customer_value if value is None else value
     cost = offer.contact_cost + offer.offer_cost
-    saved = offer.acceptance * (offer.customer_value - offer.offer_cost)
-    return min(1.0, cost / (saved + offer.offer_cost))
+    saved = offer.acceptance * (value - offer.offer_cost)
+    return np.minimum(1.0, cost / (saved + offer.offer_cost))
 
 
-def contact_profit(churn: np.ndarray, offer: Offer) -> np.ndarray:
+def contact_profit(
+    churn: np.ndarray, offer: Offer, value: np.ndarray | float | None = None
+) -> np.ndarray:
     """The mean profit of contacting users: `churn` is what happened (0 or 1) or a probability.
+
+    value: as of `break_even`.
 
     Source: Verbraken, Verbeke & Baesens (2013), IEEE TKDE 25(5), equation of the average profit.
     """
-    saved = offer.acceptance * (offer.customer_value - offer.offer_cost)
+    value = offer.customer_value if value is None else value
+    saved = offer.acceptance * (value - offer.offer_cost)
     return churn * saved - (1 - churn) * offer.offer_cost - offer.contact_cost
 
 
 def profit_curve(rows: pd.DataFrame, offer: Offer, *, draws: int, seed: int) -> pd.DataFrame:
     """The profit by share contacted, highest probability first, in percent steps.
 
-    `rows`: user, y, p. Returns share (0 to 1), threshold (the lowest probability contacted),
-    expected (by p) and realised (by y) with ci_low and ci_high: currency per row of `rows`.
+    `rows`: user, y, p, and is_paid where it is known. Returns share (0 to 1), threshold (the lowest
+    probability contacted), expected (by p) and realised (by y) with ci_low and ci_high: currency
+    per row of `rows`.
     """
     rows = rows.sort_values("p", ascending=False, kind="stable")
     y, p = rows["y"].to_numpy(float), rows["p"].to_numpy()
     shares = np.linspace(0, 1, 101)
     taken = np.column_stack([_top(p, share) for share in shares])
-    realised = taken * contact_profit(y, offer)[:, None]
+    value = _values(rows, offer)
+    realised = taken * contact_profit(y, offer, value)[:, None]
     sampled = np.concatenate(
         [
             weights @ realised / weights.sum(axis=1, keepdims=True)
@@ -109,7 +134,7 @@ def profit_curve(rows: pd.DataFrame, offer: Offer, *, draws: int, seed: int) -> 
         {
             "share": shares,
             "threshold": p[last],
-            "expected": (taken * contact_profit(p, offer)[:, None]).mean(axis=0),
+            "expected": (taken * contact_profit(p, offer, value)[:, None]).mean(axis=0),
             "realised": realised.mean(axis=0),
             "ci_low": low,
             "ci_high": high,
@@ -120,15 +145,16 @@ def profit_curve(rows: pd.DataFrame, offer: Offer, *, draws: int, seed: int) -> 
 def policies(rows: pd.DataFrame, offer: Offer, *, draws: int, seed: int) -> pd.DataFrame:
     """What each way to choose whom to contact would have earned.
 
-    `rows`: user, origin (the campaign's date), y, p, and inactivity (days, may be null: no such
-    policy then). A decile is of each campaign; at its border equal users share the places left.
-    Returns policy, share_contacted, profit (currency per row) with ci_low and ci_high, and
-    score_gain, score_gain_low, score_gain_high: how much more "score above break-even" earns.
+    `rows`: user, origin (the campaign's date), y, p, is_paid where it is known, and inactivity
+    (days, may be null: no such policy then). A decile is of each campaign; at its border equal
+    users share the places left. Returns policy, share_contacted, profit (currency per row) with
+    ci_low and ci_high, and score_gain, score_gain_low, score_gain_high: how much more "score above
+    break-even" earns.
     """
     rows = rows.reset_index(drop=True)
     contacted = _contacted(rows, offer)
     y, user = rows["y"].to_numpy(float), rows["user"].to_numpy()
-    profit = contact_profit(y, offer)[:, None] * contacted.to_numpy()
+    profit = contact_profit(y, offer, _values(rows, offer))[:, None] * contacted.to_numpy()
     gain = profit[:, [list(contacted).index(BY_SCORE)]] - profit
     both = np.column_stack([profit, gain])
     sampled = np.concatenate(
@@ -205,8 +231,15 @@ def _contacted(rows: pd.DataFrame, offer: Offer) -> pd.DataFrame:
     if "inactivity" in rows and rows["inactivity"].notna().all():
         chosen["top decile by inactivity"] = top_decile("inactivity")
     chosen["top decile by score"] = top_decile("p")
-    chosen[BY_SCORE] = (rows["p"] >= break_even(offer)).astype(float)
+    chosen[BY_SCORE] = (rows["p"] >= break_even(offer, _values(rows, offer))).astype(float)
     return pd.DataFrame(chosen, index=rows.index)
+
+
+def _values(rows: pd.DataFrame, offer: Offer) -> np.ndarray | float:
+    """What each row's user who stays is worth; one value for all where nobody knows who pays."""
+    if "is_paid" not in rows or rows["is_paid"].isna().all():
+        return offer.customer_value
+    return offer.customer_value_of(rows["is_paid"].to_numpy())
 
 
 def _top(values: np.ndarray, share: float) -> np.ndarray:

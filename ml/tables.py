@@ -33,7 +33,7 @@ def backtest_table(result: TrainingResult, *, run_id: str) -> pd.DataFrame:
     """What every candidate said of every row tested, known only what was known at its origin.
 
     Columns: user_id, as_of_date, model, origin (the date, or the fold of users, predicted),
-    probability, label, is_flagged, run_id.
+    probability, label, is_flagged, is_paid (may be null), run_id.
     """
     rows = result.backtest
     return pd.DataFrame(
@@ -45,6 +45,7 @@ def backtest_table(result: TrainingResult, *, run_id: str) -> pd.DataFrame:
             "probability": rows["p"],
             "label": rows["y"].astype(int),
             "is_flagged": rows["flagged"].astype(bool),
+            "is_paid": rows["is_paid"].astype(object).where(rows["is_paid"].notna(), None),
             "run_id": run_id,
         }
     )

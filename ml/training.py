@@ -52,8 +52,8 @@ class TrainingResult:
     pipeline: adds ml__log_odds and ml__probability to any table with `features`. offered: the
     columns that these were screened from; core: those of `features` that little data is enough for.
     candidate: the one deployed. points: each learner's chosen grid point.
-    backtest: user, time, origin, candidate, y, p, flagged, inactivity, one row per row predicted
-    and candidate.
+    backtest: user, time, origin, candidate, y, p, flagged, inactivity, is_paid, one row per row
+    predicted and candidate; the last two null where the table does not have them.
     metrics: see `evaluation.performance`; calibration: see `calibration.reliability`, policies:
     see `economics.policies`, profit: see `economics.profit_curve`, of the deployed candidate;
     maximum_profit: the most it could earn, and by contacting which share.
@@ -250,7 +250,9 @@ def _result(
     predictions = run.predictions.sort_values(
         ["candidate", "origin", "user"], kind="stable", ignore_index=True
     )
-    metrics = evaluation.performance(predictions, offer=options.offer, **sampling)
+    # Profits of a model as a whole are of a user's mean value, those of a campaign of each user's.
+    mean_offer = options.offer.on_average(predictions)
+    metrics = evaluation.performance(predictions, offer=mean_offer, **sampling)
     learners = [name for name in LEARNERS if name in options.models]
     chosen = choice.choose(predictions, metrics, learners, **sampling)
     plan.progress(f"Fitting {chosen.candidate} on all {plan.row_count} labelled rows")
@@ -270,7 +272,7 @@ def _result(
         calibration=calibration.reliability(deployed, **sampling),
         policies=economics.policies(deployed, options.offer, **sampling),
         profit=economics.profit_curve(deployed, options.offer, **sampling),
-        maximum_profit=economics.expected_maximum_profit(y, p, options.offer),
+        maximum_profit=economics.expected_maximum_profit(y, p, mean_offer),
         choice=chosen.table,
         stack_gain=gain(candidate=STACK, reference=chosen.best_single),
         skill=gain(candidate=chosen.candidate, reference=BASE_RATE),

@@ -267,9 +267,12 @@ def offer(settings: Settings):
     """What contacting a user costs and brings: the vars of the project, as SQL uses them."""
     from ml.economics import Offer
 
-    names = ("customer_value", "contact_cost", "offer_cost", "acceptance")
-    terms = {name: float(settings.variables[name]) for name in names}
-    return Offer(**terms, currency=settings.variables["currency"])
+    variables, value = settings.variables, settings.variables["customer_value"]
+    terms = {name: float(variables[name]) for name in ("contact_cost", "offer_cost", "acceptance")}
+    by_level = {"customer_value": value}
+    if isinstance(value, Mapping):
+        by_level = {"customer_value": float(value["paid"]), "free_value": float(value["free"])}
+    return Offer(**by_level, **terms, currency=variables["currency"])
 
 
 def registry(settings: Settings, model: str):

@@ -241,7 +241,8 @@ def _model(spark: SparkSession, settings: Settings) -> Model | None:
         f"select * from {settings.table('fct_model_performance')} {where}"
     ).toPandas()
     every = spark.sql(
-        "select model as candidate, user_id as user, as_of_date, label as y, probability as p"
+        "select model as candidate, user_id as user, as_of_date, label as y, probability as p,"
+        " is_paid"
         f" from {settings.ml_table('backtest')} {where} order by model, as_of_date, user_id"
     ).toPandas()
     rows = every[every["candidate"] == version.candidate]

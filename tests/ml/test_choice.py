@@ -33,10 +33,10 @@ def test_a_stack_that_is_clearly_better_is_chosen():
     assert found.best_single == "a"
     assert found.table["candidate"].tolist() == ["a", "b", AVERAGE, STACK]
     assert found.table["is_chosen"].tolist() == [False, False, False, True]
-    assert found.table.loc[0, "gain"] > found.table.loc[0, "standard_error"]
+    assert 0 < found.table.loc[0, "ci_low"] < found.table.loc[0, "gain"]
 
 
-def test_the_simplest_within_one_standard_error_is_chosen():
+def test_the_simplest_within_chance_of_the_best_is_chosen():
     found = chosen({"a": 0.9, "b": 0.9, AVERAGE: 0.9, STACK: 0.9})
 
     assert found.candidate == "a"
@@ -55,4 +55,4 @@ def test_the_best_by_log_loss_has_no_gain_left():
     table = chosen({"a": 0.3, "b": 0.2, AVERAGE: 0.4, STACK: 0.9}).table
     best = table.loc[table["log_loss"].idxmin()]
 
-    assert (best["gain"], best["standard_error"]) == pytest.approx((0, 0))
+    assert (best["gain"], best["ci_low"], best["ci_high"]) == pytest.approx((0, 0, 0))

@@ -48,6 +48,8 @@ def test_an_offer_says_in_words_what_profits_rest_on():
     words = "customer_value 200, contact_cost 1, offer_cost 2.5 EUR; acceptance 0.3"
 
     assert Offer(offer_cost=2.5, currency="EUR").assumptions == words
+    by_level = Offer(free_value=40).assumptions
+    assert by_level.startswith("customer_value paid 200 and free 40, contact_cost 1")
 
 
 def test_an_offer_that_never_pays_breaks_even_at_certainty():
@@ -60,6 +62,7 @@ def test_an_offer_that_never_pays_breaks_even_at_certainty():
         ({"contact_cost": -1}, "must be 0 or more"),
         ({"acceptance": 1.0}, "must lie between 0 and 1"),
         ({"customer_value": 5}, "must exceed offer_cost"),
+        ({"free_value": 5}, r"customer_value \(5.*must exceed offer_cost"),
     ],
 )
 def test_an_offer_that_makes_no_sense_is_refused(wrong, message):
@@ -145,3 +148,29 @@ def test_without_a_measure_of_inactivity_there_is_no_such_policy():
     found = policies(campaign().assign(inactivity=None), OFFER, **SAMPLING)
 
     assert "top decile by inactivity" not in set(found["policy"])
+
+
+def test_users_of_two_levels_are_worth_what_they_are_worth_each():
+    """A campaign of both levels earns what one of each earns, and no more."""
+    both, offer = campaign().assign(is_paid=lambda rows: rows.index % 3 > 0), Offer(free_value=40)
+    alone = {
+        is_paid: policies(rows, Offer(customer_value=value), **SAMPLING).set_index("policy")
+        for is_paid, value in ((True, 200), (False, 40))
+        for rows in [both[both["is_paid"] == is_paid]]
+    }
+    found = policies(both, offer, **SAMPLING).set_index("policy")
+    share = both["is_paid"].mean()
+    for policy in ("everybody", BY_SCORE):
+        expected = share * alone[True]["profit"] + (1 - share) * alone[False]["profit"]
+        assert found.loc[policy, "profit"] == pytest.approx(expected[policy])
+    assert profit_curve(both, offer, **SAMPLING)["realised"].iloc[-1] == pytest.approx(
+        found.loc["everybody", "profit"]
+    )
+    assert offer.on_average(both).customer_value == pytest.approx(share * 200 + (1 - share) * 40)
+
+
+def test_whoever_is_not_known_to_pay_is_worth_what_a_free_user_is():
+    known = np.array([True, False, None, np.nan], dtype=object)
+
+    assert Offer(free_value=40).customer_value_of(known).tolist() == [200, 40, 40, 40]
+    assert Offer().customer_value_of(known).tolist() == [200] * 4

@@ -403,6 +403,7 @@ def test_an_offer_has_the_same_value_in_sql_and_in_python(spark, settings):
     targets = spark.table("sparkify.fct_retention_targets").toPandas()
     p, offer = targets["probability"].to_numpy(), pipeline.offer(settings)
     assert targets["expected_value"].to_numpy() == pytest.approx(contact_profit(p, offer))
+    assert set(targets["customer_value"]) == {200}
     assert (targets["is_worth_contacting"] == (p > break_even(offer))).all()
     assert set(targets["assumptions"]) == {offer.assumptions}
     assert set(targets["currency"]) == {offer.currency} == {"USD"}
@@ -413,6 +414,9 @@ def test_the_offer_is_that_of_the_vars_of_the_project_and_of_the_call(settings):
     names["currency"] = "EUR"
     assert pipeline.offer(replace(settings, overrides=names)) == Offer(**names)
     assert pipeline.offer(settings).customer_value == 200
+    by_level = {"customer_value": {"paid": 90, "free": 30}}
+    found = pipeline.offer(replace(settings, overrides=by_level))
+    assert (found.customer_value, found.free_value) == (90, 30)
 
 
 def predictions(spark, run: str) -> list:

@@ -51,6 +51,11 @@ def test_vars_reach_dbt_as_they_were_given():
         ("{max_nulled_share: 2}", "max_nulled_share is 2"),
         ("{offer_cost: .nan, acceptance: 1}", "offer_cost is .*; acceptance is 1"),
         ("{customer_value: 5}", "customer_value is 5: it must exceed offer_cost, 10"),
+        (
+            "{customer_value: {paid: 200, free: 5}}",
+            "customer_value is .*must exceed offer_cost, 10",
+        ),
+        ("{customer_value: {paid: 200}}", "it must be a number, at least 0, or such as {paid"),
         ("{horizon: 7}", "horizon is no var of this project"),
         ('{snapshot_weekday: "x\') or true --"}', "snapshot_weekday is"),
         ("{first_valid_date: 2018-02-30 }", "cannot be read"),

@@ -19,7 +19,11 @@ present as (
         scores.reason_1,
         scores.reason_2,
         scores.reason_3,
-        features.is_paid
+        features.is_paid,
+        -- Who was never seen to pay is worth what a free user is.
+        if(
+            features.is_paid, {{ customer_value('paid') }}, {{ customer_value('free') }}
+        )::double as customer_value
     from scores
     inner join features
         on
@@ -38,7 +42,7 @@ valued as (
         -- Who would have stayed takes the offer too.
         probability
         * {{ var('acceptance') }}
-        * ({{ var('customer_value') }} - {{ var('offer_cost') }})
+        * (customer_value - {{ var('offer_cost') }})
         - (1 - probability) * {{ var('offer_cost') }}
         - {{ var('contact_cost') }} as expected_value,
         '{{ var("currency") }}' as currency,
