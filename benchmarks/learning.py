@@ -18,6 +18,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.metrics import roc_auc_score
 
 from ml import evaluation
+from ml.calibration import reliability
 from ml.checks import TableSpec
 from ml.leaky import public_protocol
 from ml.options import TrainOptions
@@ -84,8 +85,9 @@ def learn(
 def show_skill(result: TrainingResult, rows: pd.DataFrame, name: str) -> float:
     """Print and return the deployed candidate's skill; nan where there is nothing to know."""
     known = expected_auc(rows["probability"], rows["probability"]) - 0.5
-    skills = {}
+    skills, promised = {}, {}
     for candidate, part in result.backtest.groupby("candidate"):
+        promised[candidate] = reliability(part, draws=400, seed=0).iloc[0]
         reached = expected_auc(part["p"], truth_of(part, rows)) - 0.5
         skills[candidate] = reached / known if known > 1e-6 else np.nan
     skill = skills[result.candidate]
@@ -95,7 +97,13 @@ def show_skill(result: TrainingResult, rows: pd.DataFrame, name: str) -> float:
         f"{known + 0.5:.3f}, skill {skill:.1%} ("
         + ", ".join(f"{each} {skills[each]:.1%}" for each in skills if each != BASE_RATE)
         + f"); log loss under the base rate {gain.value:+.4f} "
-        f"({gain.ci_low:+.4f} to {gain.ci_high:+.4f}); logistic regression of {points}",
+        f"({gain.ci_low:+.4f} to {gain.ci_high:+.4f}); logistic regression of {points}"
+    )
+    counted = promised[result.candidate]
+    print(
+        f"{name}: {result.churner_unit} counted {counted['observed_churners']:.0f} "
+        f"({counted['churners_low']:.0f} to {counted['churners_high']:.0f}), expected by "
+        + ", ".join(f"{each} {row['expected_churners']:.1f}" for each, row in promised.items()),
         flush=True,
     )
     return skill
