@@ -196,10 +196,12 @@ class Registry:
         with self._client() as client:
             before = previous(self._history(client))
         if before is None:
-            raise NotTrainable(
-                f"{self.name} has no earlier champion to roll back to; "
+            remedy = (
                 f"`sparkify models --name {self.name} promote VERSION` makes a version champion."
+                if self.versions()
+                else "it has no version yet: `sparkify train` makes one."
             )
+            raise NotTrainable(f"{self.name} has no earlier champion to roll back to; {remedy}")
         return self._crown(before, how="rolled back")
 
     def champions(self) -> list[Reign]:
@@ -242,8 +244,9 @@ class Registry:
     def _crown(self, version: int, *, how: str) -> ModelVersion:
         known = {each.version: each for each in self.versions()}
         if version not in known:
-            has = ", ".join(map(str, sorted(known))) or "none"
-            raise UnknownVersion(f"{self.name} has no version {version}; it has {has}.")
+            has = ", ".join(map(str, sorted(known)))
+            remedy = f"it has {has}." if has else "it has none yet: `sparkify train` makes one."
+            raise UnknownVersion(f"{self.name} has no version {version}; {remedy}")
         skill = known[version].skill
         if skill.value <= 0:
             raise NotTrainable(

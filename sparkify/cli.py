@@ -1,6 +1,7 @@
 """The `sparkify` command: arguments, the order of the stages, and exit codes."""
 
 import io
+import json
 import os
 import re
 import shlex
@@ -19,16 +20,44 @@ from sparkify.errors import METASTORE_IN_USE, SERVER_GONE, BadInput, SparkifyErr
 from sparkify.interrupt import leave, leave_on_signals
 from sparkify.remote import has_remote, is_gone, say_goodbye
 from sparkify.settings import Settings, command_for, read_vars
-from sparkify.terminal import line, stage, visible, warn
+from sparkify.terminal import be_quiet, emit, line, stage, visible, warn
 
 WITHOUT_DELTA = (
     "runs go to plain Parquet tables, which are not replaced atomically and have no history; "
     "`sparkify setup` tries again"
 )
 FOLDER = click.Path(path_type=Path)
+AT_LEAST_1, SEED, PORT = click.IntRange(min=1), click.IntRange(min=0), click.IntRange(1, 65_535)
+USERS = click.option(
+    "--users", type=AT_LEAST_1, default=225, show_default=True, help="Users to simulate."
+)
+QUIET = click.option("--quiet", "-q", is_flag=True, help="Print errors only.")
+AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print the summary alone, as JSON.")
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+class InOrderOfUse(click.Group):
+    """A group whose help lists the commands as they are written down, not by name."""
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        return list(self.commands)
+
+
+class Learners(click.Option):
+    """An option that lists the learners once it has to, for to import them takes seconds."""
+
+    def get_help_record(self, context: click.Context) -> tuple[str, str]:
+        from ml.tuning import FAST, LEARNERS
+
+        others = ", ".join(name for name in LEARNERS if name not in FAST)
+        known = f"{', '.join(FAST)} (these without the option), {others}"
+        self.help = f"Learners, with commas between: {known}."
+        return super().get_help_record(context)
+
+
+@click.group(
+    cls=InOrderOfUse,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 @click.option("--target", help="Output of profiles.yml: local (default), parquet or thrift.")
 @click.option(
@@ -55,63 +84,123 @@ def cli(context: click.Context, debug: bool, target: str | None, overrides: str)
     context.obj = settings
 
 
-@cli.command()
+@cli.command(epilog="Example: sparkify run --events logs/")
 @click.option("--events", help="File or folder of newline-delimited JSON; simulated without.")
-@click.option("--users", default=225, show_default=True, help="Users to simulate.")
-@click.option("--seed", default=42, show_default=True, help="Seed of the simulation.")
+@USERS
+@click.option("--seed", type=SEED, default=42, show_default=True, help="Seed of the simulation.")
+@QUIET
+@AS_JSON
 @click.pass_obj
-def run(settings: Settings, events: str | None, users: int, seed: int) -> None:
-    """Everything: simulate or read, build, check, train, score, report."""
+def run(
+    settings: Settings, events: str | None, users: int, seed: int, quiet: bool, as_json: bool
+) -> None:
+    """Simulate or read, build, check, train, score, report."""
     from sparkify.run import run_all
 
-    run_all(settings, events=events, users=users, seed=seed)
+    if quiet or as_json:
+        be_quiet()
+    found = run_all(settings, events=events, users=users, seed=seed)
+    if as_json:
+        emit(json.dumps(found) + "\n")
 
 
-@cli.command()
-@click.option("--users", default=225, show_default=True)
-@click.option("--seed", default=42, show_default=True)
-@click.option(
-    "--world",
-    default="usual",
-    show_default=True,
-    help="Why users cancel: usual, abrupt, price_rise, seasonal, new_users or no_signal.",
-)
-@click.option("--out", required=True, type=FOLDER, help="Folder to create.")
+@cli.command(epilog="Example: sparkify build --events logs/")
+@click.option("--events", required=True, help="File or folder of newline-delimited JSON.")
+@QUIET
+@AS_JSON
 @click.pass_obj
-def simulate(settings: Settings, users: int, seed: int, world: str, out: Path) -> None:
-    """Write a log of events, and the truth beside it."""
-    from sparkify.engine import USER_BYTES
+def build(settings: Settings, events: str, quiet: bool, as_json: bool) -> None:
+    """Build and test every table, and check the expectations."""
+    from sparkify.run import build_command
+
+    if quiet or as_json:
+        be_quiet()
+    found = build_command(settings, events)
+    if as_json:
+        emit(json.dumps(found) + "\n")
+
+
+@cli.command(epilog="Example: sparkify status")
+@click.pass_obj
+def status(settings: Settings) -> None:
+    """Say whether to train again, why, and what changed."""
+    from sparkify.status import show_status
+
+    show_status(settings)
+
+
+@cli.command(epilog="Example: sparkify targets --top 20 --csv contact.csv")
+@click.option("--top", type=AT_LEAST_1, default=20, show_default=True, help="Users at most.")
+@click.option("--everybody", is_flag=True, help="Also those whom an offer does not pay for.")
+@click.option("--csv", "out", type=FOLDER, help="CSV file to write them to.")
+@click.pass_obj
+def targets(settings: Settings, top: int, everybody: bool, out: Path | None) -> None:
+    """List whom to contact, who brings most first, and why."""
+    from sparkify.targets import list_targets
+
+    list_targets(settings, top=top, everybody=everybody, out=out)
+
+
+@cli.command(epilog="Example: sparkify explain --user 36")
+@click.option("--user", required=True, help="The user, as the log names it.")
+@click.pass_obj
+def explain(settings: Settings, user: str) -> None:
+    """Say why a user's score is what it is, in own values."""
+    from sparkify.models import explain_user
+
+    explain_user(settings, user)
+
+
+@cli.command(epilog="Example: sparkify report")
+@click.pass_obj
+def report(settings: Settings) -> None:
+    """Write the retention team's page, and execute the notebook."""
     from sparkify.session import open_session
-    from sparkify.simulator import simulate as write
+    from sparkify.stages import report_stage
 
     with stage("Starting Spark"):
-        spark = open_session(settings, size=users * USER_BYTES)
-    with stage(f"Simulating {users:,} users"):
-        written = write(spark, users=users, seed=seed, out=out, world=world)
-    line(
-        f"{written.rows:,} events of {written.users:,} users, {written.churners:,} of whom cancel, "
-        f"in {out}",
-        wrap=False,
-    )
-    events = shlex.quote(str(out / "events"))
-    line(f"Next: {settings.command} build --events {events}", wrap=False)
+        spark = open_session(settings, shared=True)
+    line(f"Report: {report_stage(spark, settings)}", wrap=False)
 
 
-@cli.command()
-@click.option("--events", required=True, help="File or folder of newline-delimited JSON.")
+@cli.command(epilog="Example: sparkify tables fct_user_days")
+@click.argument("name", required=False)
 @click.pass_obj
-def build(settings: Settings, events: str) -> None:
-    """Build and test every table, then hold them against the expectations."""
-    from sparkify.run import build_all
-    from sparkify.stages import open_stage
-    from sparkify.summary import show_data
+def tables(settings: Settings, name: str | None) -> None:
+    """List the marts, their grain and rows; or one's columns."""
+    from sparkify.query import show_columns, show_tables
 
-    spark = open_stage(settings, events=events)
-    checks = build_all(spark, settings, events)
-    show_data(spark, settings, tests=checks.tests, expectations=checks.expectations)
+    if name:
+        show_columns(settings, name)
+    else:
+        show_tables(settings)
 
 
-@cli.command()
+@cli.command(epilog="Example: sparkify sql 'select * from sparkify.dim_users limit 5'")
+@click.argument("query")
+@click.option("--format", "style", type=click.Choice(["table", "csv", "json"]), default="table")
+@click.option("--write", is_flag=True, help="Let a statement change the tables.")
+@click.pass_obj
+def sql(settings: Settings, query: str, style: str, write: bool) -> None:
+    """Print the result of a query on the tables."""
+    from sparkify.query import run_query
+
+    run_query(settings, query, style=style, write=write)
+
+
+@cli.command(epilog="Example: sparkify checks")
+@click.pass_obj
+def checks(settings: Settings) -> None:
+    """Show what the last run checked, and what changed since."""
+    from sparkify.ledger import show_checks
+    from sparkify.session import open_session
+
+    show_checks(open_session(settings), settings)
+
+
+@cli.command(
+    epilog="Example: sparkify train --models logistic_regression,random_forest --origins 5"
+)
 @click.option(
     "--table",
     "--parquet",
@@ -130,7 +219,7 @@ def build(settings: Settings, events: str) -> None:
 @click.option("--allow", default="", help="Columns that separate the label and are no leak.")
 @click.option(
     "--horizon-days",
-    type=click.IntRange(min=1),
+    type=AT_LEAST_1,
     default=14,
     show_default=True,
     help="Days its label looks ahead.",
@@ -141,9 +230,11 @@ def build(settings: Settings, events: str) -> None:
 @click.option("--feature-version", type=int, help="Delta version of the snapshots to learn from.")
 @click.option("--exclude", default="", help="Columns never to learn from, with commas between.")
 @click.option("--stable-only", is_flag=True, help="Leave out what tells rows to score apart.")
-@click.option("--models", default="", help="Learners, with commas between; a fast set without.")
-@click.option("--origins", default=3, show_default=True, help="Past dates to predict.")
-@click.option("--seed", default=0, show_default=True)
+@click.option("--models", default="", cls=Learners)
+@click.option(
+    "--origins", type=AT_LEAST_1, default=3, show_default=True, help="Past dates to predict."
+)
+@click.option("--seed", type=SEED, default=0, show_default=True)
 @click.option("--name", help="Name of the model in the registry.")
 @click.pass_obj
 def train(settings: Settings, **arguments) -> None:
@@ -153,7 +244,7 @@ def train(settings: Settings, **arguments) -> None:
     train_command(settings, **arguments)
 
 
-@cli.command()
+@cli.command(epilog="Example: sparkify score --table new.parquet --id customer --out scores.csv")
 @click.option(
     "--table",
     "--parquet",
@@ -171,11 +262,11 @@ def score(settings: Settings, **arguments) -> None:
     score_command(settings, **arguments)
 
 
-@cli.group(invoke_without_command=True)
+@cli.group(invoke_without_command=True, epilog="Example: sparkify models promote 3")
 @click.option("--name", help="Name of the model in the registry.")
 @click.pass_context
 def models(context: click.Context, name: str | None) -> None:
-    """List the registered versions; promote one, or roll back to the previous champion."""
+    """List the registered versions; promote one, or roll back."""
     from sparkify.models import list_models
 
     settings, name = context.obj, name or context.obj.model
@@ -203,80 +294,67 @@ def rollback(chosen: tuple[Settings, str]) -> None:
     roll_back(chosen[0], name=chosen[1])
 
 
-@cli.command()
-@click.pass_obj
-def status(settings: Settings) -> None:
-    """Say whether to train again, why, and what changed since the last time."""
-    from sparkify.status import show_status
-
-    show_status(settings)
-
-
-@cli.command()
-@click.option("--user", required=True, help="The user, as the log names it.")
-@click.pass_obj
-def explain(settings: Settings, user: str) -> None:
-    """Say why a user's score is what it is, in the user's own values."""
-    from sparkify.models import explain_user
-
-    explain_user(settings, user)
-
-
-@cli.command()
+@cli.command(epilog="Example: sparkify evaluate --protocol leaky")
 @click.option("--protocol", type=click.Choice(["leaky", "honest"]), default="honest")
 @click.pass_obj
 def evaluate(settings: Settings, protocol: str) -> None:
-    """Show the backtest of the last training; leaky: beside the way most public solutions judge."""
+    """Show the last backtest; leaky: beside the public way.
+
+    Most public solutions learn from whole histories, the end included, and split users at random.
+    """
     from sparkify.models import evaluate as run_evaluation
 
     run_evaluation(settings, protocol=protocol)
 
 
-@cli.command()
-@click.argument("query")
-@click.option("--format", "style", type=click.Choice(["table", "csv", "json"]), default="table")
+@cli.command(epilog="Example: sparkify simulate --users 1000 --out log")
+@USERS
+@click.option("--seed", type=SEED, default=42, show_default=True)
+@click.option(
+    "--world",
+    default="usual",
+    show_default=True,
+    help="Why users cancel: usual, abrupt, price_rise, seasonal, new_users or no_signal.",
+)
+@click.option("--out", required=True, type=FOLDER, help="Folder to create.")
 @click.pass_obj
-def sql(settings: Settings, query: str, style: str) -> None:
-    """Print the result of a query on the tables, such as "select * from sparkify.dim_users"."""
-    from sparkify.query import run_query
-
-    run_query(settings, query, style=style)
-
-
-@cli.command()
-@click.pass_obj
-def checks(settings: Settings) -> None:
-    """Show what the last run checked, and what changed since the one before."""
-    from sparkify.ledger import show_checks
+def simulate(settings: Settings, users: int, seed: int, world: str, out: Path) -> None:
+    """Write a log of events, and the truth beside it."""
+    from sparkify.engine import USER_BYTES
     from sparkify.session import open_session
+    from sparkify.simulator import simulate as write
+    from sparkify.spreadsheet import check_writable
 
-    show_checks(open_session(settings), settings)
-
-
-@cli.command()
-@click.pass_obj
-def report(settings: Settings) -> None:
-    """Write the page for the retention team, and execute the notebook, on the present tables."""
-    from sparkify.session import open_session
-    from sparkify.stages import report_stage
-
+    check_writable(out)
     with stage("Starting Spark"):
-        spark = open_session(settings, shared=True)
-    line(f"Report: {report_stage(spark, settings)}", wrap=False)
+        spark = open_session(settings, size=users * USER_BYTES)
+    with stage(f"Simulating {users:,} users"):
+        written = write(spark, users=users, seed=seed, out=out, world=world)
+    line(
+        f"{written.rows:,} events of {written.users:,} users, {written.churners:,} of whom cancel, "
+        f"in {out}",
+        wrap=False,
+    )
+    events = shlex.quote(str(out / "events"))
+    line(f"Next: {settings.command} build --events {events}", wrap=False)
 
 
-@cli.command()
-@click.option("--thrift-port", default=10000, show_default=True, help="For dbt and JDBC.")
-@click.option("--connect-port", default=15002, show_default=True, help="For Spark Connect.")
+@cli.command(epilog="Example: sparkify serve --thrift-port 10001")
+@click.option(
+    "--thrift-port", type=PORT, default=10000, show_default=True, help="For dbt and JDBC."
+)
+@click.option(
+    "--connect-port", type=PORT, default=15002, show_default=True, help="For Spark Connect."
+)
 @click.pass_obj
 def serve(settings: Settings, thrift_port: int, connect_port: int) -> None:
-    """Serve the tables to several people at once, on loopback."""
+    """Serve the tables to several people, on loopback."""
     from sparkify.server import serve as run_server
 
     sys.exit(run_server(settings, thrift_port=thrift_port, connect_port=connect_port))
 
 
-@cli.command()
+@cli.command(epilog="Example: sparkify maintain --keep-days 30")
 @click.option(
     "--keep-days",
     type=click.IntRange(min=0),
@@ -286,16 +364,22 @@ def serve(settings: Settings, thrift_port: int, connect_port: int) -> None:
 )
 @click.pass_obj
 def maintain(settings: Settings, keep_days: int) -> None:
-    """Compact small files and delete old versions, except those that models learned from."""
+    """Compact small files and delete old versions.
+
+    Those that registered models learned from are kept.
+    """
     from sparkify.maintenance import maintain as run_maintenance
 
     run_maintenance(settings, keep_days=keep_days)
 
 
-@cli.command()
+@cli.command(epilog="Example: sparkify setup")
 @click.pass_obj
 def setup(settings: Settings) -> None:
-    """Fetch the Delta Lake jars into the environment; without them Parquet will do."""
+    """Fetch the Delta Lake jars into the environment.
+
+    Without them runs go to plain Parquet tables.
+    """
     from sparkify.session import check_java
 
     check_java()
@@ -357,16 +441,18 @@ def in_words(error: Exception, arguments: list[str]) -> str:
     """The line that an error is printed as; the commands in it are for the same target."""
     given, *_ = cli.make_parser(click.Context(cli)).parse_args(arguments)
     target = given.get("target") or os.environ.get("SPARKIFY_TARGET", "local")
+    logs = Settings.from_environment(target=target).logs
     if isinstance(error, SparkifyError | NotTrainable | TableMismatch | UnknownVersion):
         command = f"`{command_for(target, given.get('overrides') or '')} "
         # A function, for in a text a backslash would be an escape.
-        return re.sub("`sparkify (?!serve|setup)", lambda _: command, str(error))
+        said = re.sub("`sparkify (?!serve|setup)", lambda _: command, str(error))
+        return said if exit_code(error) > 1 else f"{said} (logs: {logs})"
     if is_metastore_in_use(error):
         return METASTORE_IN_USE.format(Settings.from_environment(target=target).metastore)
     if is_gone(error):
         return SERVER_GONE
     first = str(error).strip().splitlines() or [""]
-    return f"{type(error).__name__}: {first[0]} (sparkify --debug shows where)"
+    return f"{type(error).__name__}: {first[0]} (sparkify --debug shows where; logs: {logs})"
 
 
 def is_metastore_in_use(error: Exception) -> bool:

@@ -252,17 +252,6 @@ def score_table(settings: Settings, table: Table, *, model: str) -> pd.DataFrame
     return scores.sort_values(["probability", table.id], ascending=[False, True])
 
 
-def write_csv(rows: pd.DataFrame, out: Path) -> None:
-    """Write a CSV file, whole or not at all."""
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        partial = out.with_name(f".{out.name}.partial")
-        rows.to_csv(partial, index=False)
-        partial.replace(out)
-    except OSError as error:
-        raise BadInput(f"cannot write {out}: {error.strerror}") from error
-
-
 def offer(settings: Settings):
     """What contacting a user costs and brings: the vars of the project, as SQL uses them."""
     from ml.economics import Offer

@@ -1,7 +1,7 @@
 """The commands that take several stages: what `sparkify run` and `build` do."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 
 from pyspark.sql import SparkSession
 
@@ -16,6 +16,7 @@ from sparkify.summary import (
     show_most_at_risk,
     show_next,
     show_targets,
+    told_of,
 )
 from sparkify.terminal import line, stage, styled
 from sparkify.training import train_stage
@@ -29,10 +30,11 @@ class Checked:
     expectations: int
 
 
-def run_all(settings: Settings, *, events: str | None, users: int, seed: int) -> None:
+def run_all(settings: Settings, *, events: str | None, users: int, seed: int) -> dict:
     """Simulate if there are no events, build, check, train, score, say what came out, and report.
 
-    Too little to learn from is not a failure: the tables, the checks and the report stay.
+    Too little to learn from is not a failure: the tables, the checks and the report stay. Returns
+    what came out, as JSON has it.
     """
     started = time.perf_counter()
     spark = open_stage(settings, events=events, users=users, shared=True)
@@ -50,22 +52,33 @@ def run_all(settings: Settings, *, events: str | None, users: int, seed: int) ->
         untrained = str(reason)
     # Without a new model the present one goes on, if there is one that fits.
     left_out = score_stage(spark, settings)
-    retention_stage(spark, settings)
-    show_data(spark, settings, tests=checks.tests, expectations=checks.expectations)
+    checks = replace(checks, tests=checks.tests + retention_stage(spark, settings))
+    found = {"data": show_data(spark, settings, **asdict(checks))}
     if trained:
         show_backtest(*trained)
+        found["model"] = told_of(*trained)
     if untrained or left_out:
         line()
         line(styled("Left out", "bold"))
-        for reason in filter(None, (untrained, left_out)):
+        found["left_out"] = [reason for reason in (untrained, left_out) if reason]
+        for reason in found["left_out"]:
             line(reason)
     if not left_out:
         show_most_at_risk(spark, settings)
-        show_targets(spark, settings)
+        found["targets"] = show_targets(spark, settings)
     line()
     # Last, so that what came out is told whatever becomes of the report.
     page = report_stage(spark, settings)
-    show_next(settings, page, seconds=time.perf_counter() - started, has_scores=not left_out)
+    seconds = time.perf_counter() - started
+    show_next(settings, page, seconds=seconds, has_scores=not left_out)
+    return found | {"report": str(page), "seconds": round(seconds, 1)}
+
+
+def build_command(settings: Settings, events: str) -> dict:
+    """What `sparkify build` does; returns what came out, as JSON has it."""
+    spark = open_stage(settings, events=events)
+    checks = build_all(spark, settings, events)
+    return {"data": show_data(spark, settings, **asdict(checks))}
 
 
 def build_all(

@@ -9,6 +9,7 @@ from sparkify import ledger, own_table, pipeline
 from sparkify.errors import WrongUse
 from sparkify.pipeline import FEATURES, Table
 from sparkify.settings import Settings
+from sparkify.spreadsheet import check_writable, write_csv
 from sparkify.stages import open_stage, retention_stage
 from sparkify.summary import show_most_at_risk
 from sparkify.tables import append, now
@@ -39,11 +40,12 @@ def score_command(
     if not (id_column and out):
         raise WrongUse("--table needs --id, the column of the user, and --out, the CSV to write")
     source = own_table.find_source(table)
+    check_writable(out)
     spark = open_stage(settings)
     own: Table = pipeline.read_own_table(spark, settings, source, id=id_column)
     with own_table.readable(table), stage("Scoring the table"):
         rows = pipeline.score_table(settings, own, model=name or pipeline.OWN_MODEL)
-        pipeline.write_csv(rows, out)
+        write_csv(rows, out)
     line(f"{len(rows):,} scores in {out}", wrap=False)
 
 

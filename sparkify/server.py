@@ -39,8 +39,8 @@ def serve(settings: Settings, *, thrift_port: int, connect_port: int) -> int:
             raise WrongUse(
                 f"port {port} is taken; choose another with --thrift-port/--connect-port"
             )
-    log = settings.home / "server.log"
-    settings.home.mkdir(parents=True, exist_ok=True)
+    log = settings.logs / "server.log"
+    settings.logs.mkdir(parents=True, exist_ok=True)
     command = spark_submit(local, thrift_port=thrift_port, connect_port=connect_port)
     # A driver must not be told to be a client as well.
     environment = {name: value for name, value in os.environ.items() if name != "SPARK_REMOTE"}

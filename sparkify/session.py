@@ -65,8 +65,8 @@ def open_local(settings: Settings, *, shared: bool, size: int | None) -> SparkSe
     builder = SparkSession.builder.enableHiveSupport()
     for name, value in conf.items():
         builder = builder.config(name, value)
-    settings.home.mkdir(parents=True, exist_ok=True)
-    with output_to(settings.home / "spark.log"):
+    settings.logs.mkdir(parents=True, exist_ok=True)
+    with output_to(settings.logs / "spark.log"):
         return builder.getOrCreate()
 
 

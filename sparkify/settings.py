@@ -59,7 +59,7 @@ class Settings:
         os.environ.setdefault("DBT_PROFILES_DIR", str(PROJECT / "profiles"))
         os.environ.setdefault("DBT_PROJECT_DIR", str(PROJECT))
         os.environ.setdefault("DBT_TARGET_PATH", str(self.home / "dbt"))
-        os.environ.setdefault("DBT_LOG_PATH", str(self.home / "dbt" / "logs"))
+        os.environ.setdefault("DBT_LOG_PATH", str(self.logs))
         # Without it Spark's Python workers are whatever `python3` the path finds first.
         os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
         # Only this machine reads its own metrics.
@@ -93,6 +93,11 @@ class Settings:
         """The vars of the project, as SQL uses them."""
         project = yaml.safe_load((PROJECT / "dbt_project.yml").read_text())
         return project["vars"] | self.overrides
+
+    @property
+    def logs(self) -> Path:
+        """The folder of the logs of Spark, of dbt and of the server."""
+        return self.home / "logs"
 
     @property
     def metastore(self) -> Path:

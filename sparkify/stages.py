@@ -40,13 +40,13 @@ def tell_passed_over(files: list[Path]) -> None:
         )
 
 
-def retention_stage(spark: SparkSession, settings: Settings) -> None:
-    """Build what lies on top of what `ml` wrote."""
+def retention_stage(spark: SparkSession, settings: Settings) -> int:
+    """Build what lies on top of what `ml` wrote; return how many tests passed."""
     # A home that was last built before there were definitions has none.
     is_known = spark.catalog.tableExists(settings.table(DEFINITIONS))
     selection = (RETENTION,) if is_known else (RETENTION, DEFINITIONS)
     with stage("Building the retention marts") as say:
-        transform.build(settings, "--select", *selection, say=say)
+        return transform.build(settings, "--select", *selection, say=say).test_count
 
 
 def report_stage(spark: SparkSession, settings: Settings) -> Path:

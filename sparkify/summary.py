@@ -15,8 +15,8 @@ UNPROVEN = (
 )
 
 
-def show_data(spark: SparkSession, settings: Settings, *, tests: int, expectations: int) -> None:
-    """Rows in, rejected, users, and the checks that passed."""
+def show_data(spark: SparkSession, settings: Settings, *, tests: int, expectations: int) -> dict:
+    """Rows in, rejected, users, and the checks that passed; returned too, as JSON has it."""
     rejected = spark.table(settings.table("stg_sparkify__rejected_events"))
     reasons = rejected.groupBy("rejection_reason").count().orderBy(F.desc("count")).collect()
     events = spark.sql(
@@ -40,8 +40,9 @@ def show_data(spark: SparkSession, settings: Settings, *, tests: int, expectatio
         f" from {settings.table('stg_sparkify__nulled_values')}"
         " group by field, reason order by count desc, field, reason"
     ).collect()
-    turned_away = sum(row["count"] for row in reasons)
-    why = ", ".join(f"{row['count']:,} {row['rejection_reason']}" for row in reasons)
+    rejections = {row["rejection_reason"]: row["count"] for row in reasons}
+    turned_away = sum(rejections.values())
+    why = ", ".join(f"{count:,} {reason}" for reason, count in rejections.items())
     table(
         "Data",
         {"": "left", " ": "right", "  ": "left"},
@@ -66,6 +67,21 @@ def show_data(spark: SparkSession, settings: Settings, *, tests: int, expectatio
             ),
         ],
     )
+    return {
+        "files": lines["files"],
+        "lines": lines["count"],
+        "rows_read": lines["count"] + more,
+        "events": events["kept"],
+        "first_date": str(events["first"]),
+        "last_date": str(events["last"]),
+        "duplicates": events["accepted"] - events["kept"],
+        "rejected": rejections,
+        "set_to_null": [row.asDict() for row in nulled],
+        "users": users["all"],
+        "churned_users": users["churned"],
+        "dbt_tests_passed": tests,
+        "expectations_passed": expectations,
+    }
 
 
 def show_backtest(result, registered) -> None:
@@ -97,6 +113,22 @@ def show_backtest(result, registered) -> None:
         )
     for sentence in (*result.warnings, registered.decision):
         line(sentence)
+
+
+def told_of(result, registered) -> dict:
+    """A training as JSON has it."""
+    own = result.metrics[result.metrics["candidate"] == result.candidate]
+    limits = ["value", "ci_low", "ci_high", "no_skill"]
+    return {
+        "name": registered.name,
+        "version": registered.version,
+        "candidate": result.candidate,
+        "alias": registered.alias,
+        "is_proven": registered.is_proven,
+        "decision": registered.decision,
+        "metrics": own.set_index("metric")[limits].to_dict("index"),
+        "warnings": list(result.warnings),
+    }
 
 
 def show_training(result, registered) -> None:
@@ -173,8 +205,8 @@ def show_most_at_risk(spark: SparkSession, settings: Settings, *, count: int = 1
         line(UNPROVEN)
 
 
-def show_targets(spark: SparkSession, settings: Settings) -> None:
-    """Whom an offer pays for, by the economics of the project's vars."""
+def show_targets(spark: SparkSession, settings: Settings) -> dict:
+    """Whom an offer pays for, by the economics of the project's vars; returned too."""
     targets = settings.table("fct_retention_targets")
     found = spark.sql(
         "select count(*) as users, count_if(is_worth_contacting) as worth,"
@@ -185,12 +217,13 @@ def show_targets(spark: SparkSession, settings: Settings) -> None:
     line()
     if not found["users"]:
         line(f"No user is scored yet: {targets} is empty.")
-        return
+        return found.asDict()
     line(
         f"An offer is expected to pay for {found['worth']:,} of {found['users']:,} users, "
         f"{found['value']:,.0f} {found['currency']} in all ({targets}; by the vars "
         f"{found['assumptions']})."
     )
+    return found.asDict()
 
 
 def show_next(settings: Settings, page: Path, *, seconds: float, has_scores: bool) -> None:
@@ -204,6 +237,7 @@ def show_next(settings: Settings, page: Path, *, seconds: float, has_scores: boo
     line(styled(f"Done in {seconds:.0f} s.", "bold"), f" Report: {page}", wrap=False)
     for each in (
         "Next, with the environment active (. .venv/bin/activate):",
+        f"  {settings.command} targets --csv contact.csv    whom to contact, and why",
         f'  {settings.command} sql "{query}"',
         f"  {settings.command} run --events PATH    your own events",
         "  dbt docs generate             the documentation of every table",

@@ -5,6 +5,7 @@ escape, such as \\x1b.
 """
 
 import sys
+import threading
 import time
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -20,6 +21,10 @@ console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
 
 # Control and format characters, lone surrogates, separators of lines and paragraphs.
 UNSEEN = {"Cc", "Cf", "Cs", "Zl", "Zp"}
+# How often a log says what a stage is at.
+LOG_EVERY_S = 15.0
+# Columns of a terminal on which everything fits.
+ENDLESS = 1_000_000
 
 
 def visible(data: object, *, keep: str = "") -> str:
@@ -59,15 +64,41 @@ def warn(message: str) -> None:
     click.echo(visible(" ".join(message.split())), err=True)
 
 
+def emit(data: str) -> None:
+    """Print data for a program, raw: not by click, which takes escape sequences out."""
+    sys.stdout.write(data)
+
+
+def be_quiet() -> None:
+    """Print nothing more but what `emit` and `warn` do."""
+    console.quiet = True
+
+
 @contextmanager
 def stage(title: str) -> Iterator[Callable[[str], None]]:
     """Show a stage while it runs and the seconds it took; yields a function for its steps.
 
-    On a terminal a step replaces the one before; in a log only the stages remain.
+    On a terminal a step replaces the one before; a log has the stages, and every 15 s the step.
     """
     started = time.perf_counter()
+    step, is_done = [""], threading.Event()
+
+    def tell() -> None:
+        while not is_done.wait(LOG_EVERY_S):
+            took = f" {time.perf_counter() - started:.0f} s"
+            line(styled("… ", "dim"), title, styled(f"{took} {step[0]}", "dim"))
+
+    def say(now: str) -> None:
+        step[0] = now
+        status.update(Text.assemble(cell(title), " ", styled(now, "dim")))
+
     with console.status(cell(title)) as status:
-        yield lambda step: status.update(Text.assemble(cell(title), " ", styled(step, "dim")))
+        if not console.is_terminal:
+            threading.Thread(target=tell, daemon=True).start()
+        try:
+            yield say
+        finally:
+            is_done.set()
     took = f" {time.perf_counter() - started:.1f} s"
     line(styled("✓ ", "green"), title, styled(took, "dim"))
 
@@ -75,24 +106,59 @@ def stage(title: str) -> Iterator[Callable[[str], None]]:
 def table(
     title: str | None,
     columns: Mapping[str, str] | Iterable[tuple[object, str]],
-    rows: Iterable[tuple],
+    rows: Iterable[Iterable],
     *,
     note: str = "",
-    heading_style: str = "dim",
 ) -> None:
     """Print rows under `columns`: pairs, or a mapping, of heading to `left` or `right`.
 
     note: follows the title, less loud. Under a title the first column is not broken.
     """
-    grid = Table(title_justify="left", box=None, pad_edge=False)
-    pairs = columns.items() if isinstance(columns, Mapping) else columns
-    for heading, justify in pairs:
-        grid.add_column(cell(heading), justify=justify, header_style=heading_style, overflow="fold")
-    for row in rows:
-        grid.add_row(*map(cell, row))
+    grid = _grid(columns, rows, heading_style="dim")
     if title is not None:
         parts = (styled(title, ""), " " if note else "", styled(note, "not bold"))
         grid.title = Text.assemble(*parts, style="bold")
         grid.columns[0].no_wrap = True
         console.print()
     console.print(grid)
+
+
+def records(columns: Iterable[tuple[object, str]], rows: list[list]) -> None:
+    """Print rows as `table` does, or if that is too wide, each column of each row on a line."""
+    columns = list(columns)
+    grid = _grid(columns, rows, heading_style="bold")
+    unbounded = console.options.update(max_width=ENDLESS)
+    if console.measure(grid, options=unbounded).maximum <= console.width:
+        console.print(grid)
+        return
+    for number, row in enumerate(rows, start=1):
+        line(f"row {number:,}", style="dim")
+        pairs = [(name, value) for (name, _), value in zip(columns, row, strict=True)]
+        tall = _grid({"": "left", " ": "left"}, pairs, heading_style="")
+        tall.show_header, tall.columns[0].style = False, "bold"
+        console.print(tall)
+
+
+@contextmanager
+def paged(*, lines: int) -> Iterator[None]:
+    """On a terminal that is lower than so many lines, show what is printed page by page."""
+    if not console.is_terminal or lines < console.height:
+        yield
+        return
+    with console.pager():
+        yield
+
+
+def _grid(
+    columns: Mapping[str, str] | Iterable[tuple[object, str]],
+    rows: Iterable[Iterable],
+    *,
+    heading_style: str,
+) -> Table:
+    grid = Table(title_justify="left", box=None, pad_edge=False)
+    pairs = columns.items() if isinstance(columns, Mapping) else columns
+    for heading, justify in pairs:
+        grid.add_column(cell(heading), justify=justify, header_style=heading_style, overflow="fold")
+    for row in rows:
+        grid.add_row(*map(cell, row))
+    return grid

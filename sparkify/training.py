@@ -31,7 +31,7 @@ def train_command(
 
     `own`: what describes an own table; see `train_own_stage`.
     """
-    from ml.training import TrainOptions
+    from ml.options import TrainOptions
 
     chosen = {"models": tuple(split(models))} if models else {}
     try:

@@ -102,7 +102,8 @@ def run_dbt(settings: Settings, *arguments: str, say: Say | None = None) -> dbtR
         if event.info.name == "RunningOperationCaughtError":
             errors.append(event.data.exc)
         if say and event.info.name == "LogModelResult":
-            say(f"{event.data.node_info.node_name}  {event.data.execution_time:.1f} s")
+            place = f"{event.data.index} of {event.data.total}"
+            say(f"{place}, {event.data.node_info.node_name} {event.data.execution_time:.1f} s")
 
     runner = dbtRunner(callbacks=[tell])
     result = runner.invoke(

@@ -167,7 +167,9 @@ def test_dates_are_predicted_by_user_and_date(registry, log, rows):
     model, _ = registry.champion()
     days = [dt.date(2018, 10, 8), dt.date(2018, 10, 15)]
     dated = rows.crossJoin(rows.sparkSession.createDataFrame([(d,) for d in days], "day date"))
-    dated = dated.withColumn("thumbs_down", F.col("thumbs_down") + F.dayofmonth("day"))
+    dated = dated.withColumn(
+        "thumbs_down", F.col("thumbs_down") - F.when(F.col("day") == days[1], 1).otherwise(0)
+    )
     keys = pd.DataFrame(
         {"user": ["3", "3", "4"], "time": pd.to_datetime([days[1], days[0], days[1]])}
     )

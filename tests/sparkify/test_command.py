@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import socket
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from click.testing import CliRunner, Result
 from grpc import StatusCode
 from pyspark.errors.exceptions.connect import SparkConnectGrpcException
 
+from ml.tuning import LEARNERS
 from sparkify import cli
 from sparkify.session import child_environment
 from sparkify.settings import PROJECT
@@ -114,10 +116,44 @@ def test_dbt_without_events_says_how_to_get_some(tmp_path):
 
 
 @pytest.mark.parametrize("command", sorted(cli.cli.commands))
-def test_every_command_has_help(command):
-    done = ask(command, "--help")
+def test_every_command_has_help_with_an_example_that_is_one(command):
+    done = ask(command, "-h")
     assert done.exit_code == 0
     assert done.output.startswith("Usage: ")
+    example = shlex.split(done.output.split("Example: ")[1])
+    assert example[:2] == ["sparkify", command]
+    context = click.Context(cli.cli)
+    cli.cli.commands[command].make_context(command, example[2:], parent=context)
+
+
+def test_help_lists_the_commands_in_the_order_of_use_and_the_learners():
+    listed = re.findall(r"^  ([a-z]+)  ", ask("-h").output.split("Commands:")[1], re.M)
+    assert listed == list(cli.cli.commands)
+    assert listed[:3] == ["run", "build", "status"] and listed[-1] == "setup"
+    assert "..." not in ask("-h").output.split("Commands:")[1]
+    shown = " ".join(ask("train", "-h").output.split())
+    assert [name for name in LEARNERS if name not in shown] == []
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        *(
+            f"{command} --users {n}"
+            for command in ("run", "simulate --out x")
+            for n in (0, -1, "x")
+        ),
+        *("run --seed -1", "train --seed -1", "train --origins 0", "train --horizon-days 0"),
+        *("train --models nobody", "serve --thrift-port 99999", "serve --connect-port 0"),
+        *("targets --top 0", "maintain --keep-days -1", "sql --format xml x"),
+    ],
+)
+def test_what_can_be_known_to_be_wrong_is_refused_before_spark_starts(monkeypatch, arguments):
+    monkeypatch.setattr("sparkify.session.open_local", None)
+    monkeypatch.setattr("pyspark.sql.SparkSession.getActiveSession", lambda: None)
+    refused = ask(*arguments.split())
+    code = refused.exit_code if refused.exit_code == 2 else refused.exception.exit_code
+    assert code == 2
 
 
 def test_wrong_use_says_how_to_use_it_and_shows_what_a_terminal_would_act_on():

@@ -80,8 +80,8 @@ def test_nothing_prints_but_through_the_terminal_module():
         for path in (PROJECT / "sparkify").glob("*.py")
         if printing.search(path.read_text())
     }
-    # The formats for programs are raw data; usage is click's, made visible.
-    assert by_itself == {"terminal.py", "query.py", "cli.py"}
+    # Usage is click's, made visible.
+    assert by_itself == {"terminal.py", "cli.py"}
 
 
 def test_a_query_prints_text_and_its_formats_for_programs_stay_raw(spark, wide):

@@ -1,0 +1,53 @@
+"""What `sparkify targets` does: the contact list, on the terminal or as a file."""
+
+from pathlib import Path
+
+from sparkify.errors import BadInput
+from sparkify.session import open_session
+from sparkify.settings import Settings
+from sparkify.spreadsheet import check_writable, write_csv
+from sparkify.terminal import line, table
+
+TARGETS = "fct_retention_targets"
+
+
+def list_targets(settings: Settings, *, top: int, everybody: bool, out: Path | None) -> None:
+    """Print the `top` users whom an offer pays for most, and write them to a CSV file.
+
+    Raises:
+        BadInput: nobody is scored yet, or the file cannot be written.
+    """
+    if out:
+        check_writable(out)
+    spark = open_session(settings)
+    name = settings.table(TARGETS)
+    if not spark.catalog.tableExists(name) or spark.table(name).isEmpty():
+        raise BadInput("nobody is scored yet; run `sparkify train`, then `sparkify score`")
+    rows = spark.table(name).orderBy("priority").toPandas()
+    chosen = rows if everybody else rows[rows["is_worth_contacting"]]
+    shown = chosen.head(top)
+    currency, assumptions = rows["currency"].iloc[0], rows["assumptions"].iloc[0]
+    if not shown.empty:
+        table(
+            f"{len(shown):,} of {len(rows):,} active users",
+            {"user": "right", "probability": "right", currency: "right", "because of": "left"},
+            [
+                (
+                    row.user_id,
+                    f"{row.probability:.1%}",
+                    f"{row.expected_value:,.2f}",
+                    [reason for reason in (row.reason_1, row.reason_2, row.reason_3) if reason],
+                )
+                for row in shown.itertuples()
+            ],
+            note="by what an offer is expected to bring",
+        )
+    line()
+    worth = rows[rows["is_worth_contacting"]]
+    line(
+        f"An offer is expected to pay for {len(worth):,} of {len(rows):,} users, "
+        f"{worth['expected_value'].sum():,.0f} {currency} in all (by the vars {assumptions})."
+    )
+    if out:
+        write_csv(shown, out)
+        line(f"{len(shown):,} users in {out}", wrap=False)
