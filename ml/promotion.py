@@ -24,6 +24,8 @@ MARGIN = 0.002
 # to be so many standard errors as well, which in simulated worlds without a difference held false
 # promotions below 5 % over three weeks, and near 5 % over six.
 STANDARD_ERRORS = 2.24
+# Half of a 95 % interval, in standard errors.
+Z_95 = 1.96
 # Two tables are of the same users if at least this share of the rows that churned in one of them
 # churned in both. A late event changes a label or two; two logs that name users alike share few.
 SAME_CHURNERS = 0.5
@@ -178,6 +180,16 @@ def deployed_backtest(result: TrainingResult) -> pd.DataFrame:
     return rows.astype(dict.fromkeys(KEYS, str)).reset_index(drop=True)
 
 
+def users_to_prove(skill: Gain) -> float | None:
+    """How many times as many users make the interval of a gain of this size end above 0.
+
+    For its width goes with the root of their number. None where more would not help.
+    """
+    if skill.value <= 0 or is_proven(skill):
+        return None
+    return max(1.1, (Z_95 * skill.standard_error / skill.value) ** 2)
+
+
 def read_history(text: str | None) -> list[Reign]:
     """The changes of champion, the oldest first, from the registry's tag."""
     return [Reign(**entry) for entry in json.loads(text or "[]")]
@@ -228,9 +240,15 @@ def _below_each_other(shared: pd.DataFrame) -> pd.DataFrame:
 def _proof(skill: Gain) -> str:
     if is_proven(skill):
         return f"It beats the base rate by {_shown(skill)}."
-    return (
+    said = (
         "It is unproven: the 95 % interval of its gain over the base rate covers 0, "
         f"{_shown(skill)}."
+    )
+    more = users_to_prove(skill)
+    return (
+        f"{said} If it is real, about {more:.1f} times as many users will show it."
+        if more
+        else said
     )
 
 

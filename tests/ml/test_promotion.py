@@ -22,6 +22,7 @@ from ml.promotion import (
     read_history,
     recipe_of,
     shared_rows,
+    users_to_prove,
 )
 
 FIRST = dt.date(2018, 10, 1)
@@ -208,6 +209,7 @@ def test_the_first_champion_is_proven_or_says_that_it_is_not():
     for skill, alias, words in (
         (SKILLED, CHAMPION, "It beats the base rate by 0.0200 (0.0100 to 0.0300)"),
         (replace(SKILLED, ci_low=-0.001), CHAMPION, "It is unproven: the 95 % interval of its"),
+        (replace(SKILLED, ci_low=-0.001), CHAMPION, "times as many users will show it"),
         (replace(SKILLED, value=-0.001, ci_low=-0.01), CHALLENGER, "does not beat the base rate"),
     ):
         result = trained(rows, "old", week=TRAINED, skill=skill)
@@ -261,6 +263,13 @@ def test_a_recipe_is_told_by_what_it_is_offered_and_not_by_what_the_data_make_of
         {"grids": {"gbt": {"maxDepth": [2]}}},
     ):
         assert recipe_of(card | other) != recipe_of(card)
+
+
+def test_an_unproven_gain_says_how_many_more_users_would_prove_it():
+    skill = Gain("new", "base_rate", value=0.01, ci_low=-0.005, ci_high=0.02, standard_error=0.01)
+    assert users_to_prove(skill) == pytest.approx(1.96**2)
+    assert users_to_prove(replace(skill, ci_low=0.001)) is None
+    assert users_to_prove(replace(skill, value=-0.01)) is None
 
 
 def test_a_history_with_a_champion_that_retired_can_still_be_read():
