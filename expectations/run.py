@@ -4,7 +4,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
-from pathlib import Path
 
 import great_expectations as gx
 from great_expectations.data_context.types.base import (
@@ -45,43 +44,25 @@ def check_tables(
     *,
     schema: str,
     unknown: float,
-    docs: Path | None = None,
 ) -> list[Check]:
     """Validate tables of a schema; an empty feature table is not an error.
 
-    unknown: the share of rows that may lack a value, 0 to 1 (the var `max_nulled_share`). With
-    `docs`, a folder, the results are written there as HTML (Data Docs).
+    unknown: the share of rows that may lack a value, 0 to 1 (the var `max_nulled_share`).
 
     Returns: one `Check` per expectation, passed or not, in the order of the suites.
     """
-    context = gx.get_context(mode="ephemeral", project_config=configuration(docs))
+    configuration = DataContextConfig(
+        store_backend_defaults=InMemoryStoreBackendDefaults(),
+        data_docs_sites={},
+        progress_bars=ProgressBarsConfig(globally=False),
+        analytics_enabled=False,
+    )
+    context = gx.get_context(mode="ephemeral", project_config=configuration)
     source = context.data_sources.add_spark(name=schema, persist=False)
     # A small table keeps the driver busy rather than the cores, so two are checked at a time.
     check = partial(check_table, context, source, spark, schema=schema, unknown=unknown)
     tasks = [partial(check, table=table) for table in tables]
-    checks = list(chain.from_iterable(in_threads(spark, tasks, parallelism=2)))
-    if docs:
-        context.build_data_docs()
-    return checks
-
-
-def configuration(docs: Path | None) -> DataContextConfig:
-    """Everything in memory, but for the pages."""
-    site = {
-        "class_name": "SiteBuilder",
-        "show_how_to_buttons": False,
-        "store_backend": {
-            "class_name": "TupleFilesystemStoreBackend",
-            "base_directory": str(docs),
-        },
-        "site_index_builder": {"class_name": "DefaultSiteIndexBuilder"},
-    }
-    return DataContextConfig(
-        store_backend_defaults=InMemoryStoreBackendDefaults(),
-        data_docs_sites={"sparkify": site} if docs else {},
-        progress_bars=ProgressBarsConfig(globally=False),
-        analytics_enabled=False,
-    )
+    return list(chain.from_iterable(in_threads(spark, tasks, parallelism=2)))
 
 
 def check_table(

@@ -61,8 +61,7 @@ def simulate(spark: SparkSession, *, users: int, seed: int, out: Path) -> str:
 def check(spark: SparkSession, settings: Settings, tables: Iterable[str] = ()) -> int:
     """Hold tables (all that have a suite, without any) against it; return how many checks held.
 
-    Every result goes into the ledger and, where all tables are checked, as HTML into the folder
-    `data_docs` of the home. An expectation of severity `warn` stops nothing.
+    Every result goes into the ledger. An expectation of severity `warn` stops nothing.
 
     Raises:
         CheckFailed: names every expectation that does not hold.
@@ -70,11 +69,9 @@ def check(spark: SparkSession, settings: Settings, tables: Iterable[str] = ()) -
     from expectations.run import check_tables
     from expectations.suites import SUITES
 
-    chosen = tuple(tables)
-    docs = None if chosen else settings.home / "data_docs"
     unknown = settings.variables["max_nulled_share"]
     checks = check_tables(
-        spark, chosen or tuple(SUITES), schema=settings.schema, unknown=unknown, docs=docs
+        spark, tuple(tables) or tuple(SUITES), schema=settings.schema, unknown=unknown
     )
     ledger.record(spark, settings, map(asdict, checks), tool="great_expectations")
     failed = [check for check in checks if check.status == "fail"]

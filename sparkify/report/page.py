@@ -327,7 +327,13 @@ def check_rows(data: ReportData) -> dict[str, object]:
     """The last run in the ledger: counts by tool and layer, and what did not pass."""
     checks = data.checks
     if checks.empty:
-        return {"title": "Nothing has been checked yet", "columns": (), "rows": [], "bad": []}
+        return {
+            "title": "Nothing has been checked yet",
+            "columns": (),
+            "rows": [],
+            "bad": [],
+            "every": [],
+        }
     counts = checks.groupby("layer", sort=False).agg(
         made=("status", "size"),
         passed=("status", lambda status: (status == "pass").sum()),
@@ -349,6 +355,10 @@ def check_rows(data: ReportData) -> dict[str, object]:
                 in_words(row.detail or found_instead(row), data),
             )
             for row in bad.itertuples()
+        ],
+        "every": [
+            (row.table_name or "", row.check_name, row.tool.replace("_", " "), row.status)
+            for row in checks.sort_values(["table_name", "tool", "check_name"]).itertuples()
         ],
     }
 

@@ -1,5 +1,6 @@
 """What `make run` leaves behind, from end to end."""
 
+import html
 import json
 import math
 import re
@@ -237,9 +238,13 @@ def test_checks_shows_the_last_run_and_what_changed(spark, settings):
     assert "rows" in changed and "pass" in changed
 
 
-def test_the_expectations_are_pages_too(finished_run):
-    page = (finished_run.home / "data_docs" / "index.html").read_text()
-    assert "fct_user_snapshots" in page
+def test_the_page_lists_every_check(finished_run, spark):
+    page = html.unescape((finished_run.home / "report" / "Sparkify.html").read_text())
+    checked = spark.table("sparkify.quality_ledger").where("tool = 'great_expectations'")
+    first = checked.agg(F.min_by("run_id", "checked_at")).first()[0]
+    names = {row.check_name for row in checked.where(f"run_id = '{first}'").collect()}
+    assert len(names) > 30
+    assert [name for name in names if name not in page] == []
 
 
 def test_models_are_listed_and_an_unknown_version_is_not_promoted(finished_run):
