@@ -178,6 +178,26 @@ class Registry:
         versions = [self._version(_card(each), each, aliases.get(each.version)) for each in found]
         return sorted(versions, key=lambda each: -each.version)
 
+    def card(self, version: int | None = None) -> tuple[ModelVersion, dict[str, Any]]:
+        """A version, the champion without one, and its card: see `ml.card.make_card`.
+
+        Raises:
+            UnknownVersion: there is none of this number, or no champion.
+        """
+        found = self.versions()
+        wanted = [
+            each
+            for each in found
+            if (each.alias == CHAMPION if version is None else each.version == version)
+        ]
+        if not wanted:
+            named = "champion" if version is None else f"version {version}"
+            has = ", ".join(str(each.version) for each in found) or "none"
+            raise UnknownVersion(f"{self.name} has no {named}; its versions: {has}.")
+        with self._client() as client:
+            made = client.get_model_version(self.name, str(wanted[0].version))
+        return wanted[0], _card(made)
+
     def promote(self, version: int) -> ModelVersion:
         """Make a version champion, whatever the comparison said of it.
 

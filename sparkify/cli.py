@@ -286,6 +286,16 @@ def promote(chosen: tuple[Settings, str], version: int) -> None:
 
 
 @models.command()
+@click.argument("version", type=int, required=False)
+@click.pass_obj
+def card(chosen: tuple[Settings, str], version: int | None) -> None:
+    """Write the model card of a version as HTML; of the champion without one."""
+    from sparkify.models import write_card
+
+    write_card(chosen[0], version, name=chosen[1])
+
+
+@models.command()
 @click.pass_obj
 def rollback(chosen: tuple[Settings, str]) -> None:
     """Make the previous champion champion again."""

@@ -11,6 +11,7 @@ from sparkify.errors import BadInput
 from sparkify.pipeline import FEATURES, OWN_MODEL, Table
 from sparkify.query import print_table
 from sparkify.settings import Settings
+from sparkify.spreadsheet import check_writable
 from sparkify.stages import open_stage
 from sparkify.summary import interval
 from sparkify.terminal import line, stage, styled, table
@@ -105,6 +106,17 @@ def roll_back(settings: Settings, *, name: str) -> None:
     """Make the previous champion champion again."""
     made = pipeline.registry(settings, name).roll_back()
     line(f"{name} version {made.version} ({made.candidate}) is the champion again.{mark(made)}")
+
+
+def write_card(settings: Settings, version: int | None, *, name: str) -> None:
+    """Write the model card of a version, the champion without one, as HTML."""
+    from sparkify.report.card import render_card
+
+    found, card = pipeline.registry(settings, name).card(version)
+    path = settings.home / "report" / f"{name}-{found.version}.html"
+    check_writable(path)
+    path.write_text(render_card(found, card), encoding="utf-8")
+    line(f"Model card: {path}", wrap=False)
 
 
 def mark(version) -> str:

@@ -23,8 +23,8 @@ console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
 UNSEEN = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 # How often a log says what a stage is at.
 LOG_EVERY_S = 15.0
-# Columns of a terminal on which everything fits.
-ENDLESS = 1_000_000
+# How narrow a column of long cells may become, and what lies between two.
+FOLDED, GAP = 40, 2
 
 
 def visible(data: object, *, keep: str = "") -> str:
@@ -124,12 +124,15 @@ def table(
 
 
 def records(columns: Iterable[tuple[object, str]], rows: list[list]) -> None:
-    """Print rows as `table` does, or if that is too wide, each column of each row on a line."""
+    """Print rows as `table` does, or if that is too wide, each column of each row on a line.
+
+    Too wide is what does not fit though long cells are folded.
+    """
     columns = list(columns)
-    grid = _grid(columns, rows, heading_style="bold")
-    unbounded = console.options.update(max_width=ENDLESS)
-    if console.measure(grid, options=unbounded).maximum <= console.width:
-        console.print(grid)
+    cells = [[name for name, _ in columns], *rows]
+    widths = [max(cell(each).cell_len for each in column) for column in zip(*cells, strict=True)]
+    if sum(min(width, FOLDED) + GAP for width in widths) - GAP <= console.width:
+        console.print(_grid(columns, rows, heading_style="bold"))
         return
     for number, row in enumerate(rows, start=1):
         line(f"row {number:,}", style="dim")

@@ -273,7 +273,8 @@ def _activity(data: ReportData) -> Iterator[Figure | Missing]:
 
 def of_rows(data: ReportData) -> Iterator[Figure | Missing]:
     """What was rejected and why."""
-    rejected = data.rows[~data.rows["outcome"].isin(["accepted", "duplicates"])]
+    others = ~data.rows["outcome"].isin(["accepted", "duplicates"])
+    rejected = data.rows[others & (data.rows["row_count"] > 0)]
     if rejected.empty:
         yield Missing("No row was rejected.")
         return

@@ -24,6 +24,7 @@ from ml.wording import UNKNOWN
 from sparkify import ledger, maintenance, pipeline, scoring, training, transform
 from sparkify.cli import cli
 from sparkify.errors import BadInput, CheckFailed, SparkifyError
+from sparkify.report.card import render_card
 from sparkify.stages import retention_stage
 from sparkify.tables import append
 from tests.declared import declared
@@ -245,6 +246,58 @@ def test_the_page_lists_every_check(finished_run, spark):
     names = {row.check_name for row in checked.where(f"run_id = '{first}'").collect()}
     assert len(names) > 30
     assert [name for name in names if name not in page] == []
+
+
+def test_a_model_card_holds_what_the_registry_knows_as_text(finished_run):
+    shown = CliRunner().invoke(cli, ["models", "card"])
+    assert shown.exit_code == 0, shown.exception
+    registry = pipeline.registry(finished_run, finished_run.model)
+    version, card = registry.card()
+    page = html.unescape(
+        (finished_run.home / "report" / f"sparkify-churn-{version.version}.html").read_text()
+    )
+    auc, low, high, _ = card["metrics"]["roc_auc"]
+    for words in (version.decision, f"{auc:.3f}", f"{low:.3f} to {high:.3f}", *card["warnings"]):
+        assert words in page
+    assert not re.search(r"""(src|href)=["']?(https?:)?//""", page)
+    hostile = card | {"warnings": ["<script>alert(1)</script>"]}
+    assert "<script>" not in render_card(version, hostile)
+    assert "no version 99" in str(CliRunner().invoke(cli, ["models", "card", "99"]).exception)
+
+
+def test_the_summary_as_json_is_what_the_tables_hold(finished_run, spark):
+    found = json.loads((finished_run.home / "summary.json").read_text())
+    data = found["data"]
+    accepted = data["events"] + data["duplicates"]
+    assert data["rows_read"] == accepted + sum(data["rejected"].values())
+    assert data["users"] == spark.table("sparkify.dim_users").count() == 225
+    passed = spark.table("sparkify.quality_ledger").where("tool = 'dbt' and status = 'pass'")
+    first = passed.agg(F.min_by("run_id", "checked_at")).first()[0]
+    tests = passed.where(f"run_id = '{first}' and check_name not like 'dbt %'").count()
+    assert data["dbt_tests_passed"] == tests
+    targets = spark.table("sparkify.fct_retention_targets")
+    assert found["targets"]["users"] == targets.count()
+    assert found["targets"]["worth"] == targets.where("is_worth_contacting").count()
+    assert found["model"]["version"] == 1 and found["model"]["metrics"]["roc_auc"]["value"] > 0.4
+
+
+def test_every_mart_is_listed_with_its_grain_and_the_contact_list_is_a_file(
+    finished_run, spark, tmp_path
+):
+    shown = CliRunner().invoke(cli, ["tables"]).output
+    for row in spark.sql("show tables in sparkify").collect():
+        if row.tableName.startswith(("dim_", "fct_")):
+            assert re.search(rf"sparkify\.{row.tableName} +[\d,]+ +[a-z(]", shown), row.tableName
+    out = tmp_path / "contact.csv"
+    given = ["targets", "--everybody", "--top", "12", "--csv", str(out)]
+    shown = " ".join(CliRunner().invoke(cli, given).output.split())
+    targets = spark.table("sparkify.fct_retention_targets").orderBy("priority").limit(12).toPandas()
+    written = pd.read_csv(out, dtype={"user_id": str})
+    assert written["user_id"].tolist() == targets["user_id"].tolist()
+    assert f"12 of {spark.table('sparkify.fct_user_features').count()} active users" in shown
+    worth = spark.table("sparkify.fct_retention_targets").where("is_worth_contacting").count()
+    few = CliRunner().invoke(cli, ["targets", "--csv", str(out)])
+    assert few.exit_code == 0 and len(pd.read_csv(out)) == min(worth, 20)
 
 
 def test_models_are_listed_and_an_unknown_version_is_not_promoted(finished_run):

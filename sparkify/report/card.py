@@ -1,0 +1,111 @@
+"""The model card: what a registered version is, what it is for, and how far to believe it."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from sparkify.report import words
+
+HERE = Path(__file__).parent
+INTERVAL = ("value", "95 % interval", "without skill")
+
+
+@dataclass(frozen=True)
+class Section:
+    """A heading, sentences, and a table if there is one."""
+
+    title: str
+    sentences: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ()
+    rows: tuple[tuple[object, ...], ...] = ()
+
+
+def render_card(version, card: Mapping[str, Any]) -> str:
+    """The card of an `ml.registry.ModelVersion` as one HTML file, which asks no host for anything.
+
+    Source: Mitchell et al. (2019), Model cards for model reporting.
+    """
+    environment = Environment(
+        loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined
+    )
+    environment.filters |= {"day": words.day, "plural": words.plural}
+    return environment.get_template("card.html.j2").render(
+        version=version,
+        candidate=words.CANDIDATES.get(version.candidate, version.candidate),
+        sections=list(_sections(version, card)),
+        style=(HERE / "page.css").read_text(),
+    )
+
+
+def _sections(version, card: Mapping[str, Any]) -> Iterator[Section]:
+    spec, options = card["spec"], card["options"]
+    horizon = spec["horizon_days"]
+    yield Section(
+        "What it is for",
+        (
+            f"It gives each row of a table such as {version.table} the probability of a churn in "
+            f"the {horizon} days after it, so that those most at risk can be looked at first.",
+            "It does not say who can be persuaded to stay: only a control group that is left alone "
+            "does. It is no ground for a decision against a person.",
+        ),
+    )
+    known = {
+        "table": version.table,
+        "version of the table": version.table_version,
+        "learned from rows up to": card["learned_until"],
+        "label": spec["label"],
+        "average risk": card["average_risk"] and words.percent(card["average_risk"]),
+        **{name.replace("_", " "): value for name, value in spec["definitions"].items()},
+    }
+    yield Section(
+        "What it learned from",
+        columns=("", ""),
+        rows=tuple((name, value) for name, value in known.items() if value is not None),
+    )
+    yield Section(
+        "How it was judged",
+        (
+            f"On {len(card['origins'])} past dates, each predicted from what was known then."
+            if spec["time"]
+            else f"By cross-validation over {card['folds']} folds of users.",
+            f"Chosen among {words.listed(options['models'])}, their average and their stack: the "
+            "simplest that none betters by more than chance.",
+        ),
+        ("metric", *INTERVAL),
+        tuple(
+            (
+                words.METRICS.get(name, (name.replace("_", " "),))[0],
+                f"{value:.3f}",
+                f"{low:.3f} to {high:.3f}",
+                f"{none:.3f}",
+            )
+            for name, (value, low, high, none) in card["metrics"].items()
+        ),
+    )
+    yield Section(
+        "What it reads",
+        (
+            f"It reads the {len(card['core'])} columns of the core only."
+            if version.feature_count < len(card["features"])
+            else "It reads every column below.",
+        ),
+        ("group", "columns"),
+        tuple((family, ", ".join(names)) for family, names in card["families"].items()),
+    )
+    yield Section(
+        "How it is made",
+        (
+            f"Code {card['code_version']}, settings {card['fingerprint']}, result "
+            f"{card['digest']}, seed {options['seed']}.",
+        ),
+        ("learner", "point chosen"),
+        tuple(
+            (name, ", ".join(f"{key} {value}" for key, value in point.items()))
+            for name, point in card["points"].items()
+        ),
+    )
+    warnings = [*card["warnings"], *filter(None, [card["shift"]])]
+    yield Section("What it warns of", tuple(dict.fromkeys(warnings)) or ("Of nothing.",))
