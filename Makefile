@@ -22,7 +22,7 @@ bench: $(READY)  ## Measure the simulator, the models and what one more day cost
 	@for name in $(or $(BENCH),simulator learning incremental); do \
 		echo "== $$name"; $(BIN)/python -m benchmarks.$$name || exit 1; done
 
-lint: $(READY)
+lint: $(READY)  ## Check the style of Python and SQL
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
 	@$(BIN)/sqlfluff lint models tests/dbt
 

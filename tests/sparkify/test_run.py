@@ -29,6 +29,7 @@ from sparkify.stages import retention_stage
 from sparkify.tables import append
 from tests.declared import declared
 from tests.reasons import expected_reasons, reasons_by_user
+from tests.sparkify.pages import CONTRIBUTING, DOCS, README, follow
 
 PROJECT = Path(__file__).parents[2]
 
@@ -80,6 +81,19 @@ def test_the_report_shows_the_scores(finished_run):
     assert "worth contacting now" in page and "Simulated data" in page
     assert page.count("data-chart=") >= 15 and "Notebook" not in page
     assert (finished_run.home / "report" / "Sparkify.ipynb").exists()
+
+
+@pytest.mark.parametrize("page", [README, CONTRIBUTING, *DOCS], ids=lambda page: page.stem)
+def test_what_the_pages_show_runs(page, spark, settings, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path(".sparkify").symlink_to(settings.home)
+    left = follow(page, spark)
+    if page == README:
+        found = left["scores"].toPandas().astype({"user_id": str})
+        stored = spark.table("sparkify.fct_churn_scores").toPandas()
+        both = stored.merge(found, on="user_id", validate="1:1", suffixes=("", "_found"))
+        assert len(both) == len(stored) == len(found) > 0
+        assert both["probability_found"].tolist() == pytest.approx(both["probability"].tolist())
 
 
 def test_dbt_tests_and_unit_tests_pass(settings):
