@@ -71,16 +71,20 @@ def contact_value(totals: pd.DataFrame, *, currency: str) -> alt.LayerChart:
     ).properties(height=240)
 
 
-def counts(table: pd.DataFrame, *, name: str, value: str, title: str) -> alt.Chart:
-    """Bars of counts, the largest first, with the figure at the end of each."""
+def counts(
+    table: pd.DataFrame, *, name: str, value: str, title: str, form: str = ",.0f"
+) -> alt.LayerChart:
+    """Bars in the order of the rows, with the figure at the end of each, in D3's format `form`."""
     table = table.assign(label=[lines_of(each) for each in table[name].astype(str)])
+    # A share has no smallest step.
+    step = {} if form.endswith("%") else {"tickMinStep": 1}
     base = alt.Chart(table).encode(
-        x=alt.X(f"{value}:Q", title=title, axis=alt.Axis(tickMinStep=1, format=",.0f")),
+        x=alt.X(f"{value}:Q", title=title, axis=alt.Axis(format=form, **step)),
         y=_rows(table["label"]),
     )
     return (
         base.mark_bar(color=BLUE)
-        + base.mark_text(align="left", dx=5).encode(text=alt.Text(f"{value}:Q", format=","))
+        + base.mark_text(align="left", dx=5).encode(text=alt.Text(f"{value}:Q", format=form))
     ).properties(height=34 * len(table))
 
 
@@ -190,7 +194,7 @@ def active(weeks: pd.DataFrame) -> alt.Chart:
             ),
             color=_levels(weeks["level"]),
             tooltip=[
-                alt.Tooltip("week_start:T", title="week of", format="%-d %b %Y"),
+                _week_told(),
                 "level:N",
                 alt.Tooltip("active_user_count:Q", title="active users", format=","),
             ],
@@ -210,7 +214,7 @@ def movements(weeks: pd.DataFrame) -> alt.LayerChart:
             y=alt.Y("users:Q", title="users", axis=alt.Axis(tickMinStep=1, format=",.0f")),
             color=alt.Color("movement:N", scale=scale),
             tooltip=[
-                alt.Tooltip("week_start:T", title="week of", format="%-d %b %Y"),
+                _week_told(),
                 "movement:N",
                 alt.Tooltip("users:Q", format=","),
             ],
@@ -233,7 +237,7 @@ def churn_rate(weeks: pd.DataFrame) -> alt.LayerChart:
         + base.mark_point(filled=True, size=55, opacity=1).encode(
             y="churn_rate:Q",
             tooltip=[
-                alt.Tooltip("week_start:T", title="week of", format="%-d %b %Y"),
+                _week_told(),
                 "level:N",
                 alt.Tooltip("churn_rate:Q", format=".1%", title="churn"),
                 alt.Tooltip("churned_user_count:Q", title="churned", format=","),
@@ -245,16 +249,38 @@ def churn_rate(weeks: pd.DataFrame) -> alt.LayerChart:
 
 def cohorts(table: pd.DataFrame) -> alt.LayerChart:
     """What cohorts lose. table: week_start, rate, low, high (0 to 1), users, churned."""
-    base = alt.Chart(table).encode(x=_week(title="registered in the week of"))
+    x = _week(title="registered in the week of")
+    return rates(table, x, _week_told(), title="lost in 30 days")
+
+
+def mondays(table: pd.DataFrame, *, horizon_days: int) -> alt.LayerChart:
+    """Share who leave by date. table: week_start (the date), rate, low, high, users, churned."""
+    title = f"leave within {horizon_days} days"
+    return rates(table, _week(title="as of"), _week_told("as of"), title=title)
+
+
+def by_value(table: pd.DataFrame, *, name: str, horizon_days: int) -> alt.LayerChart:
+    """Share who leave by a feature's value. table: value, rate, low, high, users, churned."""
+    x = alt.X("value:Q", title=name, scale=alt.Scale(zero=False, padding=12))
+    told = alt.Tooltip("value:Q", title=name, format=",.3~g")
+    return rates(table, x, told, title=f"leave within {horizon_days} days")
+
+
+def rates(table: pd.DataFrame, x: alt.X, told: alt.Tooltip, *, title: str) -> alt.LayerChart:
+    """Shares with 95 % intervals; told: x in words.
+
+    table: what x shows, rate, low, high (0 to 1), users, churned.
+    """
+    base = alt.Chart(table).encode(x=x)
     return (
         base.mark_rule(color=BLUE, strokeWidth=2).encode(
-            y=alt.Y("low:Q", title="lost in 30 days", axis=alt.Axis(format="%")), y2="high:Q"
+            y=alt.Y("low:Q", title=title, axis=alt.Axis(format="%")), y2="high:Q"
         )
         + base.mark_point(filled=True, size=80, color=BLUE, opacity=1).encode(
             y="rate:Q",
             tooltip=[
-                alt.Tooltip("week_start:T", title="week of", format="%-d %b %Y"),
-                alt.Tooltip("rate:Q", format=".1%", title="lost in 30 days"),
+                told,
+                alt.Tooltip("rate:Q", format=".1%", title=title),
                 alt.Tooltip("users:Q", format=",", title="users at risk"),
                 alt.Tooltip("churned:Q", format=",", title="left"),
             ],
@@ -269,6 +295,10 @@ def _week(*, title: str = "week of") -> alt.X:
         title=title,
         axis=alt.Axis(format="%-d %b", labelAngle=0, labelOverlap=True),
     )
+
+
+def _week_told(title: str = "week of") -> alt.Tooltip:
+    return alt.Tooltip("week_start:T", title=title, format="%-d %b %Y")
 
 
 def _levels(levels: pd.Series, *, field: str = "level") -> alt.Color:

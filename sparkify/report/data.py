@@ -108,23 +108,22 @@ def collect(spark: SparkSession, settings: Settings) -> ReportData:
     Raises:
         BadInput: there are no tables yet.
     """
-    if not spark.catalog.tableExists(settings.table("fct_retention_targets")):
-        raise BadInput(NOTHING_YET)
+    require_tables(spark, settings)
     read = partial(_read, spark, settings)
     targets = read(
         "select user_id, as_of_date, probability, is_paid, expected_value, is_worth_contacting,"
         " priority, reason_1, reason_2, reason_3, assumptions from {fct_retention_targets}"
         " order by priority"
     )
-    differences = _differences(spark, settings)
+    differences = differences_of(spark, settings)
     last, before = _last_checks(spark, settings)
     return ReportData(
-        about=_about(spark, settings, last),
+        about=about_of(spark, settings, last),
         targets=targets,
-        no_scores="" if len(targets) else _why_no_scores(spark, settings),
-        model=_model(spark, settings) if len(targets) else None,
+        no_scores="" if len(targets) else why_no_scores(spark, settings),
+        model=model_of(spark, settings) if len(targets) else None,
         differences=differences,
-        run_up=_run_up(spark, settings, differences),
+        run_up=run_up_of(spark, settings, differences),
         survival=read(
             "select cohort, tenure_days, survival, ci_low, ci_high, at_risk_count"
             " from {fct_retention_cohorts} where cohort_by = 'level' and survival is not null"
@@ -169,13 +168,24 @@ def collect(spark: SparkSession, settings: Settings) -> ReportData:
     )
 
 
+def require_tables(spark: SparkSession, settings: Settings) -> None:
+    """Refuse a home in which nothing has been built.
+
+    Raises:
+        BadInput: there are no tables yet.
+    """
+    if not spark.catalog.tableExists(settings.table("fct_retention_targets")):
+        raise BadInput(NOTHING_YET)
+
+
 def _read(spark: SparkSession, settings: Settings, query: str) -> pd.DataFrame:
     """A query in which {table} is a table of the schema."""
     named = re.sub(r"{(\w+)}", lambda found: settings.table(found[1]), query)
     return spark.sql(named).toPandas()
 
 
-def _about(spark: SparkSession, settings: Settings, checks: pd.DataFrame) -> About:
+def about_of(spark: SparkSession, settings: Settings, checks: pd.DataFrame | None = None) -> About:
+    """What the log and the tables are; checks: of the last run, as the ledger has them."""
     read = partial(_read, spark, settings)
     log = read(
         "select min(activity_date) as first, max(activity_date) as last,"
@@ -196,7 +206,9 @@ def _about(spark: SparkSession, settings: Settings, checks: pd.DataFrame) -> Abo
         is_simulated=is_simulated(file.iloc[0]),
         horizon_days=int(built.get("horizon_days", settings.variables["horizon_days"])),
         churn_definition=built.get("churn_definition", ""),
-        ran_at=checks["checked_at"].min().to_pydatetime() if len(checks) else None,
+        ran_at=checks["checked_at"].min().to_pydatetime()
+        if checks is not None and len(checks)
+        else None,
         offer=pipeline.offer(settings),
     )
 
@@ -209,7 +221,8 @@ def is_simulated(file: str) -> bool:
     return any((folder / MARKER).is_file() for folder in path.parents)
 
 
-def _why_no_scores(spark: SparkSession, settings: Settings) -> str:
+def why_no_scores(spark: SparkSession, settings: Settings) -> str:
+    """Why nobody is scored, as a sentence."""
     features = pipeline.feature_table(spark, settings, FEATURES)
     found, why = pipeline.champion_of(settings, features)
     if found is None:
@@ -219,7 +232,7 @@ def _why_no_scores(spark: SparkSession, settings: Settings) -> str:
     return f"The active users are not scored yet; run `{settings.command} score`."
 
 
-def _model(spark: SparkSession, settings: Settings) -> Model | None:
+def model_of(spark: SparkSession, settings: Settings) -> Model | None:
     """The version that made the present scores; None if the registry does not know it."""
     from ml.calibration import reliability
     from ml.economics import profit_curve
@@ -273,6 +286,16 @@ def _model(spark: SparkSession, settings: Settings) -> Model | None:
     )
 
 
+def tuning_of(settings: Settings, run_id: str | None) -> pd.DataFrame:
+    """What a run's tuning tried (learner, point, fold, log_loss, chosen, split); empty without."""
+    if run_id is None:
+        return pd.DataFrame(columns=["learner", "point", "fold", "log_loss", "chosen", "split"])
+    from mlflow import MlflowClient
+
+    run = MlflowClient(settings.tracking_uri).get_run(run_id)
+    return pd.read_csv(f"{run.info.artifact_uri}/model/tuning.csv")
+
+
 def _protocols(
     spark: SparkSession, settings: Settings, honest: pd.DataFrame, *, candidate: str
 ) -> pd.DataFrame:
@@ -292,7 +315,7 @@ def _protocols(
     return side_by_side(public, honest, candidate=candidate)
 
 
-def _differences(spark: SparkSession, settings: Settings) -> pd.DataFrame:
+def differences_of(spark: SparkSession, settings: Settings) -> pd.DataFrame:
     """How users in their last weeks differ from users who stay: `ml.differences`, labelled.
 
     A user who leaves counts with the mean of the dates within the horizon before, one who stays
@@ -329,7 +352,7 @@ def signal_of(feature: str) -> str:
     return re.split(r"_(?:count|per|share|trend|to_date|\d+d)", feature)[0]
 
 
-def _run_up(spark: SparkSession, settings: Settings, differences: pd.DataFrame) -> pd.DataFrame:
+def run_up_of(spark: SparkSession, settings: Settings, differences: pd.DataFrame) -> pd.DataFrame:
     """The signals that differ most, in each of the last weeks before users leave."""
     from scipy.stats import t
 

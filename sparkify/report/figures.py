@@ -47,37 +47,49 @@ class Missing:
     reason: str
 
 
+NO_MODEL = Missing("There is no model to judge.")
+
+
 def of_who(data: ReportData) -> Iterator[Figure | Missing]:
     """How risk and the expected profit are spread over the active users."""
-    targets = data.targets
+    targets, about = data.targets, data.about
     if targets.empty:
         yield Missing(f"Nobody is scored. {data.no_scores}")
         return
-    p, currency = targets["probability"], data.about.offer.currency
-    if len(targets) > 1:
-        top = max(1, len(p) // 10)
-        share = p.sort_values(ascending=False).head(top).sum() / p.sum()
-        yield Figure(
-            key="risk",
-            title=f"The riskiest tenth of users carries {percent(share)} of the expected losses",
-            note=f"Probability of leaving within {data.about.horizon_days} days, "
-            f"{plural(len(p), 'active user')}.",
-            chart=users.risk(p, horizon_days=data.about.horizon_days),
-        )
-    else:
-        yield Missing("With one active user there is no distribution of risk to show.")
+    yield risk(targets["probability"], horizon_days=about.horizon_days)
+    yield contact_value(targets, currency=about.offer.currency)
+
+
+def risk(p: pd.Series, *, horizon_days: int) -> Figure | Missing:
+    """How the probabilities of the active users are spread."""
+    if len(p) < 2:
+        who = "With one active user" if len(p) else "With nobody scored"
+        return Missing(f"{who} there is no distribution of risk to show.")
+    top = max(1, len(p) // 10)
+    share = p.sort_values(ascending=False).head(top).sum() / p.sum()
+    return Figure(
+        key="risk",
+        title=f"The riskiest tenth of users carries {percent(share)} of the expected losses",
+        note=f"Probability of leaving within {horizon_days} days, {plural(len(p), 'active user')}.",
+        chart=users.risk(p, horizon_days=horizon_days),
+    )
+
+
+def contact_value(targets: pd.DataFrame, *, currency: str) -> Figure | Missing:
+    """What contacting so many is expected to bring; targets: fct_retention_targets, by priority."""
     total = targets["expected_value"].cumsum()
     worth = int(targets["is_worth_contacting"].sum())
     if not worth:
-        yield Missing(
+        return Missing(
             "Contacting anybody is expected to cost more than it brings, under the assumptions "
-            "above."
+            "made."
+            if len(targets)
+            else "Nobody is scored, so there is nobody to contact."
         )
-        return
     # Some way beyond the best number, so that the curve is seen to fall.
     last = min(len(total), max(10, 3 * worth))
     shown = pd.DataFrame({"contacted": np.arange(last + 1), "total": [0, *total.head(last)]})
-    yield Figure(
+    return Figure(
         key="value",
         title=f"Contacting the first {plural(worth, 'user')} is expected to bring "
         f"{money(total.iloc[worth - 1], currency)}",
@@ -90,15 +102,18 @@ def of_who(data: ReportData) -> Iterator[Figure | Missing]:
 
 def of_why(data: ReportData) -> Iterator[Figure | Missing]:
     """How users who leave differ beforehand."""
-    found = data.differences
+    yield differences(data.differences, horizon_days=data.about.horizon_days)
+    yield from run_up(data.run_up)
+
+
+def differences(found: pd.DataFrame, *, horizon_days: int) -> Figure | Missing:
+    """The signals that differ most; found: as `sparkify.report.data.differences_of` gives it."""
     if found.empty:
-        yield Missing(
+        return Missing(
             "No comparison: it needs five users who left, and five who stayed, with a known "
             "outcome."
         )
-        return
-    # One window of a signal says what the others say.
-    top = found[~found["feature"].map(signal_of).duplicated()].head(SHOWN)
+    top = told_apart(found).head(SHOWN)
     leaves, stays = int(found["leaves"].iloc[0]), int(found["stays"].iloc[0])
     count = int(found["is_telling"].sum())
     if count:
@@ -111,10 +126,10 @@ def of_why(data: ReportData) -> Iterator[Figure | Missing]:
         )
     else:
         title = "No single signal tells users who leave from users who stay beyond chance"
-    yield Figure(
+    return Figure(
         key="differences",
         title=title,
-        note=f"{plural(leaves, 'user')} in the {data.about.horizon_days} days before leaving, "
+        note=f"{plural(leaves, 'user')} in the {horizon_days} days before leaving, "
         f"against {number(stays)} who stayed; each user counts once. A point is the share of "
         "pairs in which the one who leaves has more, with its 95 % interval; half of the pairs is "
         f"no difference. {count} of {len(found)} signals differ beyond chance (orange), all of "
@@ -122,7 +137,16 @@ def of_why(data: ReportData) -> Iterator[Figure | Missing]:
         chart=users.differences(top),
         size="wide",
     )
-    for index, (label, weeks) in enumerate(data.run_up.groupby("label", sort=False)):
+
+
+def told_apart(found: pd.DataFrame) -> pd.DataFrame:
+    """Of differences one row a signal: one window of a signal says what the others say."""
+    return found[~found["feature"].map(signal_of).duplicated()]
+
+
+def run_up(table: pd.DataFrame) -> Iterator[Figure]:
+    """Signals in the weeks before users leave; table: as `data.run_up_of` gives it."""
+    for index, (label, weeks) in enumerate(table.groupby("label", sort=False)):
         ordered = weeks.sort_values("weeks_before")
         first, last = ordered.iloc[-1], ordered.iloc[0]
         name, stay = label.removesuffix(", 7 days"), last["stays"]
@@ -143,25 +167,24 @@ def of_why(data: ReportData) -> Iterator[Figure | Missing]:
 
 def of_when(data: ReportData) -> Iterator[Figure | Missing]:
     """How long users stay, and how the weeks went."""
-    yield from _survival(data)
-    yield from _cohorts(data)
+    yield survival(data.survival)
+    yield _cohorts(data)
     yield from _activity(data)
 
 
-def _survival(data: ReportData) -> Iterator[Figure | Missing]:
-    curve = data.survival
+def survival(curve: pd.DataFrame) -> Figure | Missing:
+    """How long users stay; curve: fct_retention_cohorts by level."""
     if curve.empty:
-        yield Missing(
+        return Missing(
             "No curve of how long users stay: too few users are at risk on any day (min_at_risk)."
         )
-        return
     groups = dict(list(curve.groupby("cohort")))
     shared = min(part["tenure_days"].max() for part in groups.values())
     at = {name: part[part["tenure_days"] <= shared].iloc[-1] for name, part in groups.items()}
     said = listed([f"{percent(row['survival'])} of those who began {n}" for n, row in at.items()])
     limits = pd.DataFrame(at.values())
     overlap = len(at) > 1 and limits["ci_low"].max() <= limits["ci_high"].min()
-    yield Figure(
+    return Figure(
         key="survival",
         title=f"{number(shared)} days after registration {said} are still here"
         + (" (the intervals overlap)" if overlap else ""),
@@ -171,14 +194,13 @@ def _survival(data: ReportData) -> Iterator[Figure | Missing]:
     )
 
 
-def _cohorts(data: ReportData) -> Iterator[Figure | Missing]:
+def _cohorts(data: ReportData) -> Figure | Missing:
     """What each week of registration loses in 30 days at risk."""
     table = data.cohorts[data.cohorts["last_day"] > data.cohorts["first_day"]]
     if len(table) < 2:
-        yield Missing(
+        return Missing(
             "No comparison of cohorts: fewer than two weeks of registration are large enough."
         )
-        return
     days = 30 / (table["last_day"] - table["first_day"])
     table = table.assign(
         week_start=pd.to_datetime(table["cohort"]),
@@ -196,7 +218,7 @@ def _cohorts(data: ReportData) -> Iterator[Figure | Missing]:
         else f"No week of registration stands out: {percent(best['rate'])} to "
         f"{percent(worst['rate'])} leave in 30 days, and the intervals overlap"
     )
-    yield Figure(
+    return Figure(
         key="cohorts",
         title=title,
         note="Share lost in 30 days at risk by week of registration, with its 95 % interval.",
@@ -211,13 +233,23 @@ def _activity(data: ReportData) -> Iterator[Figure | Missing]:
         return
     weeks = weeks.assign(week_start=pd.to_datetime(weeks["week_start"]))
     whole = weeks[weeks["observed_day_count"] == WHOLE_WEEK]
+    yield active(whole)
     if whole.empty:
-        yield Missing("The log holds no whole week to compare.")
         return
+    total = whole.groupby("week_start").sum(numeric_only=True).reset_index()
+    yield from _movements(total)
+    yield _churn(whole, total)
+
+
+def active(whole: pd.DataFrame) -> Figure | Missing:
+    """Active users; whole: week_start, level, active_user_count, of whole weeks."""
+    if whole.empty:
+        return Missing("The log holds no whole week to compare.")
+    whole = whole.assign(week_start=pd.to_datetime(whole["week_start"]))
     total = whole.groupby("week_start").sum(numeric_only=True).reset_index()
     first, last = total.iloc[0], total.iloc[-1]
     change = last["active_user_count"] / max(1, first["active_user_count"]) - 1
-    yield Figure(
+    return Figure(
         key="active",
         title=f"{plural(last['active_user_count'], 'user')} were active in the last whole week"
         + (
@@ -228,6 +260,9 @@ def _activity(data: ReportData) -> Iterator[Figure | Missing]:
         note="Users with any event, by the level they had last; whole weeks only.",
         chart=users.active(whole),
     )
+
+
+def _movements(total: pd.DataFrame) -> Iterator[Figure | Missing]:
     later = total.iloc[1:]
     if later.empty:
         yield Missing("Gains and losses need two whole weeks.")
@@ -247,10 +282,12 @@ def _activity(data: ReportData) -> Iterator[Figure | Missing]:
         "in the week before and not in this one, whether they cancelled or not.",
         chart=users.movements(moved),
     )
+
+
+def _churn(whole: pd.DataFrame, total: pd.DataFrame) -> Figure | Missing:
     rates = whole[whole["at_risk_user_count"] > 0]
     if rates.empty:
-        yield Missing("No rate of churn: nobody was at risk in a whole week.")
-        return
+        return Missing("No rate of churn: nobody was at risk in a whole week.")
     low, high = wilson(
         rates["churned_user_count"] / rates["at_risk_user_count"], rates["at_risk_user_count"]
     )
@@ -258,7 +295,7 @@ def _activity(data: ReportData) -> Iterator[Figure | Missing]:
     churn = total["churned_user_count"] / total["at_risk_user_count"]
     worst = total.loc[churn.idxmax()]
     mean = total["churned_user_count"].sum() / total["at_risk_user_count"].sum()
-    yield Figure(
+    return Figure(
         key="churn",
         title=f"{percent(mean)} of the users at risk leave in a week; the most, "
         f"{percent(churn.max())}, in that of {day(worst['week_start'])}"
@@ -273,15 +310,19 @@ def _activity(data: ReportData) -> Iterator[Figure | Missing]:
 
 def of_rows(data: ReportData) -> Iterator[Figure | Missing]:
     """What was rejected and why."""
-    others = ~data.rows["outcome"].isin(["accepted", "duplicates"])
-    rejected = data.rows[others & (data.rows["row_count"] > 0)]
-    if rejected.empty:
-        yield Missing("No row was rejected.")
-        return
-    total, first = int(data.rows["row_count"].sum()), rejected.iloc[0]
-    share = rejected["row_count"].sum() / total
-    words = rejected.assign(outcome=rejected["outcome"].str.replace("_", " "))
-    yield Figure(
+    yield rejected(data.rows)
+
+
+def rejected(rows: pd.DataFrame) -> Figure | Missing:
+    """Rows by reason; rows: outcome (accepted, duplicates or a reason), row_count."""
+    others = ~rows["outcome"].isin(["accepted", "duplicates"])
+    out = rows[others & (rows["row_count"] > 0)]
+    if out.empty:
+        return Missing("No row was rejected.")
+    total, first = int(rows["row_count"].sum()), out.iloc[0]
+    share = out["row_count"].sum() / total
+    words = out.assign(outcome=out["outcome"].str.replace("_", " "))
+    return Figure(
         key="rejected",
         title=f"{percent(share)} of the rows were rejected, most of them as "
         f"{first['outcome'].replace('_', ' ')}",
@@ -298,11 +339,20 @@ def of_judging(data: ReportData) -> Iterator[Figure | Missing]:
     if model is None:
         yield Missing(f"There is no model to judge. {data.no_scores}".strip())
         return
-    yield from _protocols(data)
-    yield from _candidates(model)
+    yield protocols(model)
+    yield from candidates(model)
+    yield calibration(model)
+    yield lift(model)
+    yield profit(model, currency=data.about.offer.currency)
+
+
+def calibration(model: Model | None) -> Figure | Missing:
+    """Whether a probability of so much means so many."""
+    if model is None:
+        return NO_MODEL
     overall = model.calibration[model.calibration["bin"] == 0].iloc[0]
     inside = overall["churners_low"] <= overall["expected_churners"] <= overall["churners_high"]
-    yield Figure(
+    return Figure(
         key="calibration",
         title=f"{overall['expected_churners']:.0f} losses were expected and "
         f"{overall['observed_churners']:.0f} counted ({overall['churners_low']:.0f} to "
@@ -312,19 +362,30 @@ def of_judging(data: ReportData) -> Iterator[Figure | Missing]:
         "what was expected is what happened. A user counts once for every date predicted.",
         chart=models.reliability(model.calibration),
     )
+
+
+def lift(model: Model | None) -> Figure | Missing:
+    """How many of those who leave the riskiest hold."""
+    if model is None:
+        return NO_MODEL
     found = model.metrics.set_index(["candidate", "metric"]).loc[
         (model.candidate, "top_decile_lift")
     ]
-    yield Figure(
+    return Figure(
         key="lift",
         title=f"The riskiest tenth holds {found['value']:.1f} times as many leavers as by chance "
         f"({found['ci_low']:.1f} to {found['ci_high']:.1f})",
         note="Share who left in each tenth of predictions, over that of all; dashed: no skill.",
         chart=models.lift(model.y, model.p),
     )
+
+
+def profit(model: Model | None, *, currency: str) -> Figure | Missing:
+    """What contacting so large a share would have earned."""
+    if model is None:
+        return NO_MODEL
     peak = model.profit.loc[model.profit["realised"].idxmax()]
-    currency = data.about.offer.currency
-    yield Figure(
+    return Figure(
         key="profit",
         title=f"Contacting the riskiest {100 * peak['share']:.0f} % would have earned the most: "
         f"{peak['realised']:.2f} {currency} per user and date"
@@ -332,14 +393,17 @@ def of_judging(data: ReportData) -> Iterator[Figure | Missing]:
         else "Contacting anybody would not have paid in the weeks tested",
         note=f"In the weeks tested, with its 95 % interval ({peak['ci_low']:.2f} to "
         f"{peak['ci_high']:.2f} at the peak, which hindsight flatters); dashed: as the "
-        "probabilities promised. Under the assumptions at the top.",
+        "probabilities promised. Under the assumptions made.",
         chart=models.profit(model.profit, currency=currency),
         size="wide",
     )
 
 
-def _candidates(model: Model) -> Iterator[Figure]:
+def candidates(model: Model | None) -> Iterator[Figure | Missing]:
     """Every candidate against no skill, by three metrics."""
+    if model is None:
+        yield NO_MODEL
+        return
     known = model.metrics[model.metrics["candidate"] != "base_rate"]
     ranks = {metric: known[known["metric"] == metric] for metric in ("roc_auc", "pr_auc")}
     for key, table in (("gain", model.gains), *ranks.items()):
@@ -360,18 +424,20 @@ def _candidates(model: Model) -> Iterator[Figure]:
         )
 
 
-def _protocols(data: ReportData) -> Iterator[Figure | Missing]:
-    both = data.model.protocols
+def protocols(model: Model | None) -> Figure | Missing:
+    """The usual public way to judge beside this one."""
+    if model is None:
+        return NO_MODEL
+    both = model.protocols
     both = both[both["metric"] != "log_loss"] if len(both) else both
     if both.empty:
-        yield Missing("The usual public way to judge cannot be shown: too few users cancelled.")
-        return
+        return Missing("The usual public way to judge cannot be shown: too few users cancelled.")
     both = both.assign(protocol=both["protocol"].map(lambda name: PROTOCOLS.get(name, name)))
     public, honest = (
         both[(both["metric"] == "roc_auc") & (both["protocol"] == name)].iloc[0]
         for name in PROTOCOLS.values()
     )
-    yield Figure(
+    return Figure(
         key="protocols",
         title=f"Judged the usual way the ROC AUC would look like {public['value']:.2f}; judged on "
         f"what comes after, it is {honest['value']:.2f}",

@@ -426,11 +426,14 @@ def picture(spec: dict[str, object], figure: Figure) -> str:
         "width": WIDTHS[figure.size],
         "autosize": {"type": "fit-x", "contains": "padding"},
     }
-    svg = vl_convert.vegalite_to_svg(fixed, vl_version=VEGA_LITE)
-    # Several pictures in one page must not share the names of their parts.
-    svg = re.sub(r'(\bid="|url\(#)', rf"\g<1>{figure.key}-", svg)
+    svg = own_names(vl_convert.vegalite_to_svg(fixed, vl_version=VEGA_LITE), figure.key)
     width, height = re.search(r'width="([\d.]+)" height="([\d.]+)"', svg).groups()
     return svg.replace(f'width="{width}" height="{height}"', f'width="{width}"', 1)
+
+
+def own_names(svg: str, key: str) -> str:
+    """The picture with names of its own for its parts: those of one page must not share any."""
+    return re.sub(r'(\bid="|url\(#)', rf"\g<1>{key}-", svg)
 
 
 def libraries() -> str:

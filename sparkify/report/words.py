@@ -27,7 +27,7 @@ METRICS = {
 }
 PROTOCOLS = {
     "random split of whole histories": "the usual way",
-    "backtest of what was known": "this report",
+    "backtest of what was known": "this backtest",
 }
 
 
