@@ -134,13 +134,16 @@ def profit(curve: pd.DataFrame, *, currency: str) -> alt.LayerChart:
     ).properties(height=280)
 
 
-def candidates(table: pd.DataFrame, *, no_skill: float, title: str) -> alt.LayerChart:
+def candidates(
+    table: pd.DataFrame, *, no_skill: float, title: str, letters: int = 16
+) -> alt.LayerChart:
     """A figure of every candidate with its 95 % interval, and what no skill reaches (dashed).
 
-    table: candidate, value, ci_low, ci_high, is_deployed; title: of the axis.
+    table: candidate, value, ci_low, ci_high, is_deployed; title: of the axis; letters: in a line of
+    a candidate's name.
     """
     table = table.assign(
-        lines=[lines_of(each, width=16) for each in table["candidate"]],
+        lines=[lines_of(each, width=letters) for each in table["candidate"]],
         use=table["is_deployed"].map({True: "in use", False: "other"}),
     )
     base = alt.Chart(table).encode(
@@ -148,7 +151,7 @@ def candidates(table: pd.DataFrame, *, no_skill: float, title: str) -> alt.Layer
             "lines:N",
             sort=table["lines"].tolist(),
             title=None,
-            axis=alt.Axis(labelExpr=LINES, labelPadding=8, labelOverlap=False),
+            axis=alt.Axis(labelExpr=LINES, labelLimit=300, labelPadding=8, labelOverlap=False),
         ),
         color=alt.Color(
             "use:N",

@@ -80,7 +80,8 @@ def test_the_report_shows_the_scores(finished_run):
     page = (finished_run.home / "report" / "Sparkify.html").read_text()
     assert "worth contacting now" in page and "Simulated data" in page
     assert page.count("data-chart=") >= 15 and "Notebook" not in page
-    assert (finished_run.home / "report" / "Sparkify.ipynb").exists()
+    executed = (finished_run.home / "report" / "Sparkify.ipynb").read_text()
+    assert executed.count('"image/svg+xml"') >= 15 and "There is no model" not in executed
 
 
 @pytest.mark.parametrize("page", [README, CONTRIBUTING, *DOCS], ids=lambda page: page.stem)
