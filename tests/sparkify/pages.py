@@ -62,7 +62,7 @@ def sparkify_commands(page: Path) -> Iterator[list[str]]:
 
 def parse(words: list[str]) -> None:
     """Refuse a command or an option that there is not; run nothing."""
-    context = click.Context(cli)
+    context = click.Context(cli, **cli.context_settings)
     _, rest, _ = cli.make_parser(context).parse_args(list(words))
     name, *rest = rest
     command = cli.commands[name]
@@ -87,6 +87,8 @@ def follow(page: Path, spark) -> dict[str, object]:
     """
     left = {}
     for block in blocks(page):
+        if not block.is_run:
+            continue
         if block.kind == "sql":
             assert ask("sql", block.text, "--format", "json"), block.text
         elif block.kind == "sh":
@@ -95,9 +97,7 @@ def follow(page: Path, spark) -> dict[str, object]:
         elif block.kind == "python":
             # Java was started in another folder.
             text = block.text.replace('"users.csv"', repr(str(Path("users.csv").absolute())))
-            code = compile(text, str(page), "exec")
-            if block.is_run:
-                exec(code, left)
+            exec(compile(text, str(page), "exec"), left)
     return left
 
 

@@ -18,6 +18,7 @@ from ml.tuning import LEARNERS
 from sparkify import cli
 from sparkify.session import child_environment
 from sparkify.settings import PROJECT
+from tests.sparkify.pages import PAGES
 
 SPARKIFY = str(Path(sys.executable).parent / "sparkify")
 
@@ -187,14 +188,14 @@ def test_a_client_of_something_else_ends_too(tmp_path):
     assert_one_line(done, 3, "something listens there", "sparkify serve")
 
 
-def test_every_message_names_commands_and_options_that_there_are():
+def test_every_message_and_page_names_commands_and_options_that_there_are():
+    modules = [file for folder in ("sparkify", "ml") for file in (PROJECT / folder).rglob("*.py")]
     named = [
         (path, words)
-        for folder in ("sparkify", "ml")
-        for path in sorted((PROJECT / folder).rglob("*.py"))
-        for words in re.findall(r"`sparkify ([a-z-][^`]*)`", path.read_text())
+        for path in sorted([*modules, *PAGES])
+        for words in re.findall(r"`sparkify ((?!-h`)[a-z-][^`]*)`", path.read_text())
     ]
-    assert len(named) >= 8
+    assert len(named) >= 30
     for path, words in named:
         command = cli.cli
         for word in re.sub(r"\{.*?\}", "", words).split():

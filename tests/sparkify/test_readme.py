@@ -106,3 +106,10 @@ def test_the_worked_example_of_a_feature_is_as_the_others_are():
     assert column["config"]["meta"].keys() == like["config"]["meta"].keys()
     counted = (PROJECT / "macros" / "page_counts.sql").read_text()
     assert f"'{column['name'].removesuffix('_28d')}'" in counted
+
+
+def test_python_that_is_not_run_is_python():
+    shown = [block for page in PAGES for block in blocks(page, "python")]
+    assert [block.is_run for block in shown].count(False) == 1
+    for block in shown:
+        compile(block.text, "page", "exec")
