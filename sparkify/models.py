@@ -9,7 +9,6 @@ from pyspark.sql import functions as F
 from sparkify import pipeline
 from sparkify.errors import BadInput
 from sparkify.pipeline import FEATURES, OWN_MODEL, Table
-from sparkify.query import print_table
 from sparkify.settings import Settings
 from sparkify.spreadsheet import check_writable
 from sparkify.stages import open_stage
@@ -49,6 +48,7 @@ WHOLE_HISTORY = """
     group by d.user_id
 """
 
+BASE_RATE = "base_rate"
 TOLD = ("recipe", "data", "roc_auc", "log_loss", "top_decile_lift")
 
 
@@ -173,7 +173,7 @@ def evaluate(settings: Settings, *, protocol: str) -> None:
     """Print how good models look the public way, or both ways side by side."""
     spark = open_stage(settings)
     if protocol == "honest":
-        print_table(latest_performance(spark, settings))
+        show_performance(latest_performance(spark, settings))
         return
     from ml.checks import TableSpec
     from ml.leaky import public_protocol, side_by_side
@@ -213,6 +213,29 @@ def evaluate(settings: Settings, *, protocol: str) -> None:
     line(
         "The second learns from what was known at a date and predicts what came after, as a team "
         "would have to."
+    )
+
+
+def show_performance(rows: pd.DataFrame) -> None:
+    """Every metric of every candidate, the deployed one first and with its intervals."""
+    deployed = rows["model_candidate"].iloc[0]
+    others = [name for name in rows["candidate"].unique() if name not in (deployed, BASE_RATE)]
+    by_candidate = {name: part.set_index("metric") for name, part in rows.groupby("candidate")}
+    own, counts = by_candidate[deployed], rows.iloc[0]
+    table(
+        f"Backtest: {counts['row_count']:,} predictions of {counts['user_count']:,} users, "
+        f"{counts['churner_count']:,} of whom churned",
+        {"": "left"} | dict.fromkeys([f"{deployed} ←", *others, "no skill"], "right"),
+        [
+            (
+                metric.replace("_", " "),
+                interval(own.loc[metric]),
+                *(f"{by_candidate[name].loc[metric, 'value']:.3f}" for name in others),
+                f"{own.loc[metric, 'no_skill']:.3f}",
+            )
+            for metric in own.index
+        ],
+        note="[95 % interval]",
     )
 
 

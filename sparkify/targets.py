@@ -6,6 +6,7 @@ from sparkify.errors import BadInput
 from sparkify.session import open_session
 from sparkify.settings import Settings
 from sparkify.spreadsheet import check_writable, write_csv
+from sparkify.summary import UNPROVEN
 from sparkify.terminal import line, table
 
 TARGETS = "fct_retention_targets"
@@ -48,6 +49,13 @@ def list_targets(settings: Settings, *, top: int, everybody: bool, out: Path | N
         f"An offer is expected to pay for {len(worth):,} of {len(rows):,} users, "
         f"{worth['expected_value'].sum():,.0f} {currency} in all (by the vars {assumptions})."
     )
+    scores = spark.table(settings.table("fct_churn_scores"))
+    if (
+        not scores.where("not is_proven")
+        .join(spark.table(name), ["user_id", "as_of_date"])
+        .isEmpty()
+    ):
+        line(UNPROVEN)
     if out:
         write_csv(shown, out)
         line(f"{len(shown):,} users in {out}", wrap=False)

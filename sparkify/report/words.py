@@ -12,7 +12,7 @@ CANDIDATES = {
     "linear_svm": "linear SVM",
     "naive_bayes": "naive Bayes",
     "multilayer_perceptron": "multilayer perceptron",
-    "factorization_machines": "factorization machines",
+    "factorization_machine": "factorization machine",
     "average": "average of all",
     "stack": "stack of all",
     "base_rate": "no skill",
