@@ -31,9 +31,9 @@ def show(*shown: Figure | Missing) -> None:
         display({"image/svg+xml": picture(row), "text/plain": said}, raw=True)
         for note in dict.fromkeys(figure.note for figure in row if figure.note):
             say(note)
-    for each in shown:
-        if isinstance(each, Missing):
-            say(f"*{each.reason}*")
+    reasons = [each.reason for each in shown if isinstance(each, Missing)]
+    for reason in dict.fromkeys(reasons if shown else ["Too few users to show anything of."]):
+        say(f"*{reason}*")
 
 
 def say(*sentences: str) -> None:

@@ -32,8 +32,8 @@ def pages(table: pd.DataFrame) -> Figure | Missing:
         key="pages",
         title=f"{percent(share)} of the events are songs; of the others most are on "
         f"“{others['page'].iloc[0]}”",
-        note=f"Events by page without {SONG}, the {SHOWN} most frequent of "
-        f"{plural(len(others), 'page')}.",
+        note=f"Events by page without {SONG}"
+        + (f", the {SHOWN} most frequent of {len(others)} pages." if len(others) > SHOWN else "."),
         chart=users.counts(others.head(SHOWN), name="page", value="event_count", title="events"),
         size="wide",
     )
