@@ -253,10 +253,13 @@ def model_of(spark: SparkSession, settings: Settings) -> Model | None:
     metrics = spark.sql(
         f"select * from {settings.table('fct_model_performance')} {where}"
     ).toPandas()
+    backtest = settings.ml_table("backtest")
+    # A table that an older version wrote gets the column with the next build.
+    is_paid = "is_paid" if "is_paid" in spark.table(backtest).columns else "null"
     every = spark.sql(
         "select model as candidate, user_id as user, as_of_date, label as y, probability as p,"
-        " is_paid"
-        f" from {settings.ml_table('backtest')} {where} order by model, as_of_date, user_id"
+        f" {is_paid} as is_paid"
+        f" from {backtest} {where} order by model, as_of_date, user_id"
     ).toPandas()
     rows = every[every["candidate"] == version.candidate]
     if rows.empty or metrics.empty:
