@@ -28,7 +28,7 @@ def call(*arguments: str) -> str:
 def weeks(spark, tmp_path_factory):
     """Lines of a log by day, while a schema of its own is in use."""
     out = tmp_path_factory.mktemp("weeks")
-    simulate(spark, users=150, seed=5, out=out / "log")
+    simulate(spark, users=250, seed=1, out=out / "log")
     with pytest.MonkeyPatch.context() as patched:
         patched.setenv("SPARKIFY_SCHEMA", "weeks")
         yield out
