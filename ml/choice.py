@@ -28,10 +28,10 @@ def choose(
     """The simplest candidate within chance of the best: `learners` in order, average, stack.
 
     `backtest` and `metrics` as in a TrainingResult. On few churners chance orders the candidates,
-    and the simplest is chosen; on many the best is. A candidate is within if the
-    95 % interval of what the best gains on it in log loss, paired by row and clustered by user,
-    reaches 0. One standard error instead, the rule of Breiman et al. (1984), lets the best of five
-    candidates through too often: it is the best by chance.
+    and the simplest is chosen; on many the best is. A candidate is within if the 95 % interval of
+    what the best gains on it in log loss, paired by row and clustered by user, reaches 0. The rule
+    of one standard error (Breiman et al., 1984) lets the best of many candidates through too often,
+    as it is the best by chance.
     """
     losses = metrics[metrics["metric"] == "log_loss"].set_index("candidate")["value"]
     single = losses[list(learners)].idxmin()

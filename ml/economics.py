@@ -66,7 +66,8 @@ class Offer:
     def customer_value_of(self, is_paid: np.ndarray) -> np.ndarray:
         """What each user who stays is worth: is_paid has true, false or null."""
         free = self.customer_value if self.free_value is None else self.free_value
-        return np.where(np.asarray(is_paid) == True, self.customer_value, free)  # noqa: E712
+        pays = pd.Series(is_paid, dtype=object).eq(True)
+        return np.where(pays, self.customer_value, free)
 
     def on_average(self, rows: pd.DataFrame) -> "Offer":
         """The offer with one value for all: the mean of `rows`, if they say who pays."""

@@ -48,7 +48,6 @@ WHOLE_HISTORY = """
     group by d.user_id
 """
 
-BASE_RATE = "base_rate"
 TOLD = ("recipe", "data", "roc_auc", "log_loss", "top_decile_lift")
 
 
@@ -218,6 +217,8 @@ def evaluate(settings: Settings, *, protocol: str) -> None:
 
 def show_performance(rows: pd.DataFrame) -> None:
     """Every metric of every candidate, the deployed one first and with its intervals."""
+    from ml.stacking import BASE_RATE
+
     deployed = rows["model_candidate"].iloc[0]
     others = [name for name in rows["candidate"].unique() if name not in (deployed, BASE_RATE)]
     by_candidate = {name: part.set_index("metric") for name, part in rows.groupby("candidate")}

@@ -255,10 +255,12 @@ def offer(settings: Settings):
 
     variables, value = settings.variables, settings.variables["customer_value"]
     terms = {name: float(variables[name]) for name in ("contact_cost", "offer_cost", "acceptance")}
-    by_level = {"customer_value": value}
-    if isinstance(value, Mapping):
-        by_level = {"customer_value": float(value["paid"]), "free_value": float(value["free"])}
-    return Offer(**by_level, **terms, currency=variables["currency"])
+    terms |= (
+        {"customer_value": float(value["paid"]), "free_value": float(value["free"])}
+        if isinstance(value, Mapping)
+        else {"customer_value": float(value)}
+    )
+    return Offer(**terms, currency=variables["currency"])
 
 
 def registry(settings: Settings, model: str):
