@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from ml import evaluation
+from ml.bootstrap import rarer_users
 from ml.evaluation import Gain
 from ml.training import TrainingResult
 
@@ -71,9 +72,10 @@ def decide(
     loss, resampling users. The recipe in use on newer data takes over unless it is clearly worse
     (all of the interval below -`MARGIN`); anything else only if it is better (all of it above 0,
     and the gain more than `STANDARD_ERRORS`).
-    Without a row to compare on, the recipe in use takes over with newer data, and another one
-    waits. A champion that does not fit the present table is no rival. Whoever does not beat the
-    base rate is a challenger; whoever takes over with an interval that covers 0 is unproven.
+    Without a row to compare on, or with rows of one class only, the recipe in use takes over with
+    newer data, and another one waits: where nobody churned, whoever expects the least is the best.
+    A champion that does not fit the present table is no rival. Whoever does not beat the base rate
+    is a challenger; whoever takes over with an interval that covers 0 is unproven.
     """
     skill, new = result.skill, deployed_backtest(result)
     if skill.value <= 0:
@@ -83,17 +85,14 @@ def decide(
     if champion.misfit:
         return CHAMPION, f"It replaces {champion.name}. {champion.misfit} {_proof(skill)}"
     shared = shared_rows(new, champion)
-    is_update = recipe == champion.recipe and _is_newer(result, new, champion)
-    if shared.empty:
+    other = is_other_data(new, champion)
+    is_update = recipe == champion.recipe and (other or _is_newer(result, new, champion))
+    updated = f"It is the recipe of {champion.name} on {'other' if other else 'newer'} data, and"
+    if not rarer_users(shared["y"].to_numpy(), shared["user"].to_numpy()):
+        lacking = _lacking(shared)
         if is_update:
-            return CHAMPION, (
-                f"It is the recipe of {champion.name} on newer data, and there is no row yet to "
-                f"compare the two on. {_proof(skill)}"
-            )
-        return CHALLENGER, (
-            f"There is no row yet that neither it nor {champion.name} learned from, so that one "
-            "stays."
-        )
+            return CHAMPION, f"{updated} {lacking}. {_proof(skill)}"
+        return CHALLENGER, f"It is not compared with {champion.name}, which stays: {lacking}."
     paired = evaluation.log_loss_gain(
         _below_each_other(shared), candidate="new", reference="old", draws=draws, seed=seed
     )
@@ -104,10 +103,7 @@ def decide(
         return CHALLENGER, f"It is not clearly better than {champion.name} on {on}."
     if paired.ci_high < -MARGIN:
         return CHALLENGER, f"It is clearly worse than {champion.name}, of the same recipe, on {on}."
-    return CHAMPION, (
-        f"It is the recipe of {champion.name} on newer data, and not clearly worse on {on}. "
-        f"{_proof(skill)}"
-    )
+    return CHAMPION, f"{updated} not clearly worse on {on}. {_proof(skill)}"
 
 
 def shared_rows(new: pd.DataFrame, champion: Champion) -> pd.DataFrame:
@@ -117,20 +113,13 @@ def shared_rows(new: pd.DataFrame, champion: Champion) -> pd.DataFrame:
     said there. Of another one it is what its pipeline says, if that cannot have learned the
     outcome: the row is as of a day on which all its labels were closed (its last as-of date plus
     the horizon, for the labels of rows between look at the same days), or, without dates, of a user
-    whom it never saw. Any row of another data set will do: one that has none of its users, or
-    other churners.
+    whom it never saw. Any row of another data set will do: see `is_other_data`.
     """
-    told = _dated(champion.backtest)[[*KEYS, "y", "p"]].rename(columns={"p": "old"})
-    rows = _dated(new)[[*KEYS, "y", "p"]].merge(told, on=KEYS, how="left", suffixes=("", "_old"))
-    met = rows[rows["old"].notna()]
-    churned = met["y"] + met["y_old"]
-    is_other = not rows["user"].isin(told["user"]).any() or (
-        (churned == 2).sum() < SAME_CHURNERS * (churned > 0).sum()
-    )
-    if is_other:
+    rows = _beside(new, champion)
+    if is_other_data(new, champion):
         rows["old"], is_fair = np.nan, pd.Series(True, rows.index)
     elif champion.learned_until is None:
-        is_fair = ~rows["user"].isin(told["user"])
+        is_fair = ~rows["user"].isin(champion.backtest["user"])
     else:
         closed = champion.learned_until + dt.timedelta(days=champion.horizon_days)
         is_fair = rows["time"] >= pd.Timestamp(closed)
@@ -138,6 +127,20 @@ def shared_rows(new: pd.DataFrame, champion: Champion) -> pd.DataFrame:
     if asked.any():
         rows.loc[asked, "old"] = champion.predict(rows.loc[asked, KEYS])
     return rows.drop(columns="y_old").dropna(subset="old").reset_index(drop=True)
+
+
+def is_other_data(new: pd.DataFrame, champion: Champion) -> bool:
+    """Whether a backtest is of other data than the champion's: no user of it, or other churners.
+
+    Such as the log of one's own after a simulated one, whose dates need not be the later ones.
+    """
+    rows = _beside(new, champion)
+    met = rows[rows["old"].notna()]
+    churned = met["y"] + met["y_old"]
+    return bool(
+        not rows["user"].isin(champion.backtest["user"]).any()
+        or (churned == 2).sum() < SAME_CHURNERS * (churned > 0).sum()
+    )
 
 
 def recipe_of(card: Mapping[str, Any]) -> str:
@@ -152,7 +155,10 @@ def recipe_of(card: Mapping[str, Any]) -> str:
         "columns": card.get("offered") or sorted(each["name"] for each in card["features"]),
         "core": card["spec"].get("core"),
         "grids": card["grids"],
-        "options": {name: options.get(name) for name in ("models", "folds", "stable_only")},
+        "options": {name: options.get(name) for name in ("folds", "stable_only")},
+        # In whatever order they were given.
+        "models": sorted(options["models"]),
+        "exposure": [card["spec"].get(name) for name in ("exposure", "min_exposure")],
     }
     return json.dumps(made, sort_keys=True)
 
@@ -209,7 +215,8 @@ def previous(history: list[Reign]) -> int | None:
     for reign in history:
         if reign.how == "rolled back" and reigns:
             reigns.pop()
-        elif reign.version is not None and reign.version not in reigns[-1:]:
+        # After a roll back it is there already, unless it is older than what is kept.
+        if reign.version is not None and reign.version not in reigns[-1:]:
             reigns.append(reign.version)
     if history and history[-1].version is None:
         return reigns[-1] if reigns else None
@@ -224,6 +231,12 @@ def _is_newer(result: TrainingResult, new: pd.DataFrame, champion: Champion) -> 
     return not set(zip(new["user"], new["y"], strict=True)) <= known
 
 
+def _beside(new: pd.DataFrame, champion: Champion) -> pd.DataFrame:
+    """The rows of `new`, and as y_old and old what the champion's backtest has of them, or nan."""
+    told = _dated(champion.backtest)[[*KEYS, "y", "p"]].rename(columns={"p": "old"})
+    return _dated(new)[[*KEYS, "y", "p"]].merge(told, on=KEYS, how="left", suffixes=("", "_old"))
+
+
 def _dated(rows: pd.DataFrame) -> pd.DataFrame:
     """`rows` with time as a timestamp: NaT without dates."""
     times = pd.to_datetime(rows["time"].replace("None", None), format="ISO8601")
@@ -235,6 +248,14 @@ def _below_each_other(shared: pd.DataFrame) -> pd.DataFrame:
     rows = shared.sort_values(KEYS, ignore_index=True)
     parts = [rows.assign(candidate="new"), rows.assign(candidate="old", p=rows["old"])]
     return pd.concat(parts, ignore_index=True)
+
+
+def _lacking(shared: pd.DataFrame) -> str:
+    """Why nothing can be said of the two."""
+    if shared.empty:
+        return "there is no row yet to compare the two on"
+    who = "everybody" if shared["y"].any() else "nobody"
+    return f"{who} churned in the {len(shared):,} rows to compare the two on"
 
 
 def _proof(skill: Gain) -> str:

@@ -177,6 +177,31 @@ def test_users_of_another_log_who_are_named_alike_are_predicted_and_not_looked_u
     assert (shared["old"] == 0.123).all()
 
 
+def test_a_log_of_other_users_is_news_to_the_recipe_in_use_whatever_its_dates():
+    """One's own events after a simulated log, whose last date is the same."""
+    rows, own = world(3), world(0)
+    own["user"] = "x" + own["user"]
+    told = champion_of(own, "equal").predict
+    champion = replace(champion_of(rows), predict=told)
+    for week in (TRAINED - 1, TRAINED):
+        alias, why = verdict(own, "old", week=week, champion=champion)
+        assert alias == CHAMPION
+        assert why.startswith("It is the recipe of version 1 on other data, and not clearly worse")
+    assert verdict(own, "old", week=TRAINED, champion=champion, name="new")[0] == CHALLENGER
+
+
+@pytest.mark.parametrize(("churned", "who"), [(0, "nobody"), (1, "everybody")])
+def test_rows_that_all_ended_alike_tell_nothing_of_two_models(churned, who):
+    rows = world(0)
+    rows["y"] = rows["y"].where(rows["week"] < TRAINED, churned)
+    rows["bold"] = rows["old"] / 2 if churned == 0 else 1 - (1 - rows["old"]) / 2
+    for name, alias in (("bold", CHALLENGER), ("old", CHAMPION)):
+        champion = champion_of(rows)
+        found, why = verdict(rows, "bold", week=TRAINED + 4, champion=champion, name=name)
+        assert found == alias
+        assert f"{who} churned in the " in why
+
+
 def test_rows_that_the_champion_cannot_predict_are_left_out_of_the_comparison():
     rows = world(5)
     champion = replace(champion_of(rows), predict=lambda keys: np.full(len(keys), np.nan))
@@ -256,7 +281,10 @@ def test_a_recipe_is_told_by_what_it_is_offered_and_not_by_what_the_data_make_of
     newer = {"features": both, "candidate": "gbt", "points": {"gbt": {"maxDepth": 4}}}
     assert recipe_of(card | newer) == recipe_of(card)
     assert recipe_of(json.loads(json.dumps(card))) == recipe_of(card)
+    two = [card | {"options": card["options"] | {"models": m}} for m in (("a", "b"), ("b", "a"))]
+    assert recipe_of(two[0]) == recipe_of(two[1]) != recipe_of(card)
     for other in (
+        {"spec": card["spec"] | {"exposure": "days", "min_exposure": 7.0}},
         {"spec": {"core": ["advert_count"]}},
         {"offered": ["song_count"]},
         {"options": card["options"] | {"folds": 5}},
@@ -281,3 +309,9 @@ def test_a_history_with_a_champion_that_retired_can_still_be_read():
     assert previous(reigns) == 4
     assert previous([*reigns, Reign(4, "", "promoted")]) == 1
     assert previous([]) is None
+
+
+def test_a_roll_back_whose_beginning_is_no_longer_kept_leads_where_it_led():
+    reigns = [Reign(4, "", "trained"), Reign(5, "", "trained"), Reign(4, "", "rolled back")]
+    reigns += [Reign(6, "", "trained")]
+    assert previous(reigns) == previous(reigns[1:]) == 4
