@@ -52,7 +52,8 @@ def rolling_origins(
     Source: Tashman (2000), out-of-sample tests of forecasting accuracy; rolling origin.
 
     Raises:
-        NotTrainable: no origin is left.
+        NotTrainable: no origin is left, or all their rows ended alike, which no model is judged by:
+            where nobody churned, whoever expects the least is the best.
     """
     days = _by_day(rows, user=user, time=time)
     kept, left_out = [], []
@@ -74,6 +75,7 @@ def rolling_origins(
             f"No date can be predicted from what was known before it. {left_out[-1]} "
             "Give a longer history, or lower min_origin_churners."
         )
+    _check_judges([days[origin] for origin in kept], f"{kept[0]} to {kept[-1]}")
     return Origins(tuple(kept), tuple(left_out), max(days))
 
 
@@ -127,6 +129,19 @@ def compact(rows: DataFrame, *, keys: Sequence[str], count: int) -> DataFrame:
     if partitions == 1:
         return rows.coalesce(1).sortWithinPartitions(*keys)
     return rows.repartition(partitions, keys[0]).sortWithinPartitions(*keys)
+
+
+def _check_judges(predicted: Sequence[_Day], dates: str) -> None:
+    """Raise NotTrainable if nobody, or everybody, churned as of the dates to predict."""
+    count = sum(day.rows for day in predicted)
+    if 0 < sum(day.positives for day in predicted) < count:
+        return
+    who = "everybody" if predicted[0].positives else "nobody"
+    raise NotTrainable(
+        f"No model can be judged: {who} churned of the {count:,} rows as of the dates to predict "
+        f"({dates}). See whether churn is still logged as it was; if so, give a longer history, or "
+        "more origins."
+    )
 
 
 def _by_day(rows: DataFrame, *, user: str, time: str) -> dict[dt.date, _Day]:

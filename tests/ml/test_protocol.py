@@ -86,6 +86,16 @@ def test_a_history_with_no_date_to_predict_from_is_not_trainable(weekly):
         origins(weekly, min_users=11)
 
 
+@pytest.mark.parametrize(("label", "who"), [("0D", "nobody"), ("1D", "everybody")])
+def test_dates_that_all_ended_alike_judge_no_model(weekly, label, who):
+    """Such as after a release that logs the cancellation under another name."""
+    last = f"if(as_of_date >= '{MONDAYS[6]}', {label}, {LABEL})"
+    rows = weekly.withColumn(LABEL, F.expr(last))
+
+    with pytest.raises(NotTrainable, match=f"{who} churned of the 30 rows .* still logged"):
+        origins(rows)
+
+
 def test_too_few_churners_for_the_folds_are_not_trainable():
     check_folds(6, folds=3)
     with pytest.raises(NotTrainable, match="5 users churned.*at least 6"):
