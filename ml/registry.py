@@ -140,12 +140,18 @@ class Registry:
     ) -> tuple[DeployedModel | None, str]:
         """The same, or None and why not where the champion does not fit a table: see `misfit`."""
         with self._client() as client:
-            current = self._by_alias(client, CHAMPION)
-        why = current and misfit(_card(current), rows, keys=keys, definitions=definitions)
-        if why:
+            current, held = (self._by_alias(client, alias) for alias in (CHAMPION, CHALLENGER))
+        fit = {"keys": keys, "definitions": definitions}
+        if current and (why := misfit(_card(current), rows, **fit)):
+            remedy = "`sparkify train` makes one that fits."
+            tried = _card(held) if held else None
+            if tried and tried["skill"]["value"] <= 0 and not misfit(tried, rows, **fit):
+                remedy = (
+                    f"Version {held.version} fits. {tried['decision']} It takes more history to "
+                    "make one that does."
+                )
             return None, (
-                f"The champion, {self.name} version {current.version}, is not used. {why} "
-                "`sparkify train` makes one that fits."
+                f"The champion, {self.name} version {current.version}, is not used. {why} {remedy}"
             )
         return self.champion()
 

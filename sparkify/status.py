@@ -31,14 +31,16 @@ def show_status(settings: Settings) -> None:
     versions, reigns = registry.versions(), registry.champions()
     champion = next((each for each in versions if each.alias == "champion"), None)
     fits, why = pipeline.champion_of(settings, features)
+    misfit = "" if fits else why
+    tried = pipeline.challenger_of(settings, features) if misfit else None
     dates = known_dates(spark, settings)
     # Of whatever version: one that is replaced weekly never sees its own scores come true.
     judged = judged_scores(spark, settings).query("not is_shadow").tail(JUDGED)
     found = {
-        "Train again": advice(versions, why if fits is None else "", dates=dates, judged=judged),
-        "In use": f"version {champion.version} since {reigns[-1].at[:10]}: {champion.decision}"
-        if champion
-        else "no model",
+        "Train again": advice(
+            versions, misfit, tried=tried and tried.version, dates=dates, judged=judged
+        ),
+        "In use": in_use(champion, reigns[-1]) if champion else "no model",
         "Last training": f"version {versions[0].version}: {versions[0].decision}"
         if versions and versions[0] != champion
         else "",
@@ -54,9 +56,29 @@ def show_status(settings: Settings) -> None:
             line(styled(f"{name:<16}", "bold"), said)
 
 
-def advice(versions: list, misfit: str, *, dates: list[dt.date], judged: pd.DataFrame) -> str:
-    """Yes or no, and why, in a sentence. versions: the newest first; misfit: of the champion."""
-    if misfit:
+def in_use(champion, reign) -> str:
+    """The version in use, since when and why. reign: the last change of champion."""
+    # What was decided when it was trained is not why it is in use, if somebody chose it later.
+    why = champion.decision if reign.how == "trained" else f"{reign.how} by hand"
+    return f"version {champion.version} since {reign.at[:10]}: {why}"
+
+
+def advice(
+    versions: list,
+    misfit: str,
+    *,
+    dates: list[dt.date],
+    judged: pd.DataFrame,
+    tried: int | None = None,
+) -> str:
+    """Yes or no, and why, in a sentence.
+
+    versions: the newest first. misfit: why there is no champion to use, if so; tried: the version
+    that fits the tables and waits as the challenger then. One that does not beat the base rate
+    comes out again from the same outcomes.
+    """
+    in_vain = tried is not None and tried == versions[0].version and versions[0].skill.value <= 0
+    if misfit and not in_vain:
         return f"yes. {misfit}"
     learned = versions[0].learned_until
     new = [date for date in dates if learned and date > learned]
@@ -64,6 +86,10 @@ def advice(versions: list, misfit: str, *, dates: list[dt.date], judged: pd.Data
         return (
             f"yes. The outcome of {len(new)} date{'s' if len(new) > 1 else ''} is known since the "
             f"last training, to {new[-1]}."
+        )
+    if misfit:
+        return (
+            f"no. The last training knew every outcome that is known, and more are needed. {misfit}"
         )
     if len(judged) and (judged["log_loss"] > judged["no_skill"]).all():
         return (

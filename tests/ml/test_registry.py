@@ -230,14 +230,19 @@ def test_a_champion_that_means_something_else_is_not_used_and_is_replaced(regist
         "The champion, test-churn version 1, is not used. The model is of horizon_days 14, and the "
         "table of 7. `sparkify train` makes one that fits."
     )
+    log(-0.1, spec=replace(SPEC, horizon_days=7, definitions=week))
+    found, why = registry.champion_for(rows, keys=keys, definitions=week)
+    assert found is None
+    assert "Version 2 fits. It does not beat the base rate: its gain is -" in why
+    assert why.endswith("It takes more history to make one that does.")
     other = log(0.1, spec=replace(SPEC, horizon_days=7, definitions=week))
     assert "It replaces version 1. The model is of horizon_days 14, and the table of 7." in (
         other.decision
     )
-    assert registry.champion_for(rows, keys=keys, definitions=week)[0].version == 2
+    assert registry.champion_for(rows, keys=keys, definitions=week)[0].version == 3
     found, why = registry.champion_for(rows.drop("is_paid"), keys=keys, definitions=week)
     assert found is None
-    assert "version 2, is not used. The table does not fit the model: `is_paid` is missing" in why
+    assert "version 3, is not used. The table does not fit the model: `is_paid` is missing" in why
 
 
 def test_the_run_holds_parameters_and_metrics_with_intervals(registry, make_result, rows):

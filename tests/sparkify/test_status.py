@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 
-from sparkify.status import advice, came_true
+from sparkify.status import advice, came_true, in_use
 
 MONDAYS = [dt.date(2018, 11, 5) + dt.timedelta(weeks=week) for week in range(3)]
 KNOWS = "no. The last training knew every outcome that is known."
@@ -39,6 +39,37 @@ def judged(*losses: float) -> pd.DataFrame:
 def test_the_advice_says_yes_or_no_and_why(learned_until, misfit, losses, said):
     versions = [SimpleNamespace(learned_until=learned_until), None]
     assert advice(versions, misfit, dates=MONDAYS, judged=judged(*losses)).startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("tried", "skill", "learned_until", "said"),
+    [
+        (2, -0.01, MONDAYS[2], "no. The last training knew every outcome that is known, and more"),
+        (2, -0.01, MONDAYS[1], "yes. The outcome of 1 date is known since the last training"),
+        (2, 0.01, MONDAYS[2], "yes. It is not used."),
+        (1, -0.01, MONDAYS[2], "yes. It is not used."),
+        (None, -0.01, MONDAYS[2], "yes. It is not used."),
+    ],
+)
+def test_what_was_tried_in_vain_is_not_advised_again(tried, skill, learned_until, said):
+    skills = SimpleNamespace(value=skill)
+    last = SimpleNamespace(version=2, learned_until=learned_until, skill=skills)
+    found = advice([last], "It is not used.", dates=MONDAYS, judged=judged(), tried=tried)
+    assert found.startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("how", "why"),
+    [
+        ("trained", "It is better than version 1."),
+        ("promoted", "promoted by hand"),
+        ("rolled back", "rolled back by hand"),
+    ],
+)
+def test_a_version_chosen_by_hand_is_not_said_to_be_in_use_for_what_its_training_decided(how, why):
+    champion = SimpleNamespace(version=2, decision="It is better than version 1.")
+    reign = SimpleNamespace(how=how, at="2018-11-19T06:00:00+00:00")
+    assert in_use(champion, reign) == f"version 2 since 2018-11-19: {why}"
 
 
 def test_scores_come_true_in_churner_weeks():
