@@ -29,7 +29,7 @@ ALL_ROWS = "all rows"
 
 @dataclass(frozen=True)
 class Plan:
-    """What every fit of a run has in common."""
+    """What every fit of a run has in common. also: see `judged_with`."""
 
     spec: TableSpec
     columns: Columns
@@ -37,13 +37,7 @@ class Plan:
     learners: tuple[Learner, ...]
     options: TrainOptions
     progress: Callable[[str], None]
-
-    @property
-    def also(self) -> dict[str, str]:
-        """What else of a row its prediction is judged with: by name, the column of the table."""
-        kinds = {feature.name: feature.kind for feature in self.columns.features}
-        found = {"inactivity": INACTIVITY} if INACTIVITY in kinds else {}
-        return found | ({"is_paid": PAID} if kinds.get(PAID) == "boolean" else {})
+    also: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -59,6 +53,17 @@ class Run:
     warnings: tuple[str, ...] = ()
     last_date: dt.date | None = None
     splits: tuple[Split, ...] = ()
+
+
+def judged_with(columns: Columns, types: Mapping[str, str], spec: TableSpec) -> dict[str, str]:
+    """What else of a row its prediction is judged with: by name, the column of the table.
+
+    types: by name, the Spark type of every column. Who pays is known of a column that is not
+    learned from, too: where all users pay, or none does, it tells nothing of churn.
+    """
+    found = {"inactivity": INACTIVITY} if INACTIVITY in columns.names else {}
+    pays = types.get(PAID) == "boolean" and PAID not in (*spec.keys, spec.label)
+    return found | ({"is_paid": PAID} if pays else {})
 
 
 def rolling(data: DataFrame, plan: Plan) -> Run:

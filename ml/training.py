@@ -137,16 +137,16 @@ def train(
     if options.stable_only and scoring is None:
         raise ValueError("stable_only compares with the rows to be scored: give their table.")
     labelled, found, columns = _checked(rows, spec, options, scoring)
-    data = labelled.select(
-        *map(preprocessing.quote, spec.keys), LABEL, *map(preprocessing.quote, columns.names)
-    )
+    also = backtest.judged_with(columns, dict(labelled.dtypes), spec)
+    names = dict.fromkeys((*spec.keys, LABEL, *columns.names, *also.values()))
+    data = labelled.select(*map(preprocessing.quote, names))
     data = protocol.compact(data, keys=spec.keys, count=found.rows).persist()
     try:
         allowed = guards.refuse_leaks(data, columns, user=spec.id, found=found, allow=spec.allow)
         columns = replace(columns, notes=columns.notes + allowed)
         if scoring is not None:
             scoring = _comparable(scoring, columns, spec)
-        plan = Plan(spec, columns, found.rows, learners, options, progress)
+        plan = Plan(spec, columns, found.rows, learners, options, progress, also)
         plan, run, shifted = _evaluated(data, plan, scoring)
         progress("Measuring every candidate against its baseline")
         return _result(data, plan, run, shifted, average_risk=found.positives / found.rows)

@@ -7,8 +7,9 @@ import pytest
 from pyspark.sql import functions as F
 
 from ml import card, tables
-from ml.backtest import ALL_ROWS
+from ml.backtest import ALL_ROWS, judged_with
 from ml.errors import NotTrainable, TableMismatch
+from ml.preprocessing import Columns, Feature
 from ml.stacking import AVERAGE, BASE_RATE, PROBABILITY, STACK
 from ml.training import TableSpec, TrainOptions, train
 from tests.declared import ddl
@@ -190,6 +191,25 @@ def test_little_data_is_given_few_columns_if_they_alone_do_better(rows):
     assert few.candidate == "logistic_regression"
     scored = few.pipeline.transform(rows.withColumns(noise)).select(PROBABILITY).distinct()
     assert scored.count() == rows.select(*core).distinct().count()
+
+
+def test_who_pays_is_known_where_it_is_not_learned_from():
+    """As where nobody pays: each of them would be worth what a paying user is."""
+    kept = Columns((Feature("days_since_last_active", "int", "numeric"),))
+    types = {"days_since_last_active": "int", "is_paid": "boolean"}
+    assert judged_with(kept, types, SPEC) == {
+        "inactivity": "days_since_last_active",
+        "is_paid": "is_paid",
+    }
+    assert judged_with(Columns(()), types, replace(SPEC, label="is_paid")) == {}
+    assert judged_with(Columns(()), types | {"is_paid": "string"}, SPEC) == {}
+
+
+def test_where_nobody_pays_the_backtest_says_so(rows):
+    options = replace(OPTIONS, models=("logistic_regression",), origins=1)
+    found = quiet_train(rows.withColumn("is_paid", F.lit(False)), options=options)
+    assert [feature.name for feature in found.features] == ["thumbs_down_count_7d"]
+    assert found.backtest["is_paid"].eq(False).all()
 
 
 def test_a_wide_interval_is_said_to_be_wide(result):
