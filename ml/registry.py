@@ -445,8 +445,12 @@ def misfit(
 
 
 def meaning(spec: Mapping[str, Any]) -> dict[str, str]:
-    """What the rows and the label of a table mean, by name, from its spec in a card."""
-    return {"horizon_days": str(spec["horizon_days"]), **spec.get("definitions", {})}
+    """What the rows and the label of a table mean, by name, from its spec in a card.
+
+    Of a table without definitions all that is known of its label is the name.
+    """
+    known = spec.get("definitions") or {"label": spec["label"]}
+    return {"horizon_days": str(spec["horizon_days"]), **known}
 
 
 def _save_plots(result: TrainingResult, folder: Path) -> None:

@@ -1,6 +1,6 @@
 import datetime as dt
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +12,7 @@ from ml import calibration, card, economics, evaluation
 from ml.errors import NotTrainable, UnknownVersion
 from ml.preprocessing import find_columns, typical_row
 from ml.protocol import LABEL
-from ml.registry import FRAMES, Registry, predicted, versions_table
+from ml.registry import FRAMES, Registry, meaning, misfit, predicted, versions_table
 from ml.scoring import score
 from ml.stacking import BASE_RATE, deployed, fit
 from ml.training import TableSpec, TrainingResult, TrainOptions
@@ -243,6 +243,12 @@ def test_a_champion_that_means_something_else_is_not_used_and_is_replaced(regist
     found, why = registry.champion_for(rows.drop("is_paid"), keys=keys, definitions=week)
     assert found is None
     assert "version 3, is not used. The table does not fit the model: `is_paid` is missing" in why
+
+
+def test_a_model_of_another_label_of_the_same_table_is_no_rival():
+    other = meaning(asdict(replace(SPEC, label="upgraded")))
+    said = misfit({"spec": asdict(SPEC)}, None, keys=SPEC.keys, definitions=other)
+    assert said == "The model is of label churned, and the table of upgraded."
 
 
 def test_the_run_holds_parameters_and_metrics_with_intervals(registry, make_result, rows):
