@@ -11,6 +11,7 @@ import pytest
 from ml.explaining import MAX_FAMILIES, families
 from sparkify import transform
 from sparkify.wording import wording_of
+from tests.reasons import is_why
 
 PROJECT = Path(__file__).parents[2]
 DIRECTION = ("staging", "intermediate", "core", "features", "retention")
@@ -150,6 +151,16 @@ def test_every_feature_has_a_family_and_a_sentence(models):
         for days in windows:
             assert f"{days} days" in found[name].reason
     assert len(families(features, found)) <= MAX_FAMILIES
+
+
+def test_that_a_user_listens_more_than_most_is_no_reason_to_leave():
+    """A model holds it against a user beside equal dislikes; a reader takes it for the cause."""
+    names = ["active_day_count_7d", "song_count_28d", "session_count_7d", "listening_s_28d"]
+    names += ["song_count_per_day_7d", "session_count_per_day_28d", "song_per_session_7d"]
+    for name, each in wording_of([*names, "active_day_share_28d"]).items():
+        assert is_why(0.2, 0.7, each) and not is_why(0.7, 0.2, each), name
+    often = wording_of(["active_day_log_odds_to_date"])["active_day_log_odds_to_date"]
+    assert is_why(-1.0, 2.0, often) and not is_why(2.0, -1.0, often)
 
 
 def test_features_of_other_windows_are_told_in_their_own_days():
