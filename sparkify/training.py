@@ -155,6 +155,8 @@ def train_stage(
     snapshots = pipeline.feature_table(spark, settings, SNAPSHOTS, version=version)
     snapshots = replace(snapshots, exclude=(*snapshots.exclude, *exclude), allow=allow)
     features = pipeline.feature_table(spark, settings, FEATURES)
+    if version is not None and model in (None, settings.model):
+        keep_champion(settings, snapshots, features)
     with stage("Tuning, stacking and backtesting the models") as say:
         result, registered = pipeline.train(
             settings,
@@ -182,6 +184,27 @@ def train_stage(
         append_learned(spark, settings, result, run_id=registered.run_id)
         ledger.record(spark, settings, [skill_check(result)], tool="ml")
     return result, registered
+
+
+def keep_champion(settings: Settings, snapshots: pipeline.Table, features: pipeline.Table) -> None:
+    """Refuse an earlier version of the snapshots that the champion of today cannot score.
+
+    A model of it would replace that champion without being compared, and maybe score nobody.
+
+    Raises:
+        WrongUse: it is such a version.
+    """
+    from ml.registry import misfit
+
+    champion, _ = pipeline.champion_of(settings, features)
+    keys, definitions = (snapshots.id, snapshots.time), snapshots.definitions
+    why = champion and misfit(champion.metadata, snapshots.rows, keys=keys, definitions=definitions)
+    if why:
+        raise WrongUse(
+            f"version {snapshots.version} of {snapshots.name} is unlike the tables that "
+            f"{champion.name} version {champion.version} scores, which a model of it would "
+            f"replace. {why} Train it apart with --name"
+        )
 
 
 def append_learned(spark: SparkSession, settings: Settings, result, *, run_id: str) -> None:
