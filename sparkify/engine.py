@@ -14,7 +14,7 @@ COMPRESSED = (".gz", ".bz2", ".zst", ".parquet", ".parq", ".pq")
 RATIO, USER_BYTES = 8, 550_000
 TINY = {"SPARKIFY_CODEGEN": "NO_CODEGEN", "SPARKIFY_JAVA_OPTIONS": "-XX:TieredStopAtLevel=1"}
 SMALL = TINY | {"SPARKIFY_CODEGEN": "FALLBACK"}
-LARGE = {"SPARKIFY_CODEGEN": "FALLBACK", "SPARKIFY_JAVA_OPTIONS": "-XX:-DontCompileHugeMethods"}
+LARGE = {"SPARKIFY_CODEGEN": "FALLBACK", "SPARKIFY_JAVA_OPTIONS": ""}
 
 
 def set_engine(size: int) -> None:
