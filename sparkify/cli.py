@@ -106,16 +106,17 @@ def run(
 
 @cli.command(epilog="Example: sparkify build --events logs/")
 @click.option("--events", required=True, help="File or folder of newline-delimited JSON.")
+@click.option("--full-refresh", is_flag=True, help="Make every table anew, changed or not.")
 @QUIET
 @AS_JSON
 @click.pass_obj
-def build(settings: Settings, events: str, quiet: bool, as_json: bool) -> None:
+def build(settings: Settings, events: str, full_refresh: bool, quiet: bool, as_json: bool) -> None:
     """Build and test every table, and check the expectations."""
     from sparkify.run import build_command
 
     if quiet or as_json:
         be_quiet()
-    found = build_command(settings, events)
+    found = build_command(settings, events, full_refresh=full_refresh)
     if as_json:
         emit(json.dumps(found) + "\n")
 

@@ -8,6 +8,7 @@ import yaml
 from pyspark.errors import AnalysisException, ParseException
 from pyspark.sql import SparkSession
 
+from sparkify import unchanged
 from sparkify.errors import BadInput, WrongUse
 from sparkify.session import open_session
 from sparkify.settings import PROJECT, Settings
@@ -31,7 +32,9 @@ def run_query(settings: Settings, query: str, *, style: str, write: bool = False
     """
     spark = open_session(settings)
     try:
-        if not write:
+        if write:
+            unchanged.forget(settings)
+        else:
             refuse_to_write(spark, query)
         rows = spark.sql(query).toPandas()
     except (AnalysisException, ParseException) as error:

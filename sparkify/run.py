@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, replace
 
 from pyspark.sql import SparkSession
 
-from sparkify import pipeline, transform
+from sparkify import pipeline, transform, unchanged
 from sparkify.pipeline import RETENTION
 from sparkify.scoring import score_stage
 from sparkify.settings import Settings
@@ -17,6 +17,7 @@ from sparkify.summary import (
     show_next,
     show_targets,
     told_of,
+    told_of_data,
 )
 from sparkify.terminal import line, stage, styled
 from sparkify.training import train_stage
@@ -42,7 +43,8 @@ def run_all(settings: Settings, *, events: str | None, users: int, seed: int) ->
         with stage(f"Simulating {users:,} users"):
             out = settings.home / "simulated" / f"{users}-users-seed-{seed}"
             events = pipeline.simulate(spark, users=users, seed=seed, out=out)
-    checks = build_all(spark, settings, events, selection=("--exclude", RETENTION))
+    inputs = unchanged.inputs_of(settings, events)
+    checks = build_all(spark, settings, events, "--exclude", RETENTION)
     from ml.errors import NotTrainable, TableMismatch
 
     trained, untrained = None, None
@@ -53,7 +55,9 @@ def run_all(settings: Settings, *, events: str | None, users: int, seed: int) ->
     # Without a new model the present one goes on, if there is one that fits.
     left_out = score_stage(spark, settings)
     checks = replace(checks, tests=checks.tests + retention_stage(spark, settings))
-    found = {"data": show_data(spark, settings, **asdict(checks))}
+    found = {"data": told_of_data(spark, settings, **asdict(checks))}
+    unchanged.remember(settings, inputs, found)
+    show_data(found["data"])
     if trained:
         show_backtest(*trained)
         found["model"] = told_of(*trained)
@@ -74,17 +78,32 @@ def run_all(settings: Settings, *, events: str | None, users: int, seed: int) ->
     return found | {"report": str(page), "seconds": round(seconds, 1)}
 
 
-def build_command(settings: Settings, events: str) -> dict:
-    """What `sparkify build` does; returns what came out, as JSON has it."""
+def build_command(settings: Settings, events: str, *, full_refresh: bool = False) -> dict:
+    """What `sparkify build` does; returns what came out, as JSON has it.
+
+    Where nothing changed since the last build that passed, that one is told of again.
+    """
+    inputs = unchanged.inputs_of(settings, events)
+    kept = None if full_refresh else unchanged.recall(settings, inputs)
+    if kept:
+        line(
+            f"Nothing changed since {kept['at']}: the tables are as they were built and tested "
+            "then. --full-refresh makes them anew"
+        )
+        show_data(kept["summary"]["data"])
+        return kept["summary"] | {"unchanged_since": kept["at"]}
     spark = open_stage(settings, events=events)
-    checks = build_all(spark, settings, events)
-    return {"data": show_data(spark, settings, **asdict(checks))}
+    refresh = ("--full-refresh",) if full_refresh else ()
+    checks = build_all(spark, settings, events, *refresh)
+    found = {"data": told_of_data(spark, settings, **asdict(checks))}
+    unchanged.remember(settings, inputs, found)
+    show_data(found["data"])
+    return found
 
 
-def build_all(
-    spark: SparkSession, settings: Settings, events: str, *, selection: tuple[str, ...] = ()
-) -> Checked:
+def build_all(spark: SparkSession, settings: Settings, events: str, *selection: str) -> Checked:
     """Register the events, build and test the models, and hold them against the expectations."""
+    unchanged.forget(settings)
     with stage("Building and testing the tables") as say:
         built = transform.build(settings, *selection, events=events, say=say)
     with stage("Checking the expectations"):

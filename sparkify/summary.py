@@ -15,8 +15,8 @@ UNPROVEN = (
 )
 
 
-def show_data(spark: SparkSession, settings: Settings, *, tests: int, expectations: int) -> dict:
-    """Rows in, rejected, users, and the checks that passed; returned too, as JSON has it."""
+def told_of_data(spark: SparkSession, settings: Settings, *, tests: int, expectations: int) -> dict:
+    """Rows in, rejected, users, and the checks that passed, as JSON has it."""
     rejected = spark.table(settings.table("stg_sparkify__rejected_events"))
     reasons = rejected.groupBy("rejection_reason").count().orderBy(F.desc("count")).collect()
     events = spark.sql(
@@ -40,33 +40,6 @@ def show_data(spark: SparkSession, settings: Settings, *, tests: int, expectatio
         f" from {settings.table('stg_sparkify__nulled_values')}"
         " group by field, reason order by count desc, field, reason"
     ).collect()
-    rejections = {row["rejection_reason"]: row["count"] for row in reasons}
-    turned_away = sum(rejections.values())
-    why = ", ".join(f"{count:,} {reason}" for reason, count in rejections.items())
-    table(
-        "Data",
-        {"": "left", " ": "right", "  ": "left"},
-        [
-            (
-                "rows read",
-                f"{lines['count'] + more:,}",
-                f"{lines['count']:,} lines in {lines['files']:,} files",
-            ),
-            ("events", f"{events['kept']:,}", f"{events['first']} to {events['last']}"),
-            ("duplicates", f"{events['accepted'] - events['kept']:,}", ""),
-            ("rejected", f"{turned_away:,}", why),
-            *(
-                ("set to null", f"{row['count']:,}", f"{row['field']}: {row['reason']}")
-                for row in nulled
-            ),
-            ("users", f"{users['all']:,}", f"{users['churned']:,} of whom cancelled"),
-            (
-                "checks passed",
-                f"{tests + expectations:,}",
-                f"{tests} dbt tests, {expectations} expectations",
-            ),
-        ],
-    )
     return {
         "files": lines["files"],
         "lines": lines["count"],
@@ -75,13 +48,43 @@ def show_data(spark: SparkSession, settings: Settings, *, tests: int, expectatio
         "first_date": str(events["first"]),
         "last_date": str(events["last"]),
         "duplicates": events["accepted"] - events["kept"],
-        "rejected": rejections,
+        "rejected": {row["rejection_reason"]: row["count"] for row in reasons},
         "set_to_null": [row.asDict() for row in nulled],
         "users": users["all"],
         "churned_users": users["churned"],
         "dbt_tests_passed": tests,
         "expectations_passed": expectations,
     }
+
+
+def show_data(data: dict) -> None:
+    """Print what `told_of_data` found."""
+    why = ", ".join(f"{count:,} {reason}" for reason, count in data["rejected"].items())
+    tests, expectations = data["dbt_tests_passed"], data["expectations_passed"]
+    table(
+        "Data",
+        {"": "left", " ": "right", "  ": "left"},
+        [
+            (
+                "rows read",
+                f"{data['rows_read']:,}",
+                f"{data['lines']:,} lines in {data['files']:,} files",
+            ),
+            ("events", f"{data['events']:,}", f"{data['first_date']} to {data['last_date']}"),
+            ("duplicates", f"{data['duplicates']:,}", ""),
+            ("rejected", f"{sum(data['rejected'].values()):,}", why),
+            *(
+                ("set to null", f"{each['count']:,}", f"{each['field']}: {each['reason']}")
+                for each in data["set_to_null"]
+            ),
+            ("users", f"{data['users']:,}", f"{data['churned_users']:,} of whom cancelled"),
+            (
+                "checks passed",
+                f"{tests + expectations:,}",
+                f"{tests} dbt tests, {expectations} expectations",
+            ),
+        ],
+    )
 
 
 def show_backtest(result, registered) -> None:

@@ -37,6 +37,13 @@ PROJECT = Path(__file__).parents[2]
 pytestmark = pytest.mark.usefixtures("finished_run")
 
 
+def test_a_build_of_the_same_events_has_nothing_to_do(settings):
+    events = settings.home / "simulated" / "225-users-seed-42" / "events"
+    found = CliRunner().invoke(cli, ["build", "--events", str(events)])
+    assert found.exit_code == 0, found.output
+    assert "Nothing changed since" in found.output and "rows read" in found.output
+
+
 def test_every_active_user_has_a_score_and_an_order(spark):
     scores = spark.table("sparkify.fct_churn_scores")
     features = spark.table("sparkify.fct_user_features")

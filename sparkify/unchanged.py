@@ -1,0 +1,96 @@
+"""Whether anything changed since the last build that passed: then there is nothing to build."""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from importlib.metadata import version
+from pathlib import Path
+
+from sparkify.events import find_files
+from sparkify.settings import PROJECT, Settings
+from sparkify.tables import now
+
+# What tables and their checks are made by.
+CODE = ("dbt_project.yml", "models", "macros", "tests/dbt", "profiles", "expectations", "sparkify")
+PACKAGES = ("pyspark", "dbt-core", "dbt-spark", "great-expectations")
+KEPT = {".sql", ".py", ".yml", ".md"}
+
+
+def inputs_of(settings: Settings, events: str) -> dict[str, str] | None:
+    """A hash of each thing that a build is made from, by name; None where one cannot be known.
+
+    A file of events counts by its path, size and modification time, as it does in the tables.
+    """
+    is_own = os.environ.get("DBT_PROJECT_DIR", str(PROJECT)) == str(PROJECT)
+    is_here = settings.target == "local" and "SPARK_REMOTE" not in os.environ
+    if not (is_own and is_here) or "://" in events:
+        return None
+    files = [(str(file), *times(file)) for file in find_files(Path(events)).files]
+    code = [(str(file), file.read_text()) for file in code_files()]
+    made_by = [*map(version, PACKAGES), settings.schema, dict(settings.overrides)]
+    return {"events": hashed(files), "code": hashed(code), "settings": hashed(made_by)}
+
+
+def remember(settings: Settings, inputs: dict[str, str] | None, summary: dict) -> None:
+    """Keep what a build that passed was made from, what it left, and what was said of it."""
+    if inputs is not None:
+        found = {"at": f"{now():%Y-%m-%d %H:%M} UTC", "summary": summary}
+        found["inputs"] = inputs | {"tables": tables_of(settings)}
+        record(settings).write_text(json.dumps(found))
+
+
+def recall(settings: Settings, inputs: dict[str, str] | None) -> dict | None:
+    """What was kept of the last build, if one now would be made from the same, and leave the same.
+
+    Its tables count as they are: whoever wrote into one since, there is something to build.
+    """
+    kept = record(settings)
+    if inputs is None or not kept.exists():
+        return None
+    try:
+        found = json.loads(kept.read_text())
+    except ValueError:
+        return None
+    return found if found["inputs"] == inputs | {"tables": tables_of(settings)} else None
+
+
+def forget(settings: Settings) -> None:
+    """Have the next build build: one that does not pass leaves nothing to rely on."""
+    record(settings).unlink(missing_ok=True)
+
+
+def record(settings: Settings) -> Path:
+    """Where it is kept."""
+    return settings.home / f"built-{settings.schema}.json"
+
+
+def code_files() -> Iterator[Path]:
+    """The files of the project that decide what a build does, in order."""
+    for name in CODE:
+        place = PROJECT / name
+        found = sorted(place.rglob("*")) if place.is_dir() else [place]
+        yield from (file for file in found if file.suffix in KEPT)
+
+
+def tables_of(settings: Settings) -> str:
+    """A hash of the version that each Delta table has, and of the last dbt command of this home."""
+    logs = [
+        max((file.name, *times(file)) for file in folder.glob("*.json"))
+        for schema in (settings.schema, f"{settings.schema}_ml")
+        for folder in sorted((settings.home / "warehouse" / f"{schema}.db").glob("*/_delta_log"))
+    ]
+    # Views have no versions; dbt alone makes them.
+    last = settings.home / "dbt" / "run_results.json"
+    return hashed([logs, last.read_text() if last.exists() else ""])
+
+
+def times(file: Path) -> tuple[int, int]:
+    """Size in bytes, and modification time in nanoseconds."""
+    found = file.stat()
+    return found.st_size, found.st_mtime_ns
+
+
+def hashed(found: list) -> str:
+    """One hash of whatever JSON can hold."""
+    return hashlib.sha256(json.dumps(found).encode()).hexdigest()
