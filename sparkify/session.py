@@ -24,6 +24,9 @@ from sparkify.remote import CONNECT_PORT, check_thrift, has_remote, open_remote
 from sparkify.settings import PROJECT, Settings
 
 JAVA_VERSIONS = (17, 21)
+# What the children of this process show to its session. In the environment of the JVM, for every
+# user of a machine can read its command line.
+TOKEN_NAME, TOKEN = "SPARK_CONNECT_AUTHENTICATE_TOKEN", secrets.token_urlsafe()
 
 
 def open_session(
@@ -66,8 +69,20 @@ def open_local(settings: Settings, *, shared: bool, size: int | None) -> SparkSe
     for name, value in conf.items():
         builder = builder.config(name, value)
     settings.logs.mkdir(parents=True, exist_ok=True)
-    with output_to(settings.logs / "spark.log"):
+    with output_to(settings.logs / "spark.log"), token_to_jvm(is_given=shared):
         return builder.getOrCreate()
+
+
+@contextmanager
+def token_to_jvm(*, is_given: bool) -> Iterator[None]:
+    """Hand the token to a JVM that starts here, and to no other child: a client would show it."""
+    if is_given:
+        os.environ[TOKEN_NAME] = TOKEN
+    try:
+        yield
+    finally:
+        if is_given:
+            del os.environ[TOKEN_NAME]
 
 
 def spark_settings(settings: Settings) -> dict[str, str]:
@@ -138,7 +153,6 @@ def share_on_loopback() -> dict[str, str]:
         "spark.plugins": "org.apache.spark.sql.connect.SparkConnectPlugin",
         "spark.connect.grpc.binding.address": "127.0.0.1",
         "spark.connect.grpc.binding.port": str(port),
-        "spark.connect.authenticate.token": secrets.token_urlsafe(),
     }
 
 
@@ -150,7 +164,7 @@ def child_environment(spark: SparkSession) -> dict[str, str]:
     return os.environ | {
         # To any other name, 127.0.0.1 too, the client sends a token over TLS only.
         "SPARK_REMOTE": f"sc://localhost:{port}",
-        "SPARK_CONNECT_AUTHENTICATE_TOKEN": spark.conf.get("spark.connect.authenticate.token"),
+        TOKEN_NAME: TOKEN,
     }
 
 

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import click
+import psutil
 import pytest
 from click.testing import CliRunner, Result
 from grpc import StatusCode
@@ -16,7 +17,7 @@ from pyspark.errors.exceptions.connect import SparkConnectGrpcException
 
 from ml.tuning import LEARNERS
 from sparkify import cli
-from sparkify.session import child_environment
+from sparkify.session import TOKEN, child_environment
 from sparkify.settings import PROJECT
 from tests.sparkify.pages import PAGES
 
@@ -241,3 +242,12 @@ def test_a_lost_server_is_bad_input_that_names_the_server():
     assert cli.exit_code(lost) == 3 and "`sparkify serve`" in cli.in_words(lost, ["train"])
     refused = SparkConnectGrpcException("no", grpc_status_code=StatusCode.INTERNAL)
     assert cli.exit_code(refused) == cli.exit_code(ValueError("a column")) == 1
+
+
+def test_the_token_of_a_session_stands_in_no_command_line_and_no_setting(spark):
+    java = [each for each in psutil.process_iter(["name"]) if "java" in each.info["name"]]
+    assert java and not any(TOKEN in word for each in java for word in each.cmdline())
+    assert not any(TOKEN in value for _, value in spark.sparkContext.getConf().getAll())
+    assert TOKEN not in os.environ.values()
+    given = child_environment(spark)
+    assert TOKEN in given.values()
