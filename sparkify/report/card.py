@@ -85,15 +85,17 @@ def _sections(version, card: Mapping[str, Any]) -> Iterator[Section]:
             for name, (value, low, high, none) in card["metrics"].items()
         ),
     )
+    is_core = version.feature_count < len(card["features"])
+    read = {
+        family: [name for name in names if not is_core or name in card["core"]]
+        for family, names in card["families"].items()
+    }
     yield Section(
         "What it reads",
-        (
-            f"It reads the {len(card['core'])} columns of the core only."
-            if version.feature_count < len(card["features"])
-            else "It reads every column below.",
-        ),
+        (f"It reads {words.plural(version.feature_count, 'column')}.",)
+        + ("The core only: more did not do better.",) * is_core,
         ("group", "columns"),
-        tuple((family, ", ".join(names)) for family, names in card["families"].items()),
+        tuple((family, ", ".join(names)) for family, names in read.items() if names),
     )
     yield Section(
         "How it is made",

@@ -20,6 +20,7 @@ from sparkify.report.words import (
     number,
     percent,
     plural,
+    two_digits,
 )
 
 # Weeks of which so many days lie inside the data are compared.
@@ -67,9 +68,10 @@ def risk(p: pd.Series, *, horizon_days: int) -> Figure | Missing:
         return Missing(f"{who} there is no distribution of risk to show.")
     top = max(1, len(p) // 10)
     share = p.sort_values(ascending=False).head(top).sum() / p.sum()
+    who = "riskiest tenth of users" if len(p) >= 10 else f"riskiest of {plural(len(p), 'user')}"
     return Figure(
         key="risk",
-        title=f"The riskiest tenth of users carries {percent(share)} of the expected losses",
+        title=f"The {who} carries {percent(share)} of the expected losses",
         note=f"Probability of leaving within {horizon_days} days, {plural(len(p), 'active user')}.",
         chart=users.risk(p, horizon_days=horizon_days),
     )
@@ -150,15 +152,18 @@ def run_up(table: pd.DataFrame) -> Iterator[Figure]:
         ordered = weeks.sort_values("weeks_before")
         first, last = ordered.iloc[-1], ordered.iloc[0]
         name, stay = label.removesuffix(", 7 days"), last["stays"]
-        is_flat = first["ci_low"] <= last["ci_high"] and last["ci_low"] <= first["ci_high"]
+        # The mean of one user has no interval, and says nothing of a movement.
+        is_apart = first["ci_low"] > last["ci_high"] or last["ci_low"] > first["ci_high"]
         verb = "rises" if last["mean"] > first["mean"] else "falls"
+        before, now = two_digits(first["mean"]), two_digits(last["mean"])
         yield Figure(
             key=f"runup{index}",
-            title=f"{name.capitalize()} hardly moves before users leave: {last['mean']:.2g} in the "
-            f"last week; those who stay: {stay:.2g}"
-            if is_flat
-            else f"{name.capitalize()} {verb} from {first['mean']:.2g} to {last['mean']:.2g} "
-            f"before users leave; those who stay: {stay:.2g}",
+            title=(
+                f"{name.capitalize()} {verb} from {before} to {now} before users leave"
+                if is_apart
+                else f"{name.capitalize()} hardly moves before users leave: {now} in the last week"
+            )
+            + f"; those who stay: {two_digits(stay)}",
             note="Mean of users who leave, with its 95 % interval; dashed: users who stay.",
             chart=users.run_up(weeks, stay, title=name),
             size="third",
@@ -180,7 +185,9 @@ def survival(curve: pd.DataFrame) -> Figure | Missing:
         )
     groups = dict(list(curve.groupby("cohort")))
     shared = min(part["tenure_days"].max() for part in groups.values())
-    at = {name: part[part["tenure_days"] <= shared].iloc[-1] for name, part in groups.items()}
+    upto = {name: part[part["tenure_days"] <= shared] for name, part in groups.items()}
+    # A curve may begin after another one has ended.
+    at = {name: part.iloc[-1] for name, part in upto.items() if len(part)}
     said = listed([f"{percent(row['survival'])} of those who began {n}" for n, row in at.items()])
     limits = pd.DataFrame(at.values())
     overlap = len(at) > 1 and limits["ci_low"].max() <= limits["ci_high"].min()
@@ -249,14 +256,12 @@ def active(whole: pd.DataFrame) -> Figure | Missing:
     total = whole.groupby("week_start").sum(numeric_only=True).reset_index()
     first, last = total.iloc[0], total.iloc[-1]
     change = last["active_user_count"] / max(1, first["active_user_count"]) - 1
+    than = f"{percent(abs(change))} {'more' if change > 0 else 'fewer'} than" if change else "as"
+    verb = "was" if last["active_user_count"] == 1 else "were"
     return Figure(
         key="active",
-        title=f"{plural(last['active_user_count'], 'user')} were active in the last whole week"
-        + (
-            f", {percent(abs(change))} {'more' if change >= 0 else 'fewer'} than in the first"
-            if len(total) > 1
-            else ""
-        ),
+        title=f"{plural(last['active_user_count'], 'user')} {verb} active in the last whole week"
+        + (f", {than} in the first" if len(total) > 1 else ""),
         note="Users with any event, by the level they had last; whole weeks only.",
         chart=users.active(whole),
     )

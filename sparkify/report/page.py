@@ -260,12 +260,13 @@ def contact_note(data: ReportData, *, shown: int) -> str:
     """What the list holds and what it leaves out."""
     worth, scored = int(data.targets["is_worth_contacting"].sum()), len(data.targets)
     if not worth:
-        near = words.plural(shown, "user")
-        held = f"No contact is expected to pay; these are the {near} closest to it"
+        near = "this is the user" if shown == 1 else f"these are the {words.number(shown)} users"
+        held = f"No contact is expected to pay; {near} closest to it"
     elif shown < worth:
         held = f"The first {words.number(shown)} of {words.plural(worth, 'user')} worth contacting"
     else:
-        held = f"All {words.plural(worth, 'user')} worth contacting"
+        held = "The user" if worth == 1 else f"All {words.plural(worth, 'user')}"
+        held += " worth contacting"
     return (
         f"{held}, of {words.number(scored)} scored; everybody is in fct_retention_targets. Leave a "
         "random tenth of the list alone, as a control group: without it nobody will know whether "

@@ -36,6 +36,13 @@ def number(value: float) -> str:
     return f"{value:,.0f}"
 
 
+def two_digits(value: float) -> str:
+    """A mean with two digits that say something: 0.034, 2.6, 123."""
+    if pd.isna(value):
+        return "unknown"
+    return number(value) if abs(value) >= 99.5 else f"{value:.2g}"
+
+
 def percent(share: float) -> str:
     """A share with two digits that say something: 4.3 %, 43 %."""
     if pd.isna(share):

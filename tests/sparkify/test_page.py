@@ -3,14 +3,18 @@
 import csv
 import json
 from collections.abc import Callable
+from types import SimpleNamespace
 
+import numpy as np
 import pandas as pd
 import pytest
 
+from sparkify.report import figures, words
+from sparkify.report.card import render_card
 from sparkify.report.data import changes
-from sparkify.report.page import FIRST, LISTED, render
+from sparkify.report.page import FIRST, LISTED, contact_note, render
 from tests.sparkify.browser import open_browser
-from tests.sparkify.report_data import checks, report_data
+from tests.sparkify.report_data import activity, checks, report_data, run_up, survival
 
 WIDTHS = (390, 768, 1280)
 HOSTILE = "</script><img src=x onerror='window.hacked=1'><script>window.hacked=1</script>{{7*7}}"
@@ -261,6 +265,61 @@ def test_what_cannot_be_shown_is_said(show, options, said):
     assert any(said in each for each in texts(shown, ".missing"))
     assert shown.execute_script("return document.documentElement.scrollWidth") == 390
     assert shown.get_log("browser") == []
+
+
+def test_a_curve_that_begins_after_another_one_has_ended_is_no_failure():
+    curve = survival()
+    free, paid = (curve[curve["cohort"] == name] for name in ("free", "paid"))
+    apart = pd.concat([free[free["tenure_days"] <= 20], paid[paid["tenure_days"] >= 40]])
+    title = figures.survival(apart).title
+    assert "who began free are still here" in title and "paid" not in title
+
+
+def test_large_means_are_written_out_and_one_user_moves_nothing():
+    weeks = run_up()
+    numbers = ["mean", "ci_low", "ci_high", "stays"]
+    (large,) = figures.run_up(weeks.assign(**weeks[numbers] * 300))
+    assert "from 150 to 900" in large.title and "those who stay: 120" in large.title
+    (single,) = figures.run_up(weeks.assign(ci_low=np.nan, ci_high=np.nan))
+    assert "hardly moves" in single.title
+    assert words.two_digits(99.7) == "100" and words.two_digits(0.0341) == "0.034"
+
+
+def test_a_title_counts_one_user_and_no_tenth_of_few():
+    week = activity(1).head(2).assign(active_user_count=[0, 1])
+    assert figures.active(week).title == "1 user was active in the last whole week"
+    same = figures.active(pd.concat([week, activity(1).iloc[2:4].assign(active_user_count=[0, 1])]))
+    assert same.title.endswith("in the last whole week, as in the first")
+    few = figures.risk(pd.Series([0.1, 0.3]), horizon_days=14)
+    assert few.title.startswith("The riskiest of 2 users carries 75")
+    assert "this is the user closest to it" in contact_note(report_data(users=1), shown=1)
+
+
+def test_a_card_lists_the_columns_that_are_read_and_no_others():
+    card = {
+        "spec": {"horizon_days": 14, "label": "left", "time": None, "definitions": {}},
+        "options": {"models": ["logistic_regression"], "seed": 0},
+        "learned_until": None,
+        "average_risk": 0.07,
+        "folds": 5,
+        "metrics": {},
+        "features": ["song_count", "advert_count", "state"],
+        "core": ["song_count"],
+        "families": {"listening": ["song_count"], "adverts": ["advert_count", "state"]},
+        **dict.fromkeys(["code_version", "fingerprint", "digest"], "x"),
+        **{"points": {}, "warnings": [], "shift": None},
+    }
+    version = SimpleNamespace(
+        **{"name": "m", "version": 1, "alias": "champion", "is_proven": True, "decision": "-"},
+        **{"table": "t", "table_version": None, "candidate": "stack"},
+        trained_at=pd.Timestamp("2018-12-03"),
+        feature_count=1,
+    )
+    core = render_card(version, card)
+    assert "It reads 1 column." in core and "song_count" in core
+    assert "advert_count" not in core and "adverts" not in core
+    version.feature_count = 3
+    assert "advert_count, state" in render_card(version, card)
 
 
 def test_what_changed_since_the_last_run_is_said():
