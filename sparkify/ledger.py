@@ -137,7 +137,9 @@ def show_changes(last: pd.DataFrame, before: pd.DataFrame, *, began: pd.Timestam
 
 
 def found_instead(row) -> str:
-    """How many rows do not hold, and such as what."""
+    """How many rows do not hold, and such as what; of a verdict on a model its own words."""
+    if row.tool == "ml" and row.detail:
+        return row.detail
     rows = "" if pd.isna(row.row_count) else f" of {row.row_count:,.0f}"
     count = "" if pd.isna(row.failure_count) else f"{row.failure_count:,.0f}{rows}"
     return f"{count} {row.detail or ''}".strip()

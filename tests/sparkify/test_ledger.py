@@ -1,6 +1,7 @@
 """Which runs `sparkify checks` shows."""
 
 from datetime import datetime
+from types import SimpleNamespace
 
 import pytest
 from click.testing import CliRunner
@@ -63,3 +64,11 @@ def test_bare_dbt_runs_alone_have_checked_nothing(spark, record):
 def test_a_build_that_could_not_build_a_model_is_a_run(record):
     record(("a", 1, "unique", "pass"), ("b", 2, "the model can be built", "error"))
     assert "Checks of the run of 2018-11-02" in CliRunner().invoke(cli, ["checks"]).output
+
+
+def test_a_verdict_on_a_model_counts_no_rows_that_it_is_not_of():
+    counts = {"failure_count": 5, "row_count": 85}
+    verdict = SimpleNamespace(tool="ml", detail="features that drift: a, b", **counts)
+    assert ledger.found_instead(verdict) == "features that drift: a, b"
+    check = SimpleNamespace(tool="great_expectations", detail="such as [1.5]", **counts)
+    assert ledger.found_instead(check) == "5 of 85 such as [1.5]"
