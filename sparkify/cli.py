@@ -177,7 +177,11 @@ def tables(settings: Settings, name: str | None) -> None:
         show_tables(settings)
 
 
-@cli.command(epilog="Example: sparkify sql 'select * from sparkify.dim_users limit 5'")
+@cli.command(
+    epilog="Example: sparkify sql 'select * from sparkify.dim_users limit 5'",
+    # A query may begin with a comment, which is no option.
+    context_settings={"ignore_unknown_options": True},
+)
 @click.argument("query")
 @click.option("--format", "style", type=click.Choice(["table", "csv", "json"]), default="table")
 @click.option("--write", is_flag=True, help="Let a statement change the tables.")

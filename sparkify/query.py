@@ -1,24 +1,35 @@
 """Print what a query returns, and which tables there are to ask."""
 
+import csv
+import datetime as dt
+import io
+import json
+import math
 import re
+from collections.abc import Iterable
+from decimal import Decimal
 from difflib import get_close_matches
 
-import pandas as pd
+import pyarrow as pa
 import yaml
-from pyspark.errors import AnalysisException, ParseException
+from pyspark.errors import ParseException, PySparkException
 from pyspark.sql import SparkSession
 
 from sparkify import unchanged
 from sparkify.errors import BadInput, WrongUse
+from sparkify.remote import is_gone
 from sparkify.session import open_session
 from sparkify.settings import PROJECT, Settings
-from sparkify.terminal import emit, line, paged, records, table
+from sparkify.terminal import emit, line, records, table
 from sparkify.transform import first_line
 
 # What only tells: it is no query, but writes nothing either.
 TELLS = {"show", "describe", "desc", "explain"}
-# Blanks and comments before the first word of a statement.
-BEFORE = re.compile(r"(\s|--[^\n]*(\n|$)|/\*.*?\*/)*", re.DOTALL)
+# Blanks and comments before the first word of a statement, as Spark takes them: a line of a comment
+# that ends in a backslash goes on. A comment in a comment is left to Spark.
+BEFORE = re.compile(r"(\s|--(\\\n|[^\r\n])*+|/\*((?!/\*|\*/).)*\*/)*+", re.DOTALL)
+# Spark runs what the text after it says at once, even where it is only to be explained.
+AT_ONCE = {"execute", "immediate"}
 GRAIN = re.compile(r"One row per ([^.]+)\.")
 POSITION = re.compile(r"[;.]? *\(?line \d+,? pos \d+\)?")
 MARTS = ("dim_", "fct_")
@@ -28,49 +39,63 @@ def run_query(settings: Settings, query: str, *, style: str, write: bool = False
     """Run one statement and print its rows as a `table`, as `csv` or as `json` lines.
 
     Raises:
-        WrongUse: the statement is not valid, names what does not exist, or writes without `write`.
+        WrongUse: the statement is not valid, names what does not exist, writes without `write`, or
+            has two columns of a name, which JSON has not.
     """
     spark = open_session(settings)
     try:
         if write:
             unchanged.forget(settings)
-        else:
-            refuse_to_write(spark, query)
-        rows = spark.sql(query).toPandas()
-    except (AnalysisException, ParseException) as error:
+        rows = spark.sql(query if write else only_reading(spark, query)).toArrow()
+    except PySparkException as error:
+        if is_gone(error):
+            raise
         # Positions are those of the text that Spark was given, which is not the user's.
         said = POSITION.sub("", first_line(str(error))).rstrip(".")
         raise WrongUse(f"the query cannot be run: {said}{hint(spark, settings, error)}") from error
-    if style == "csv":
-        emit(rows.to_csv(index=False))
-    elif style == "json":
-        emit(rows.to_json(orient="records", lines=True, date_format="iso"))
-    else:
+    if style == "table":
         print_table(rows)
+    else:
+        emit(as_csv(rows) if style == "csv" else as_json(rows))
 
 
-def refuse_to_write(spark: SparkSession, query: str) -> None:
-    """Let through what can be no more than read; nothing is run for that, only parsed.
+def only_reading(spark: SparkSession, query: str) -> str:
+    """The statement of a query that can do no more than read; it is only parsed for that.
+
+    It is returned, for what is judged and what is run has to be the same text.
 
     Raises:
         WrongUse: the statement is another one.
         ParseException: it is none.
     """
     statement = query[BEFORE.match(query).end() :].rstrip().rstrip(";")
-    if statement.split(maxsplit=1)[:1] and statement.split()[0].lower() in TELLS:
-        return
-    try:
-        # Only a query can stand there, and `with x as (...) insert into` is none.
-        spark.sql(f"select * from (\n{statement}\n)")
-    except ParseException:
+    runs_at_once = set(re.findall(r"\w+", statement.lower())) >= AT_ONCE
+    first = statement.split(maxsplit=1)[:1]
+    if first and first[0].lower() in TELLS and not runs_at_once:
+        return statement
+    for candidate in (statement, without_tail(statement)):
+        try:
+            # Only a query can stand there, and `with x as (...) insert into` is none.
+            spark.sql(f"select * from (\n{candidate}\n)")
+            return candidate
+        except ParseException:
+            continue
+    if not runs_at_once:
         spark.sql(f"explain {statement}")
-        raise WrongUse(
-            "`sparkify sql` only reads, and this statement is no query; if it is meant to change "
-            "the tables, add --write"
-        ) from None
+    raise WrongUse(
+        "`sparkify sql` only reads, and this statement is no query; if it is meant to change "
+        "the tables, add --write"
+    )
 
 
-def hint(spark: SparkSession, settings: Settings, error: AnalysisException) -> str:
+def without_tail(statement: str) -> str:
+    """A statement without the semicolon that ends it and the comments behind."""
+    ends = (found.start() for found in re.finditer(";", statement))
+    end = next((end for end in ends if BEFORE.fullmatch(statement, end + 1)), None)
+    return statement[:end]
+
+
+def hint(spark: SparkSession, settings: Settings, error: PySparkException) -> str:
     """What may be meant by a table that there is not, or how to get one."""
     if error.getCondition() != "TABLE_OR_VIEW_NOT_FOUND":
         return ""
@@ -144,21 +169,85 @@ def described() -> dict[str, dict]:
     return found
 
 
-def print_table(rows: pd.DataFrame) -> None:
+def print_table(rows: pa.Table) -> None:
     """Numbers to the right, nulls as a dash; what is too wide has a column on each line."""
+    columns = [(field.name, "right" if is_number(field.type) else "left") for field in rows.schema]
+    shown = [[show(cell) for cell in row] for row in rows_of(rows)]
+    records(columns, shown)
+    line(f"{len(shown):,} row{'' if len(shown) == 1 else 's'}", style="dim")
+
+
+def as_csv(rows: pa.Table) -> str:
+    """Rows under their names; null and NaN are empty, what is nested is JSON, bytes are hex."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(rows.column_names)
+    writer.writerows([flat(cell) for cell in row] for row in rows_of(rows))
+    return text.getvalue()
+
+
+def flat(cell: object) -> object:
+    """A cell as CSV has it."""
+    if isinstance(cell, float) and math.isnan(cell):
+        return None
+    if isinstance(cell, list | dict):
+        return json.dumps(plain(cell))
+    return cell.hex() if isinstance(cell, bytes) else cell
+
+
+def as_json(rows: pa.Table) -> str:
+    """An object a row and line.
+
+    Raises:
+        WrongUse: two columns have the same name.
+    """
+    names = rows.column_names
+    if doubled := sorted({name for name in names if names.count(name) > 1}):
+        raise WrongUse(
+            f"two columns are called {doubled[0]}, which JSON does not tell apart; rename one, as "
+            f"in `{doubled[0]} as other`"
+        )
+    found = (dict(zip(names, map(plain, row), strict=True)) for row in rows_of(rows))
+    return "".join(json.dumps(row, separators=(",", ":")) + "\n" for row in found)
+
+
+def rows_of(rows: pa.Table) -> Iterable[tuple]:
+    """The rows as Python has them: integers stay integers beside nulls; times are UTC."""
     columns = [
-        (name, "right" if kind.kind in "if" else "left") for name, kind in rows.dtypes.items()
+        map(without_zone, column.to_pylist(maps_as_pydicts="lossy")) for column in rows.columns
     ]
-    shown = [[show(cell) for cell in row] for row in rows.itertuples(index=False, name=None)]
-    with paged(lines=len(shown)):
-        records(columns, shown)
-    line(f"{len(rows):,} row{'' if len(rows) == 1 else 's'}", style="dim")
+    return zip(*columns, strict=True)
+
+
+def without_zone(cell: object) -> object:
+    """A time without its zone, which is UTC; anything else as it is."""
+    return cell.replace(tzinfo=None) if isinstance(cell, dt.datetime) else cell
+
+
+def is_number(kind: pa.DataType) -> bool:
+    """Whether a column holds numbers."""
+    return pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
+
+
+def plain(cell: object) -> object:
+    """A cell as JSON has it: dates and times as ISO 8601, bytes in hex, null for NaN."""
+    if isinstance(cell, dict):
+        return {str(name): plain(value) for name, value in cell.items()}
+    if isinstance(cell, list | tuple):
+        return [plain(value) for value in cell]
+    if isinstance(cell, float | Decimal):
+        return float(cell) if math.isfinite(cell) else None
+    if isinstance(cell, bytes):
+        return cell.hex()
+    if isinstance(cell, dt.date | dt.time):
+        return cell.isoformat()
+    return cell if cell is None or isinstance(cell, str | int) else str(cell)
 
 
 def show(cell: object) -> str:
     """A cell as a person reads it."""
-    if pd.api.types.is_scalar(cell) and pd.isna(cell):
+    if cell is None or cell != cell:  # only NaN is not itself
         return "–"
-    if isinstance(cell, pd.Timestamp):
+    if isinstance(cell, dt.datetime):
         return f"{cell:%Y-%m-%d %H:%M:%S}"
     return f"{cell:.4f}" if isinstance(cell, float) else str(cell)

@@ -18,6 +18,10 @@ from rich.text import Text
 
 # A log has no width of its own; 80 columns would break the tables.
 console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
+# In less than this a table would lose columns: it is laid out for so many, and the terminal folds.
+NARROWEST = 40
+if console.width < NARROWEST:
+    console.width = NARROWEST
 
 # Control and format characters, lone surrogates, separators of lines and paragraphs.
 UNSEEN = {"Cc", "Cf", "Cs", "Zl", "Zp"}
@@ -112,13 +116,16 @@ def table(
 ) -> None:
     """Print rows under `columns`: pairs, or a mapping, of heading to `left` or `right`.
 
-    note: follows the title, less loud. Under a title the first column is not broken.
+    note: follows the title, less loud. Under a title the first column is not broken, unless it
+    would take more than half of the width from the others.
     """
+    rows = [[cell(each) for each in row] for row in rows]
     grid = _grid(columns, rows, heading_style="dim")
     if title is not None:
         parts = (styled(title, ""), " " if note else "", styled(note, "not bold"))
         grid.title = Text.assemble(*parts, style="bold")
-        grid.columns[0].no_wrap = True
+        first = max((row[0].cell_len for row in rows), default=0)
+        grid.columns[0].no_wrap = first <= console.width // 2
         console.print()
     console.print(grid)
 
@@ -126,24 +133,26 @@ def table(
 def records(columns: Iterable[tuple[object, str]], rows: list[list]) -> None:
     """Print rows as `table` does, or if that is too wide, each column of each row on a line.
 
-    Too wide is what does not fit though long cells are folded.
+    Too wide is what does not fit though long cells are folded. Long results go page by page.
     """
     columns = list(columns)
     cells = [[name for name, _ in columns], *rows]
     widths = [max(cell(each).cell_len for each in column) for column in zip(*cells, strict=True)]
     if sum(min(width, FOLDED) + GAP for width in widths) - GAP <= console.width:
-        console.print(_grid(columns, rows, heading_style="bold"))
+        with _paged(lines=len(rows)):
+            console.print(_grid(columns, rows, heading_style="bold"))
         return
-    for number, row in enumerate(rows, start=1):
-        line(f"row {number:,}", style="dim")
-        pairs = [(name, value) for (name, _), value in zip(columns, row, strict=True)]
-        tall = _grid({"": "left", " ": "left"}, pairs, heading_style="")
-        tall.show_header, tall.columns[0].style = False, "bold"
-        console.print(tall)
+    with _paged(lines=len(rows) * (1 + len(columns))):
+        for number, row in enumerate(rows, start=1):
+            line(f"row {number:,}", style="dim")
+            pairs = [(name, value) for (name, _), value in zip(columns, row, strict=True)]
+            tall = _grid({"": "left", " ": "left"}, pairs, heading_style="")
+            tall.show_header, tall.columns[0].style = False, "bold"
+            console.print(tall)
 
 
 @contextmanager
-def paged(*, lines: int) -> Iterator[None]:
+def _paged(*, lines: int) -> Iterator[None]:
     """On a terminal that is lower than so many lines, show what is printed page by page."""
     if not console.is_terminal or lines < console.height:
         yield

@@ -1,6 +1,13 @@
 """What `sparkify sql`, `tables` and `targets` show, and what they refuse."""
 
+import csv
+import datetime as dt
+import io
+import json
+from decimal import Decimal
+
 import pandas as pd
+import pyarrow as pa
 import pytest
 from click.testing import CliRunner, Result
 
@@ -37,6 +44,9 @@ def schema(spark, monkeypatch):
         "show tables in asked",
         "DESCRIBE asked.dim_users",
         "explain drop table asked.dim_users",
+        "select 1 as one; -- that is all; really",
+        "-- One row per user.\nselect 1 as one",
+        "select 'execute immediate' as said",
     ],
 )
 def test_what_only_reads_is_run(schema, spark, statement):
@@ -57,6 +67,13 @@ def test_what_only_reads_is_run(schema, spark, statement):
         "truncate table asked.dim_users",
         "set spark.sql.ansi.enabled=true",
         "refresh table asked.dim_users",
+        # Spark runs such a text as soon as it is explained.
+        "execute immediate 'drop table asked.dim_users'",
+        "explain execute immediate 'drop table asked.dim_users'",
+        "explain extended /* /* */ */ execute /**/ immediate 'drop table asked.dim_users'",
+        # Comments that end elsewhere than they seem to.
+        "/* /* */ show */ drop table asked.dim_users",
+        "-- why\rdrop table asked.dim_users -- \\\nshow tables",
     ],
 )
 def test_what_may_write_is_refused_unless_it_is_asked_for(schema, spark, statement):
@@ -72,6 +89,11 @@ def test_two_statements_are_no_query(schema, spark):
     closed = ask("sql", "select 1) as a; drop table asked.dim_users --").exception
     assert isinstance(closed, WrongUse)
     assert spark.catalog.tableExists("asked.dim_users")
+
+
+def test_what_fails_while_it_runs_is_no_fault_of_the_program(spark):
+    refused = ask("sql", "select raise_error('no such day')").exception
+    assert isinstance(refused, WrongUse) and "no such day" in str(refused)
 
 
 def test_who_asks_for_it_may_write(schema, spark):
@@ -96,12 +118,9 @@ def test_before_a_build_it_is_said_how_to_build(spark, monkeypatch):
 
 
 def test_a_row_is_one_row_and_what_is_too_wide_stands_below_each_other(capsys):
-    query.print_table(pd.DataFrame({"day": [pd.Timestamp("2018-10-01 12:00:00")]}))
+    query.print_table(pa.table({"day": [dt.datetime(2018, 10, 1, 12)]}))
     assert capsys.readouterr().out.splitlines()[1:] == ["2018-10-01 12:00:00", "1 row"]
-    wide = pd.DataFrame(
-        [[f"value {i}" for i in range(40)]] * 2, columns=map("c{}".format, range(40))
-    )
-    query.print_table(wide)
+    query.print_table(pa.table({f"c{i}": [f"value {i}"] * 2 for i in range(40)}))
     shown = capsys.readouterr().out.splitlines()
     assert [text.split() for text in shown[:3]] == [
         ["row", "1"],
@@ -117,6 +136,53 @@ def test_the_columns_of_a_table_are_told_without_spark():
     assert "One row per (user_id, activity_date)" in " ".join(shown.output.split())
     assert "activity_date" in shown.output and "date" in shown.output
     assert "did you mean fct_user_days?" in str(ask("tables", "fct_user_day").exception)
+
+
+EVERY_KIND = {
+    "whole": [2**60, None],
+    "exact": [Decimal("0.10"), None],
+    "small": [1.25e-12, float("nan")],
+    "day": [dt.date(1, 1, 1), None],
+    "time": [dt.datetime(2018, 10, 1, tzinfo=dt.UTC), None],
+    "bytes": [b"\xff", None],
+    "list": [[1.5, None], None],
+    "text": ['a "b",\nc', None],
+}
+
+
+def test_json_is_json_and_no_digit_of_a_number_is_lost():
+    found = [json.loads(text) for text in query.as_json(pa.table(EVERY_KIND)).splitlines()]
+    assert found == [
+        {
+            "whole": 2**60,
+            "exact": 0.1,
+            "small": 1.25e-12,
+            "day": "0001-01-01",
+            "time": "2018-10-01T00:00:00",
+            "bytes": "ff",
+            "list": [1.5, None],
+            "text": 'a "b",\nc',
+        },
+        dict.fromkeys(EVERY_KIND),
+    ]
+    assert query.as_json(pa.table({"none": pa.array([], pa.int64())})) == ""
+    with pytest.raises(WrongUse, match="two columns are called a"):
+        query.as_json(pa.Table.from_arrays([pa.array([1]), pa.array([2])], names=["a", "a"]))
+
+
+def test_csv_keeps_whole_numbers_whole_beside_nulls():
+    first, second = csv.DictReader(io.StringIO(query.as_csv(pa.table(EVERY_KIND))))
+    assert first == {
+        "whole": str(2**60),
+        "exact": "0.10",
+        "small": "1.25e-12",
+        "day": "0001-01-01",
+        "time": "2018-10-01 00:00:00",
+        "bytes": "ff",
+        "list": "[1.5, null]",
+        "text": 'a "b",\nc',
+    }
+    assert second == dict.fromkeys(EVERY_KIND, "")
 
 
 def test_no_cell_of_a_file_for_people_is_a_formula(tmp_path):

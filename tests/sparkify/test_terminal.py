@@ -1,10 +1,13 @@
 """What is printed of data is text, whatever it holds."""
 
+import os
 import re
 import subprocess
 import sys
+from contextlib import nullcontext
 
 import pandas as pd
+import pyarrow as pa
 import pytest
 from click.testing import CliRunner
 
@@ -50,11 +53,46 @@ def test_a_style_is_a_style_and_no_text():
     assert [span.style for span in shown.spans] == ["dim"]
 
 
-def test_a_frame_prints_nulls_lists_and_columns_of_the_same_name(capsys, wide):
-    rows = pd.DataFrame([[HOSTILE, [1, 2], None, 0.25]], columns=["a", "a", "[/b]", "d"])
-    query.print_table(rows)
+@pytest.mark.parametrize("width", [terminal.NARROWEST, 80])
+def test_no_column_is_lost_where_a_user_has_a_long_name(capsys, monkeypatch, width):
+    monkeypatch.setattr(terminal.console, "_width", width)
+    user = "5f0c1a52-8a3e-4a7f-9f62-0d8f5f7f1c11-a-b-c"
+    columns = {"user": "left", "risk": "right", "USD": "right", "why": "left"}
+    terminal.table("Users", columns, [(user, "29.5%", "8.76", ["gave 28 thumbs down lately"])])
     shown = capsys.readouterr().out
-    assert SHOWN in shown and "[1, 2]" in shown and "–" in shown and "0.2500" in shown
+    assert max(map(len, shown.splitlines())) <= width
+    for words in ("29.5%", "8.76", "USD", "gave", "lately"):
+        assert words in shown
+
+
+def test_a_terminal_without_a_width_still_shows_a_table():
+    program = "from sparkify import terminal; terminal.table(None, {'a': 'left'}, [('one',)])"
+    done = subprocess.run(
+        [sys.executable, "-c", "import sys; sys.stdout.isatty = lambda: True; " + program],
+        cwd=PROJECT,
+        env=os.environ | {"COLUMNS": "0"},
+        capture_output=True,
+        text=True,
+    )
+    assert "one" in done.stdout, done.stderr
+
+
+def test_results_that_are_higher_than_the_terminal_go_page_by_page(monkeypatch):
+    told = []
+    monkeypatch.setattr(terminal, "_paged", lambda lines: told.append(lines) or nullcontext())
+    columns = [(f"c{number}", "left") for number in range(40)]
+    terminal.records(columns[:2], [["a", "b"]] * 5)
+    terminal.records(columns, [["value"] * 40] * 5)
+    assert told == [5, 5 * 41]
+
+
+def test_a_frame_prints_nulls_lists_and_columns_of_the_same_name(capsys, wide):
+    hostile = HOSTILE.replace("\udc80", "")  # which Spark has not
+    cells = [pa.array([cell]) for cell in (hostile, [1, 2], None, 0.25)]
+    query.print_table(pa.Table.from_arrays(cells, names=["a", "a", "[/b]", "d"]))
+    shown = capsys.readouterr().out
+    assert SHOWN.replace(r"\udc80", "") in shown
+    assert "[1, 2]" in shown and "–" in shown and "0.2500" in shown
     assert "a" in shown.splitlines()[0] and "[/b]" in shown.splitlines()[0]
 
 
@@ -93,7 +131,7 @@ def test_a_query_prints_text_and_its_formats_for_programs_stay_raw(spark, wide):
     }
     assert r"[/red]\x1b[31m\nx" in shown["table"] and "[/b]" in shown["table"]
     assert shown["csv"] == '[/b]\n"[/red]\x1b[31m\nx"\n'
-    assert shown["json"] == '{"[\\/b]":"[\\/red]\\u001b[31m\\nx"}\n'
+    assert shown["json"] == '{"[/b]":"[/red]\\u001b[31m\\nx"}\n'
 
 
 def test_an_error_prints_text():
