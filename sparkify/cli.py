@@ -329,7 +329,7 @@ def evaluate(settings: Settings, protocol: str) -> None:
     "--world",
     default="usual",
     show_default=True,
-    help="Why users cancel: usual, abrupt, price_rise, seasonal, new_users or no_signal.",
+    help="Why users cancel.",
 )
 @click.option("--out", required=True, type=FOLDER, help="Folder to create.")
 @click.pass_obj
@@ -338,9 +338,9 @@ def simulate(settings: Settings, users: int, seed: int, world: str, out: Path) -
     from sparkify.engine import USER_BYTES
     from sparkify.session import open_session
     from sparkify.simulator import simulate as write
-    from sparkify.spreadsheet import check_writable
+    from sparkify.simulator import usable
 
-    check_writable(out)
+    usable(out)
     with stage("Starting Spark"):
         spark = open_session(settings, size=users * USER_BYTES)
     with stage(f"Simulating {users:,} users"):
@@ -359,6 +359,7 @@ def simulate(settings: Settings, users: int, seed: int, world: str, out: Path) -
     "--thrift-port", type=PORT, default=10000, show_default=True, help="For dbt and JDBC."
 )
 @click.option(
+    type=click.Choice(["usual", "abrupt", "price_rise", "seasonal", "new_users", "no_signal"]),
     "--connect-port", type=PORT, default=15002, show_default=True, help="For Spark Connect."
 )
 @click.pass_obj

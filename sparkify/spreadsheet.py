@@ -1,5 +1,6 @@
 """CSV files for people, who open them in a spreadsheet."""
 
+import re
 import tempfile
 from pathlib import Path
 
@@ -7,12 +8,23 @@ import pandas as pd
 
 from sparkify.errors import BadInput
 
-# What a spreadsheet would take for a formula begins so.
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
+# What a spreadsheet would take for a formula: one of these, in full width too, be it after blanks.
+FORMULA = re.compile(r"[\s\x00-\x1f]*[=+\-@\uff1d\uff0b\uff0d\uff20]|[\t\r\n]")
 
 
 def check_writable(out: Path) -> None:
-    """Refuse a file or folder that cannot be made, before anything is done for it.
+    """Refuse a file that cannot be made, before anything is done for it.
+
+    Raises:
+        BadInput: as it says.
+    """
+    if out.is_dir():
+        raise BadInput(f"cannot write {out}: it is a folder; name a file in it")
+    check_place(out)
+
+
+def check_place(out: Path) -> None:
+    """Refuse a file or folder for which there is no place, and make the folders above it.
 
     Raises:
         BadInput: as it says.
@@ -29,16 +41,13 @@ def write_csv(rows: pd.DataFrame, out: Path) -> None:
     check_writable(out)
     try:
         partial = out.with_name(f".{out.name}.partial")
-        rows.apply(_harmless).to_csv(partial, index=False)
+        harmless = rows.astype(object).map(_harmless).rename(columns=_harmless)
+        harmless.to_csv(partial, index=False)
         partial.replace(out)
     except OSError as error:
         raise BadInput(f"cannot write {out}: {error.strerror}") from error
 
 
-def _harmless(column: pd.Series) -> pd.Series:
+def _harmless(value: object) -> object:
     """An apostrophe before every text that a spreadsheet would take for a formula."""
-    if column.dtype != object:
-        return column
-    return column.map(
-        lambda value: f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value
-    )
+    return f"'{value}" if isinstance(value, str) and FORMULA.match(value) else value

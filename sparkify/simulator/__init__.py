@@ -20,6 +20,7 @@ from sparkify.simulator.events import Rows, rows_of
 from sparkify.simulator.people import DAY_S
 from sparkify.simulator.worlds import WORLDS
 from sparkify.simulator.writing import write_events, write_truth
+from sparkify.spreadsheet import check_place
 
 USERS_PER_PART = 1024
 HORIZON_DAYS = 14
@@ -76,7 +77,7 @@ def simulate(
         BadInput: `out` cannot be written, or holds something that is not a simulation.
     """
     _check(users=users, seed=seed, days=days, world=world)
-    out = _usable(out)
+    out = usable(out)
     period = _Period(users, seed, start, days, USERS_PER_PART, world)
     partial_out = out.with_name(f".{out.name}.partial")
     shutil.rmtree(partial_out, ignore_errors=True)
@@ -107,16 +108,18 @@ def _check(*, users: int, seed: int, days: int, world: str) -> None:
         raise WrongUse(f"world is {world}; choose among {', '.join(WORLDS)}")
 
 
-def _usable(out: Path) -> Path:
+def usable(out: Path) -> Path:
+    """The absolute path of a folder that may be written; needs no Spark.
+
+    Raises:
+        BadInput: it is a file, holds something else, or cannot be written.
+    """
     out = Path(out).absolute()
     if out.exists() and not out.is_dir():
         raise BadInput(f"{out} is a file; name a folder to write the simulation into")
     if out.is_dir() and any(out.iterdir()) and not (out / MARKER).is_file():
         raise BadInput(f"{out} holds files that no simulation wrote; name an empty or a new folder")
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise BadInput(f"cannot write {out}: {error.strerror}; name another folder") from error
+    check_place(out)
     return out
 
 

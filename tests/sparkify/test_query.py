@@ -193,6 +193,15 @@ def test_no_cell_of_a_file_for_people_is_a_formula(tmp_path):
     assert found["number"].tolist() == list(range(-4, 5))
 
 
+def test_no_name_of_a_column_is_a_formula_nor_what_looks_like_one_to_a_spreadsheet(tmp_path):
+    texts = [" =1+1", "\u00a0@c", "\uff1d1", "\n-b", "a-b", " a"]
+    rows = pd.DataFrame({"=cmd|'/c calc'!A1": pd.Categorical(texts)})
+    write_csv(rows, tmp_path / "out.csv")
+    with (tmp_path / "out.csv").open(newline="") as file:
+        found = [row[0] for row in csv.reader(file)]
+    assert found == [f"'{rows.columns[0]}", *(f"'{text}" for text in texts[:4]), *texts[4:]]
+
+
 def test_a_place_that_cannot_be_written_is_refused_before_anything_is_done(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(BadInput, match="cannot write .*choose another place"):
@@ -200,6 +209,16 @@ def test_a_place_that_cannot_be_written_is_refused_before_anything_is_done(tmp_p
     for command in ("targets --csv", "simulate --out"):
         refused = ask(*command.split(), str(tmp_path / "file" / "out")).exception
         assert isinstance(refused, BadInput) and "cannot write" in str(refused)
+    for folder in (tmp_path, "", "."):
+        refused = ask("targets", "--csv", str(folder)).exception
+        assert isinstance(refused, BadInput) and "is a folder; name a file in it" in str(refused)
+
+
+def test_a_folder_that_holds_something_else_is_no_place_for_a_simulation(monkeypatch, tmp_path):
+    monkeypatch.setattr("sparkify.session.open_session", None)
+    (tmp_path / "file").write_text("")
+    for out, said in ((tmp_path, "holds files"), (tmp_path / "file", "is a file")):
+        assert said in str(ask("simulate", "--out", str(out)).exception)
 
 
 def test_a_log_is_told_now_and_then_what_a_stage_is_at(capsys, monkeypatch):
