@@ -77,7 +77,7 @@ def show_data(data: dict) -> None:
                 ("set to null", f"{each['count']:,}", f"{each['field']}: {each['reason']}")
                 for each in data["set_to_null"]
             ),
-            ("users", f"{data['users']:,}", f"{data['churned_users']:,} of whom cancelled"),
+            ("users", f"{data['users']:,}", f"{data['churned_users']:,} of whom churned"),
             (
                 "checks passed",
                 f"{tests + expectations:,}",
