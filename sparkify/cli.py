@@ -27,7 +27,14 @@ WITHOUT_DELTA = (
     "`sparkify setup` tries again"
 )
 FOLDER = click.Path(path_type=Path)
-AT_LEAST_1, SEED, PORT = click.IntRange(min=1), click.IntRange(min=0), click.IntRange(1, 65_535)
+AT_LEAST_1, PORT = click.IntRange(min=1), click.IntRange(1, 65_535)
+# What Spark and scikit-learn both take.
+SEED = click.IntRange(0, 2**31 - 1)
+NAME = click.option(
+    "--name",
+    callback=lambda *given: model_name(given[2]),
+    help="Name of the model in the registry.",
+)
 USERS = click.option(
     "--users", type=AT_LEAST_1, default=225, show_default=True, help="Users to simulate."
 )
@@ -35,8 +42,24 @@ QUIET = click.option("--quiet", "-q", is_flag=True, help="Print errors only.")
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print the summary alone, as JSON.")
 
 
-class InOrderOfUse(click.Group):
+class Careful(click.Command):
+    """A command that takes no empty text, such as an unset variable of a shell leaves."""
+
+    def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
+        rest = super().parse_args(context, args)
+        for parameter in self.params:
+            given = context.params.get(parameter.name)
+            if isinstance(given, str) and not given.strip() and parameter.default != "":
+                raise click.BadParameter(
+                    "it is empty; give a value, or leave it out", context, parameter
+                )
+        return rest
+
+
+class InOrderOfUse(Careful, click.Group):
     """A group whose help lists the commands as they are written down, not by name."""
+
+    command_class, group_class = Careful, type
 
     def list_commands(self, context: click.Context) -> list[str]:
         return list(self.commands)
@@ -72,6 +95,7 @@ class Learners(click.Option):
 def cli(context: click.Context, debug: bool, target: str | None, overrides: str) -> None:
     """From raw events to a scored list of users who are about to cancel."""
     settings = Settings.from_environment(target=target, overrides=read_vars(overrides))
+    settings.check()
     is_chosen = target or "SPARKIFY_TARGET" in os.environ
     if not is_chosen and context.invoked_subcommand != "setup" and not has_jars(settings.jars):
         settings = replace(settings, target="parquet")
@@ -101,7 +125,7 @@ def run(
         be_quiet()
     found = run_all(settings, events=events, users=users, seed=seed)
     if as_json:
-        emit(json.dumps(found) + "\n")
+        emit_json(found)
 
 
 @cli.command(epilog="Example: sparkify build --events logs/")
@@ -118,7 +142,7 @@ def build(settings: Settings, events: str, full_refresh: bool, quiet: bool, as_j
         be_quiet()
     found = build_command(settings, events, full_refresh=full_refresh)
     if as_json:
-        emit(json.dumps(found) + "\n")
+        emit_json(found)
 
 
 @cli.command(epilog="Example: sparkify status")
@@ -224,15 +248,23 @@ def checks(settings: Settings) -> None:
 @click.option("--allow", default="", help="Columns that separate the label and are no leak.")
 @click.option(
     "--horizon-days",
-    type=AT_LEAST_1,
+    type=click.IntRange(1, 36_500),
     default=14,
     show_default=True,
     help="Days its label looks ahead.",
 )
 @click.option("--to-score", metavar="PATH_OR_NAME", help="The rows to be scored, held against it.")
 @click.option("--exposure", metavar="COLUMN", help="Its column of how long a row was observed.")
-@click.option("--min-exposure", type=float, help="Rows observed for less are not learned from.")
-@click.option("--feature-version", type=int, help="Delta version of the snapshots to learn from.")
+@click.option(
+    "--min-exposure",
+    type=click.FloatRange(min=0),
+    help="Rows observed for less are not learned from.",
+)
+@click.option(
+    "--feature-version",
+    type=click.IntRange(min=0),
+    help="Delta version of the snapshots to learn from.",
+)
 @click.option("--exclude", default="", help="Columns never to learn from, with commas between.")
 @click.option("--stable-only", is_flag=True, help="Leave out what tells rows to score apart.")
 @click.option("--models", default="", cls=Learners)
@@ -240,7 +272,7 @@ def checks(settings: Settings) -> None:
     "--origins", type=AT_LEAST_1, default=3, show_default=True, help="Past dates to predict."
 )
 @click.option("--seed", type=SEED, default=0, show_default=True)
-@click.option("--name", help="Name of the model in the registry.")
+@NAME
 @click.pass_obj
 def train(settings: Settings, **arguments) -> None:
     """Backtest, tune, stack and register a model."""
@@ -258,7 +290,7 @@ def train(settings: Settings, **arguments) -> None:
 )
 @click.option("--id", "id_column", help="Its column that names the user.")
 @click.option("--out", type=FOLDER, help="CSV file to write its scores to.")
-@click.option("--name", help="Name of the model in the registry.")
+@NAME
 @click.pass_obj
 def score(settings: Settings, **arguments) -> None:
     """Score users with the champion."""
@@ -268,7 +300,7 @@ def score(settings: Settings, **arguments) -> None:
 
 
 @cli.group(invoke_without_command=True, epilog="Example: sparkify models promote 3")
-@click.option("--name", help="Name of the model in the registry.")
+@NAME
 @click.pass_context
 def models(context: click.Context, name: str | None) -> None:
     """List the registered versions; promote one, or roll back."""
@@ -327,6 +359,7 @@ def evaluate(settings: Settings, protocol: str) -> None:
 @click.option("--seed", type=SEED, default=42, show_default=True)
 @click.option(
     "--world",
+    type=click.Choice(["usual", "abrupt", "price_rise", "seasonal", "new_users", "no_signal"]),
     default="usual",
     show_default=True,
     help="Why users cancel.",
@@ -359,7 +392,6 @@ def simulate(settings: Settings, users: int, seed: int, world: str, out: Path) -
     "--thrift-port", type=PORT, default=10000, show_default=True, help="For dbt and JDBC."
 )
 @click.option(
-    type=click.Choice(["usual", "abrupt", "price_rise", "seasonal", "new_users", "no_signal"]),
     "--connect-port", type=PORT, default=15002, show_default=True, help="For Spark Connect."
 )
 @click.pass_obj
@@ -367,13 +399,15 @@ def serve(settings: Settings, thrift_port: int, connect_port: int) -> None:
     """Serve the tables to several people, on loopback."""
     from sparkify.server import serve as run_server
 
+    if thrift_port == connect_port:
+        raise WrongUse(f"--thrift-port and --connect-port are both {thrift_port}: choose two")
     sys.exit(run_server(settings, thrift_port=thrift_port, connect_port=connect_port))
 
 
 @cli.command(epilog="Example: sparkify maintain --keep-days 30")
 @click.option(
     "--keep-days",
-    type=click.IntRange(min=0),
+    type=click.IntRange(0, 36_500),
     default=7,
     show_default=True,
     help="Days for which what was current stays readable.",
@@ -405,9 +439,25 @@ def setup(settings: Settings) -> None:
         warn(f"{error}: {WITHOUT_DELTA}")
 
 
+def emit_json(found: dict) -> None:
+    """Print a summary for a program; JSON has no NaN, so it is null."""
+    from sparkify.query import plain
+
+    emit(json.dumps(plain(found)) + "\n")
+
+
+def model_name(given: str | None) -> str | None:
+    """A name that the registry takes; it would refuse another one once the model is trained."""
+    if given and set(given) & set("/:"):
+        raise click.BadParameter(f"{given!r} has a slash or a colon; choose another name")
+    return given
+
+
 def main() -> None:
     """Run the command; an error is one line, with an exit code of its own."""
     leave_on_signals()
+    # What an encoding such as Latin-1 has no letter for is shown as an escape.
+    sys.stdout.reconfigure(errors="backslashreplace")
     code = run_command()
     if has_remote():
         say_goodbye()
@@ -457,12 +507,15 @@ def in_words(error: Exception, arguments: list[str]) -> str:
     """The line that an error is printed as; the commands in it are for the same target."""
     given, *_ = cli.make_parser(click.Context(cli)).parse_args(arguments)
     target = given.get("target") or os.environ.get("SPARKIFY_TARGET", "local")
-    logs = Settings.from_environment(target=target).logs
-    if isinstance(error, SparkifyError | NotTrainable | TableMismatch | UnknownVersion):
+    is_told = isinstance(error, SparkifyError | NotTrainable | TableMismatch | UnknownVersion)
+    if is_told and exit_code(error) > 1:
         command = f"`{command_for(target, given.get('overrides') or '')} "
         # A function, for in a text a backslash would be an escape.
-        said = re.sub("`sparkify (?!serve|setup)", lambda _: command, str(error))
-        return said if exit_code(error) > 1 else f"{said} (logs: {logs})"
+        return re.sub("`sparkify (?!serve|setup)", lambda _: command, str(error))
+    # Not before: settings that cannot be read are an error that is told.
+    logs = Settings.from_environment(target=target).logs
+    if is_told:
+        return f"{error} (logs: {logs})"
     if is_metastore_in_use(error):
         return METASTORE_IN_USE.format(Settings.from_environment(target=target).metastore)
     if is_gone(error):

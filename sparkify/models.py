@@ -139,7 +139,7 @@ def explain_user(settings: Settings, user: str) -> None:
     if rows.isEmpty():
         raise BadInput(
             f"user {user} is not among the active users of {features.name}: "
-            "unknown, gone, or inactive"
+            "unknown, gone, or inactive; `sparkify targets --everybody` lists who is"
         )
     with stage("Explaining the score"):
         champion, reason = pipeline.champion_of(settings, features)

@@ -67,8 +67,8 @@ def check_thrift() -> None:
     """Refuse the `thrift` target while nothing listens at its address: dbt would try for long."""
     host = os.environ.get("SPARKIFY_THRIFT_HOST", "127.0.0.1")
     port = os.environ.get("SPARKIFY_THRIFT_PORT", str(THRIFT_PORT))
-    if not port.isdecimal():
-        raise WrongUse(f"SPARKIFY_THRIFT_PORT is {port!r}, not a number")
+    if not (port.isdecimal() and 1 <= int(port) <= 65_535):
+        raise WrongUse(f"SPARKIFY_THRIFT_PORT is {port!r}; give a port from 1 to 65535")
     if not listens(host, int(port)):
         raise BadInput(
             f"no Spark Thrift server answers at {host}:{port}; "

@@ -32,6 +32,7 @@ def score_command(
         left_out = score_stage(spark, settings)
         retention_stage(spark, settings)
         if left_out:
+            require_model(settings, settings.model)
             from ml.errors import NotTrainable
 
             raise NotTrainable(left_out)
@@ -41,12 +42,27 @@ def score_command(
         raise WrongUse("--table needs --id, the column of the user, and --out, the CSV to write")
     source = own_table.find_source(table)
     check_writable(out)
+    name = name or pipeline.OWN_MODEL
+    require_model(settings, name)
     spark = open_stage(settings)
     own: Table = pipeline.read_own_table(spark, settings, source, id=id_column)
     with own_table.readable(table), stage("Scoring the table"):
-        rows = pipeline.score_table(settings, own, model=name or pipeline.OWN_MODEL)
+        rows = pipeline.score_table(settings, own, model=name)
         write_csv(rows, out)
     line(f"{len(rows):,} scores in {out}", wrap=False)
+
+
+def require_model(settings: Settings, name: str) -> None:
+    """Refuse a name that no model has; needs no Spark.
+
+    Raises:
+        NotTrainable: it says how to train one.
+    """
+    from ml.errors import NotTrainable
+    from sparkify.models import how_to_train
+
+    if not pipeline.registry(settings, name).versions():
+        raise NotTrainable(f"no model {name} has been trained yet; {how_to_train(settings, name)}")
 
 
 def score_stage(spark: SparkSession, settings: Settings) -> str | None:

@@ -15,6 +15,15 @@ import yaml
 from sparkify.errors import WrongUse
 
 PROJECT = Path(__file__).resolve().parents[1]
+# What Java or Spark would refuse, long after it could be known: a pattern, and what it asks for.
+FORMS = {
+    "SPARKIFY_DRIVER_MEMORY": (r"[1-9]\d*[kmgtKMGT]", "a size such as 4g"),
+    "SPARKIFY_SHUFFLE_PARTITIONS": (r"[1-9]\d*", "a whole number from 1"),
+    "SPARKIFY_CODEGEN": (r"NO_CODEGEN|FALLBACK|CODEGEN_ONLY", "NO_CODEGEN or FALLBACK"),
+    "SPARKIFY_LOG_LEVEL": (r"TRACE|DEBUG|INFO|WARN|ERROR|FATAL|OFF|ALL", "such as WARN or ERROR"),
+    "SPARKIFY_SERVER_START_S": (r"\d+(\.\d+)?", "a number of seconds"),
+    "SPARKIFY_HOME": (r".*\S.*", "a folder"),
+}
 
 
 @dataclass(frozen=True)
@@ -49,6 +58,24 @@ class Settings:
             target=target or os.environ.get("SPARKIFY_TARGET", "local"),
             schema=schema_name(os.environ.get("SPARKIFY_SCHEMA", "sparkify")),
         )
+
+    def check(self) -> None:
+        """Refuse what could not work, before anything is started.
+
+        Raises:
+            WrongUse: there is no such target, or a setting of the environment has no meaning.
+        """
+        profiles = yaml.safe_load((PROJECT / "profiles" / "profiles.yml").read_text())
+        targets = profiles["sparkify"]["outputs"]
+        if self.target not in targets:
+            raise WrongUse(f"no target {self.target!r}; profiles.yml has {', '.join(targets)}")
+        for name, (form, wanted) in FORMS.items():
+            given = os.environ.get(name)
+            if given is not None and not re.fullmatch(form, given):
+                raise WrongUse(f"{name} is {given!r}: it has to be {wanted}, or not set")
+        above = next(each for each in (self.home, *self.home.parents) if each.exists())
+        if not above.is_dir():
+            raise WrongUse(f"SPARKIFY_HOME is {str(self.home)!r}: {above} is a file; name a folder")
 
     def export(self) -> None:
         """Make the profile resolve to the same places, whatever the working folder."""

@@ -1,5 +1,6 @@
 """Failures that a user meets: one line with the cause and the remedy, and an exit code."""
 
+import json
 import os
 import re
 import shlex
@@ -19,6 +20,7 @@ from ml.tuning import LEARNERS
 from sparkify import cli
 from sparkify.session import TOKEN, child_environment
 from sparkify.settings import PROJECT
+from sparkify.simulator.worlds import WORLDS
 from tests.sparkify.pages import PAGES
 
 SPARKIFY = str(Path(sys.executable).parent / "sparkify")
@@ -39,6 +41,26 @@ def call(*arguments: str, **environment: str) -> subprocess.CompletedProcess:
 def ask(*arguments: str) -> Result:
     """Run a command that ends before it needs Spark, in this process."""
     return CliRunner().invoke(cli.cli, arguments)
+
+
+class SparkStarts(Exception):
+    """Spark would be started, which takes what was given for possible."""
+
+
+@pytest.fixture
+def no_spark(monkeypatch):
+    """No session is there, and to start one fails; the environment is put back."""
+
+    def start(*_, **__):
+        raise SparkStarts
+
+    monkeypatch.setattr("sparkify.session.open_local", start)
+    monkeypatch.setattr("sparkify.server.check_machine", start)
+    monkeypatch.setattr("pyspark.sql.SparkSession.getActiveSession", lambda: None)
+    before = dict(os.environ)
+    yield
+    os.environ.clear()
+    os.environ.update(before)
 
 
 def assert_one_line(done: subprocess.CompletedProcess, code: int, *words: str) -> None:
@@ -148,14 +170,101 @@ def test_help_lists_the_commands_in_the_order_of_use_and_the_learners():
         *("run --seed -1", "train --seed -1", "train --origins 0", "train --horizon-days 0"),
         *("train --models nobody", "serve --thrift-port 99999", "serve --connect-port 0"),
         *("targets --top 0", "maintain --keep-days -1", "sql --format xml x"),
+        *(
+            "maintain --keep-days 99999999",
+            "train --horizon-days 99999999",
+            f"train --seed {2**40}",
+        ),
+        *("train --feature-version -1", "train --exposure x --min-exposure -1"),
+        *("train --name a/b", "models --name a:b", "score --table t --id i --out o --name a/b"),
+        *("simulate --out x --world moon", "--target moon models"),
+        "serve --thrift-port 10001 --connect-port 10001",
+        # What an unset variable of a shell leaves.
+        *("run --events ''", "build --events ' '", "explain --user ''", "sql ''", "tables ''"),
+        *("train --table '' --id a --label b", "models --name ''", "--target '' status"),
     ],
 )
-def test_what_can_be_known_to_be_wrong_is_refused_before_spark_starts(monkeypatch, arguments):
-    monkeypatch.setattr("sparkify.session.open_local", None)
-    monkeypatch.setattr("pyspark.sql.SparkSession.getActiveSession", lambda: None)
-    refused = ask(*arguments.split())
+def test_what_can_be_known_to_be_wrong_is_refused_before_spark_starts(no_spark, arguments):
+    refused = ask(*shlex.split(arguments))
     code = refused.exit_code if refused.exit_code == 2 else refused.exception.exit_code
     assert code == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("SPARKIFY_DRIVER_MEMORY", "lots"),
+        ("SPARKIFY_SHUFFLE_PARTITIONS", "0"),
+        ("SPARKIFY_CODEGEN", "maybe"),
+        ("SPARKIFY_LOG_LEVEL", "LOUD"),
+        ("SPARKIFY_SERVER_START_S", "soon"),
+        ("SPARKIFY_HOME", ""),
+        ("SPARKIFY_HOME", __file__),
+        ("SPARKIFY_TARGET", "moon"),
+    ],
+)
+def test_a_setting_that_cannot_work_is_refused_before_spark_starts(
+    no_spark, monkeypatch, name, value
+):
+    monkeypatch.setenv(name, value)
+    assert_refused(ask("sql", "select 1"), 2, "target" if name == "SPARKIFY_TARGET" else name)
+
+
+def test_an_impossible_thrift_port_is_no_server_to_start(no_spark, monkeypatch):
+    monkeypatch.setenv("SPARKIFY_THRIFT_PORT", "99999")
+    monkeypatch.delenv("SPARK_REMOTE", raising=False)
+    assert_refused(ask("--target", "thrift", "status"), 2, "a port from 1 to 65535")
+
+
+def test_settings_that_cannot_be_read_end_in_one_line():
+    assert_one_line(call("models", SPARKIFY_SCHEMA="bad-name"), 2, "SPARKIFY_SCHEMA is 'bad-name'")
+
+
+def test_lists_may_be_empty(no_spark):
+    with pytest.raises(SparkStarts):
+        raise ask("train", "--exclude", "", "--allow", "", "--models", "").exception
+
+
+def test_a_query_that_begins_with_a_comment_is_no_option(no_spark):
+    with pytest.raises(SparkStarts):
+        raise ask("sql", "-- One row per user = a query\nselect 1", "--format", "csv").exception
+
+
+def test_the_worlds_are_those_that_the_simulator_has():
+    world = next(each for each in cli.simulate.params if each.name == "world")
+    assert list(world.type.choices) == list(WORLDS)
+
+
+def test_a_table_is_not_scored_by_a_model_that_there_is_not(no_spark, monkeypatch, tmp_path):
+    monkeypatch.setenv("SPARKIFY_HOME", str(tmp_path))
+    (tmp_path / "new.csv").write_text("customer,visits\na,1\n")
+    arguments = ["--table", str(tmp_path / "new.csv"), "--id", "customer"]
+    refused = ask("score", *arguments, "--out", str(tmp_path / "scores.csv"))
+    remedy = "run `sparkify train --parquet PATH --id COLUMN --label COLUMN`"
+    assert remedy in str(refused.exception) and cli.exit_code(refused.exception) == 5
+
+
+def test_what_an_encoding_has_no_letter_for_is_shown_as_an_escape():
+    done = call("tables", "dim_users", PYTHONIOENCODING="ascii")
+    assert done.returncode == 0, done.stderr
+    program = "from sparkify import cli; cli.cli.main = lambda **_: cli.line('✓ ü'); cli.main()"
+    shown = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=PROJECT,
+        env=os.environ | {"PYTHONIOENCODING": "latin-1"},
+        capture_output=True,
+    )
+    assert (shown.stdout, shown.stderr) == (b"\\u2713 \xfc\n", b"")
+
+
+def test_the_summary_is_json_whatever_it_holds(capsys):
+    cli.emit_json({"auc": float("nan"), "rows": 3, "why": ["ü"], "none": None})
+    assert json.loads(capsys.readouterr().out) == {
+        "auc": None,
+        "rows": 3,
+        "why": ["ü"],
+        "none": None,
+    }
 
 
 def test_wrong_use_says_how_to_use_it_and_shows_what_a_terminal_would_act_on():
