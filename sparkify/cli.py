@@ -482,7 +482,8 @@ def run_command() -> int:
     except (click.Abort, KeyboardInterrupt):
         leave(signal.SIGINT)
     except SystemExit as done:
-        return done.code
+        # As a shell has it for who reads no further, such as `head`; click and rich say 1.
+        return 141 if isinstance(done.__context__, BrokenPipeError) else done.code
     # Spark, dbt and file systems raise what they like; here ends every command, so whatever it is
     # becomes one line and an exit code, and --debug shows where it came from.
     except Exception as error:

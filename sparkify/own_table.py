@@ -64,6 +64,26 @@ def find_source(given: str) -> Source:
         raise BadInput(f"{given} cannot be read: {error.strerror or error}") from error
 
 
+def check_columns(
+    source: Source, *, id: str, label: str | None = None, time: str | None = None
+) -> None:
+    """Refuse columns that are not apart, or that a CSV file has not; needs no Spark.
+
+    Raises:
+        TableMismatch: it names the column.
+    """
+    from ml.checks import check_named
+    from ml.errors import TableMismatch
+
+    given = {"id": id, "label": label, "time": time}
+    given = {role: name for role, name in given.items() if name is not None}
+    if len(set(given.values())) < len(given):
+        raise TableMismatch("id, label and time must be different columns.")
+    for role, name in given.items():
+        if source.kind == "csv":
+            check_named(dict.fromkeys(source.columns), name, role=role)
+
+
 def read(spark: SparkSession, settings: Settings, source: Source) -> DataFrame:
     """The rows of a table, with its own types; of a CSV file all columns are text.
 

@@ -41,6 +41,7 @@ def score_command(
     if not (id_column and out):
         raise WrongUse("--table needs --id, the column of the user, and --out, the CSV to write")
     source = own_table.find_source(table)
+    own_table.check_columns(source, id=id_column)
     check_writable(out)
     name = name or pipeline.OWN_MODEL
     require_model(settings, name)

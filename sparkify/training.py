@@ -105,7 +105,10 @@ def train_own_stage(
     if min_exposure is not None and exposure is None:
         raise WrongUse("--min-exposure is of a column: name it with --exposure")
     source = own_table.find_source(table)
+    own_table.check_columns(source, id=id_column, label=label, time=time)
     unlabelled = own_table.find_source(to_score) if to_score else None
+    if unlabelled:
+        own_table.check_columns(unlabelled, id=id_column)
     spark = open_stage(settings)
     own = pipeline.read_own_table(
         spark,

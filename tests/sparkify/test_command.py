@@ -235,6 +235,19 @@ def test_the_worlds_are_those_that_the_simulator_has():
     assert list(world.type.choices) == list(WORLDS)
 
 
+def test_a_column_that_a_csv_file_has_not_is_refused_before_spark_starts(no_spark, tmp_path):
+    (tmp_path / "a.csv").write_text("customer,left,visits\na,yes,1\n")
+    train = ["train", "--table", str(tmp_path / "a.csv"), "--id", "customer", "--label"]
+    assert "no column `gone`" in str(ask(*train, "gone").exception)
+    assert "must be different" in str(ask(*train, "customer").exception)
+    assert "no column `month`" in str(ask(*train, "left", "--time", "month").exception)
+    with pytest.raises(SparkStarts):
+        raise ask(*train, "left").exception
+    score = ["score", "--table", str(tmp_path / "a.csv"), "--out", str(tmp_path / "out.csv")]
+    refused = ask(*score, "--id", "user").exception
+    assert "no column `user`" in str(refused) and cli.exit_code(refused) == 3
+
+
 def test_a_table_is_not_scored_by_a_model_that_there_is_not(no_spark, monkeypatch, tmp_path):
     monkeypatch.setenv("SPARKIFY_HOME", str(tmp_path))
     (tmp_path / "new.csv").write_text("customer,visits\na,1\n")
@@ -255,6 +268,17 @@ def test_what_an_encoding_has_no_letter_for_is_shown_as_an_escape():
         capture_output=True,
     )
     assert (shown.stdout, shown.stderr) == (b"\\u2713 \xfc\n", b"")
+
+
+def test_who_reads_no_further_is_no_fault_of_the_program():
+    shown = subprocess.Popen(
+        [SPARKIFY, "tables", "dim_users"],
+        env=os.environ | {"PYTHONPATH": str(PROJECT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    shown.stdout.close()
+    assert (shown.stderr.read(), shown.wait()) == (b"", 141)
 
 
 def test_the_summary_is_json_whatever_it_holds(capsys):
