@@ -30,6 +30,10 @@ TELLS = {"show", "describe", "desc", "explain"}
 BEFORE = re.compile(r"(\s|--(\\\n|[^\r\n])*+|/\*((?!/\*|\*/).)*\*/)*+", re.DOTALL)
 # Spark runs what the text after it says at once, even where it is only to be explained.
 AT_ONCE = {"execute", "immediate"}
+# What a query may start other programs with, judged strictly.
+PROGRAMS = re.compile(
+    r"\b(try_reflect|reflect|java_method)`?\s*(\(|/\*|--)|\busing\s*(['\"]|/\*|--)", re.IGNORECASE
+)
 GRAIN = re.compile(r"One row per ([^.]+)\.")
 POSITION = re.compile(r"[;.]? *\(?line \d+,? pos \d+\)?")
 MARTS = ("dim_", "fct_")
@@ -68,6 +72,11 @@ def only_reading(spark: SparkSession, query: str) -> str:
         WrongUse: the statement is another one.
         ParseException: it is none.
     """
+    if PROGRAMS.search(query):
+        raise WrongUse(
+            "`sparkify sql` only reads, and this statement may start a program: it has reflect, "
+            "java_method or a script behind using; if that is meant, add --write"
+        )
     statement = query[BEFORE.match(query).end() :].rstrip().rstrip(";")
     runs_at_once = set(re.findall(r"\w+", statement.lower())) >= AT_ONCE
     first = statement.split(maxsplit=1)[:1]

@@ -6,6 +6,7 @@ import re
 import shlex
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -22,7 +23,7 @@ FORMS = {
     "SPARKIFY_CODEGEN": (r"NO_CODEGEN|FALLBACK|CODEGEN_ONLY", "NO_CODEGEN or FALLBACK"),
     "SPARKIFY_LOG_LEVEL": (r"TRACE|DEBUG|INFO|WARN|ERROR|FATAL|OFF|ALL", "such as WARN or ERROR"),
     "SPARKIFY_SERVER_START_S": (r"\d+(\.\d+)?", "a number of seconds"),
-    "SPARKIFY_HOME": (r".*\S.*", "a folder"),
+    "SPARKIFY_HOME": (r"(?![A-Za-z][\w+.-]*://).*", "a folder of this machine"),
 }
 
 
@@ -51,10 +52,8 @@ class Settings:
         """
         return cls(
             overrides=overrides or {},
-            home=Path(os.environ.get("SPARKIFY_HOME", PROJECT / ".sparkify")).absolute(),
-            jars=Path(
-                os.environ.get("SPARKIFY_JARS", Path(sys.prefix) / "share/sparkify/jars")
-            ).absolute(),
+            home=folder_of("SPARKIFY_HOME", PROJECT / ".sparkify"),
+            jars=folder_of("SPARKIFY_JARS", Path(sys.prefix) / "share/sparkify/jars"),
             target=target or os.environ.get("SPARKIFY_TARGET", "local"),
             schema=schema_name(os.environ.get("SPARKIFY_SCHEMA", "sparkify")),
         )
@@ -78,7 +77,13 @@ class Settings:
             raise WrongUse(f"SPARKIFY_HOME is {str(self.home)!r}: {above} is a file; name a folder")
 
     def export(self) -> None:
-        """Make the profile resolve to the same places, whatever the working folder."""
+        """Make the profile resolve to the same places, whatever the working folder.
+
+        Home is made for its owner alone: the tables in it are of people. One that is there stays.
+        """
+        with suppress(OSError):  # told by who writes into it
+            self.home.parent.mkdir(parents=True, exist_ok=True)
+            self.home.mkdir(mode=0o700, exist_ok=True)
         os.environ["SPARKIFY_HOME"] = str(self.home)
         os.environ["SPARKIFY_JARS"] = str(self.jars)
         os.environ["SPARKIFY_TARGET"] = self.target
@@ -140,6 +145,11 @@ class Settings:
     def tracking_uri(self) -> str:
         """The MLflow store, in SQLite."""
         return f"sqlite:///{self.home / 'mlflow' / 'mlflow.db'}"
+
+
+def folder_of(name: str, default: Path) -> Path:
+    """The absolute path that a variable of the environment holds; an empty one counts as unset."""
+    return Path(os.environ.get(name, "").strip() or default).absolute()
 
 
 def command_for(target: str, overrides: str = "") -> str:

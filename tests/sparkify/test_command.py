@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from unittest.mock import patch
 
 import click
 import psutil
@@ -19,7 +20,7 @@ from pyspark.errors.exceptions.connect import SparkConnectGrpcException
 from ml.tuning import LEARNERS
 from sparkify import cli
 from sparkify.session import TOKEN, child_environment
-from sparkify.settings import PROJECT
+from sparkify.settings import PROJECT, Settings
 from sparkify.simulator.worlds import WORLDS
 from tests.sparkify.pages import PAGES
 
@@ -198,7 +199,7 @@ def test_what_can_be_known_to_be_wrong_is_refused_before_spark_starts(no_spark, 
         ("SPARKIFY_CODEGEN", "maybe"),
         ("SPARKIFY_LOG_LEVEL", "LOUD"),
         ("SPARKIFY_SERVER_START_S", "soon"),
-        ("SPARKIFY_HOME", ""),
+        ("SPARKIFY_HOME", "s3a://bucket/home"),
         ("SPARKIFY_HOME", __file__),
         ("SPARKIFY_TARGET", "moon"),
     ],
@@ -384,3 +385,16 @@ def test_the_token_of_a_session_stands_in_no_command_line_and_no_setting(spark):
     assert TOKEN not in os.environ.values()
     given = child_environment(spark)
     assert TOKEN in given.values()
+
+
+def test_an_empty_setting_of_a_folder_counts_as_unset_and_a_new_home_is_its_owners(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setenv("SPARKIFY_HOME", "")
+    monkeypatch.setenv("SPARKIFY_JARS", " ")
+    found = Settings.from_environment()
+    assert found.home == PROJECT / ".sparkify" and found.jars.name == "jars"
+    monkeypatch.setenv("SPARKIFY_HOME", str(tmp_path / "a" / "home"))
+    with patch.dict(os.environ):
+        Settings.from_environment().export()
+    assert (tmp_path / "a" / "home").stat().st_mode & 0o777 == 0o700

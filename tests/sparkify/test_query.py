@@ -47,6 +47,8 @@ def schema(spark, monkeypatch):
         "select 1 as one; -- that is all; really",
         "-- One row per user.\nselect 1 as one",
         "select 'execute immediate' as said",
+        "select transform(array(1), each -> -each) from asked.dim_users as a"
+        " join asked.dim_users as b using (user_id)",
     ],
 )
 def test_what_only_reads_is_run(schema, spark, statement):
@@ -74,6 +76,11 @@ def test_what_only_reads_is_run(schema, spark, statement):
         # Comments that end elsewhere than they seem to.
         "/* /* */ show */ drop table asked.dim_users",
         "-- why\rdrop table asked.dim_users -- \\\nshow tables",
+        "select transform(user_id) using 'touch /tmp/x' as (a string) from asked.dim_users",
+        'from asked.dim_users map user_id USING /* */ "cat" as a',
+        "select reflect('java.lang.System', 'getenv', 'PATH')",
+        "/* /* */ ' */ select `try_reflect` /**/ ('java.lang.System', 'exit', 1) -- '",
+        "with x as (select java_method('java.util.UUID', 'randomUUID') as a) select a from x",
     ],
 )
 def test_what_may_write_is_refused_unless_it_is_asked_for(schema, spark, statement):
