@@ -18,8 +18,8 @@ run: $(READY)  ## Simulate events (or EVENTS=path to your own), build, check, tr
 test: $(READY) lint  ## Lint the code and run every test
 	@$(BIN)/python -m pytest
 
-bench: $(READY)  ## Measure the simulator, the models and what one more day costs (BENCH=name: one of them)
-	@for name in $(or $(BENCH),simulator learning incremental); do \
+bench: $(READY)  ## Measure the simulator, builds, one more day and the models (BENCH=name: one of them)
+	@for name in $(or $(BENCH),simulator build incremental learning); do \
 		echo "== $$name"; $(BIN)/python -m benchmarks.$$name || exit 1; done
 
 lint: $(READY)  ## Check the style of Python and SQL

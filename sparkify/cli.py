@@ -20,7 +20,7 @@ from sparkify.errors import METASTORE_IN_USE, SERVER_GONE, BadInput, SparkifyErr
 from sparkify.interrupt import leave, leave_on_signals
 from sparkify.remote import has_remote, is_gone, say_goodbye
 from sparkify.settings import Settings, command_for, read_vars
-from sparkify.terminal import be_quiet, emit, line, stage, visible, warn
+from sparkify.terminal import emit, line, quietly, stage, visible, warn
 
 WITHOUT_DELTA = (
     "runs go to plain Parquet tables, which are not replaced atomically and have no history; "
@@ -121,9 +121,8 @@ def run(
     """Simulate or read, build, check, train, score, report."""
     from sparkify.run import run_all
 
-    if quiet or as_json:
-        be_quiet()
-    found = run_all(settings, events=events, users=users, seed=seed)
+    with quietly(quiet or as_json):
+        found = run_all(settings, events=events, users=users, seed=seed)
     if as_json:
         emit_json(found)
 
@@ -138,9 +137,8 @@ def build(settings: Settings, events: str, full_refresh: bool, quiet: bool, as_j
     """Build and test every table, and check the expectations."""
     from sparkify.run import build_command
 
-    if quiet or as_json:
-        be_quiet()
-    found = build_command(settings, events, full_refresh=full_refresh)
+    with quietly(quiet or as_json):
+        found = build_command(settings, events, full_refresh=full_refresh)
     if as_json:
         emit_json(found)
 

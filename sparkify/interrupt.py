@@ -1,21 +1,24 @@
-"""Ctrl-C and SIGTERM: leave at once, with one line and nothing left behind."""
+"""Ctrl-C, SIGTERM and a terminal that closes: leave at once, in one line, nothing left behind."""
 
+import ctypes
 import os
 import shutil
 import signal
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 INTERRUPTED = (
     "error: interrupted; every table is as before or complete, run the same command again\n"
 )
 # What a JVM gets to end by itself: Spark deletes its scratch folders in it.
 PATIENCE_S = 3
+# Of prctl(2).
+PR_SET_PDEATHSIG = 1
 # A unix socket's name may have 107 bytes, 103 on macOS; those of a kernel end with some more.
 LONGEST_FOLDER = 80
 
@@ -23,7 +26,7 @@ _scratch: set[Path] = set()
 
 
 def leave_on_signals() -> None:
-    """From now on SIGINT and SIGTERM end this process; one that is ignored stays so."""
+    """From now on `SIGNALS` end this process; one that is ignored, as by nohup, stays so."""
     # Whatever stderr is later, while the JVM starts for example, the line goes to this one.
     stderr = os.dup(2)
     for number in SIGNALS:
@@ -72,6 +75,24 @@ def end_children() -> None:
     for child in alive:
         with suppress(psutil.NoSuchProcess):
             child.kill()
+
+
+def end_with_parent() -> Callable[[], None] | None:
+    """What a child runs before it begins, so that it ends when this process does, even if killed.
+
+    None where the system cannot: only Linux tells a process of the death of its parent.
+    """
+    if sys.platform != "linux":
+        return None
+    # Loaded here: a process that has just split off should do as little as it can.
+    prctl, parent = ctypes.CDLL(None).prctl, os.getpid()
+
+    def ask() -> None:
+        prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+        if os.getppid() != parent:
+            os._exit(1)
+
+    return ask
 
 
 @contextmanager

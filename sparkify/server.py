@@ -12,7 +12,7 @@ import pyspark
 
 from sparkify.engine import set_engine, size_of_tables
 from sparkify.errors import SparkifyError, WrongUse
-from sparkify.interrupt import SIGNALS
+from sparkify.interrupt import SIGNALS, end_with_parent
 from sparkify.remote import THRIFT_PORT, listens
 from sparkify.session import check_machine, spark_settings
 from sparkify.settings import Settings
@@ -24,6 +24,7 @@ HOST = "127.0.0.1"
 def serve(settings: Settings, *, thrift_port: int, connect_port: int) -> int:
     """Run the server in the foreground until it is interrupted; return its exit code.
 
+    It never outlives this process, however that ends.
     Both ports are bound to loopback: whoever reaches one may do all that this user may.
 
     Raises:
@@ -42,11 +43,20 @@ def serve(settings: Settings, *, thrift_port: int, connect_port: int) -> int:
     log = settings.logs / "server.log"
     settings.logs.mkdir(parents=True, exist_ok=True)
     command = spark_submit(local, thrift_port=thrift_port, connect_port=connect_port)
-    # A driver must not be told to be a client as well.
-    environment = {name: value for name, value in os.environ.items() if name != "SPARK_REMOTE"}
+    # A driver must not be told to be a client as well, nor to bind elsewhere: Hive would obey.
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if name != "SPARK_REMOTE" and not name.startswith("HIVE_SERVER2_")
+    }
     with log.open("ab") as output:
         server = subprocess.Popen(
-            command, env=environment, stdout=output, stderr=output, start_new_session=True
+            command,
+            env=environment,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+            preexec_fn=end_with_parent(),
         )
     try:
         with stage("Starting the server"):

@@ -73,9 +73,15 @@ def emit(data: str) -> None:
     sys.stdout.write(data)
 
 
-def be_quiet() -> None:
-    """Print nothing more but what `emit` and `warn` do."""
-    console.quiet = True
+@contextmanager
+def quietly(is_asked: bool) -> Iterator[None]:
+    """If so, print nothing for a while but what `emit` and `warn` do."""
+    before = console.quiet
+    console.quiet = before or is_asked
+    try:
+        yield
+    finally:
+        console.quiet = before
 
 
 @contextmanager

@@ -239,12 +239,14 @@ def test_a_log_is_told_now_and_then_what_a_stage_is_at(capsys, monkeypatch):
     assert capsys.readouterr().out.splitlines()[-1].startswith("✓ Building")
 
 
-def test_who_wants_it_quiet_hears_of_errors_only(capsys, monkeypatch):
-    monkeypatch.setattr(terminal.console, "quiet", False)
-    terminal.be_quiet()
-    with terminal.stage("Building"):
-        terminal.line("a line")
-    terminal.table("title", {"a": "left"}, [(1,)])
-    terminal.emit("{}\n")
-    terminal.warn("error: no")
+def test_who_wants_it_quiet_hears_of_errors_only_and_for_that_command(capsys):
+    with terminal.quietly(True):
+        with terminal.stage("Building"):
+            terminal.line("a line")
+        terminal.table("title", {"a": "left"}, [(1,)])
+        terminal.emit("{}\n")
+        terminal.warn("error: no")
     assert capsys.readouterr() == ("{}\n", "error: no\n")
+    with terminal.quietly(False):
+        terminal.line("a line")
+    assert capsys.readouterr().out == "a line\n"

@@ -1,0 +1,71 @@
+"""A server never outlives its command."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+SPARKIFY = str(Path(sys.executable).with_name("sparkify"))
+LIMIT_S = 60
+
+
+def free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return one.getsockname()[1]
+
+
+@pytest.fixture
+def server(tmp_path):
+    """`sparkify serve` on free ports, as soon as its Java runs."""
+    ports = ("--thrift-port", str(free_port()), "--connect-port", str(free_port()))
+    environment = os.environ | {"SPARKIFY_HOME": str(tmp_path), "SPARKIFY_TARGET": "local"}
+    environment["HIVE_SERVER2_THRIFT_BIND_HOST"] = "0.0.0.0"
+    process = psutil.Popen(
+        [SPARKIFY, "serve", *ports], env=environment, stdout=subprocess.PIPE, text=True
+    )
+    wait_for(lambda: java_of(process))
+    yield process
+    for each in (process, *java_of(process)):
+        each.kill()
+
+
+def java_of(process: psutil.Process) -> list[psutil.Process]:
+    """The Java that a process started; none once it has ended."""
+    if not process.is_running() or process.status() == psutil.STATUS_ZOMBIE:
+        return []
+    return [each for each in process.children(recursive=True) if each.name() == "java"]
+
+
+def wait_for(condition) -> None:
+    deadline = time.monotonic() + LIMIT_S
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize("is_ready", [False, True], ids=["while it starts", "once it is ready"])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGKILL])
+def test_a_server_ends_with_its_command_however_that_ends(server, number, is_ready):
+    if is_ready:
+        assert any("Ctrl-C" in line for line in server.stdout), "the server did not start"
+    java = java_of(server)
+    assert java
+    server.send_signal(number)
+    server.wait(LIMIT_S)
+    gone, alive = psutil.wait_procs(java, timeout=LIMIT_S)
+    assert gone and not alive
+
+
+def test_a_server_listens_on_loopback_whatever_the_environment_says(server):
+    assert any("Ctrl-C" in line for line in server.stdout), "the server did not start"
+    (java,) = java_of(server)
+    listening = {each.laddr for each in java.net_connections() if each.status == "LISTEN"}
+    assert {"127.0.0.1"} == {address.ip.removeprefix("::ffff:") for address in listening}
+    assert len(listening) >= 2
