@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -31,9 +32,11 @@ def server(tmp_path):
         [SPARKIFY, "serve", *ports], env=environment, stdout=subprocess.PIPE, text=True
     )
     wait_for(lambda: java_of(process))
+    java = java_of(process)
     yield process
-    for each in (process, *java_of(process)):
-        each.kill()
+    for each in (process, *java):
+        with suppress(psutil.NoSuchProcess):
+            each.kill()
 
 
 def java_of(process: psutil.Process) -> list[psutil.Process]:
