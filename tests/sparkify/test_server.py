@@ -40,10 +40,13 @@ def server(tmp_path):
 
 
 def java_of(process: psutil.Process) -> list[psutil.Process]:
-    """The Java that a process started; none once it has ended."""
-    if not process.is_running() or process.status() == psutil.STATUS_ZOMBIE:
-        return []
-    return [each for each in process.children(recursive=True) if each.name() == "java"]
+    """The Java of the server, not the one that only finds out how to start it."""
+    found = []
+    for each in process.children(recursive=True):
+        with suppress(psutil.Error):
+            if each.name() == "java" and "org.apache.spark.launcher.Main" not in each.cmdline():
+                found.append(each)
+    return found
 
 
 def wait_for(condition) -> None:
