@@ -12,8 +12,12 @@ from pathlib import Path
 import psutil
 import pytest
 
+from sparkify.interrupt import SIGNALS
+
 SPARKIFY = str(Path(sys.executable).with_name("sparkify"))
 LIMIT_S = 60
+SERVER = "org.apache.spark.sql.hive.thriftserver.HiveThriftServer2"
+LAUNCHER = "org.apache.spark.launcher.Main"
 
 
 def free_port() -> int:
@@ -29,7 +33,11 @@ def server(tmp_path):
     environment = os.environ | {"SPARKIFY_HOME": str(tmp_path), "SPARKIFY_TARGET": "local"}
     environment["HIVE_SERVER2_THRIFT_BIND_HOST"] = "0.0.0.0"
     process = psutil.Popen(
-        [SPARKIFY, "serve", *ports], env=environment, stdout=subprocess.PIPE, text=True
+        [SPARKIFY, "serve", *ports],
+        env=environment,
+        stdout=subprocess.PIPE,
+        text=True,
+        preexec_fn=hear_signals,
     )
     wait_for(lambda: java_of(process))
     java = java_of(process)
@@ -39,12 +47,19 @@ def server(tmp_path):
             each.kill()
 
 
+def hear_signals() -> None:
+    """Have a child heed them, though the suite runs in the background or under nohup."""
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_DFL)
+
+
 def java_of(process: psutil.Process) -> list[psutil.Process]:
     """The Java of the server, not the one that only finds out how to start it."""
     found = []
     for each in process.children(recursive=True):
         with suppress(psutil.Error):
-            if each.name() == "java" and "org.apache.spark.launcher.Main" not in each.cmdline():
+            words = each.cmdline()
+            if SERVER in words and LAUNCHER not in words:
                 found.append(each)
     return found
 
