@@ -24,7 +24,7 @@ HOST = "127.0.0.1"
 def serve(settings: Settings, *, thrift_port: int, connect_port: int) -> int:
     """Run the server in the foreground until it is interrupted; return its exit code.
 
-    It never outlives this process, however that ends.
+    It ends with this process, on Linux even if that is killed.
     Both ports are bound to loopback: whoever reaches one may do all that this user may.
 
     Raises:

@@ -76,13 +76,15 @@ def open_local(settings: Settings, *, shared: bool, size: int | None) -> SparkSe
 @contextmanager
 def token_to_jvm(*, is_given: bool) -> Iterator[None]:
     """Hand the token to a JVM that starts here, and to no other child: a client would show it."""
+    before = os.environ.get(TOKEN_NAME)
     if is_given:
         os.environ[TOKEN_NAME] = TOKEN
     try:
         yield
     finally:
-        if is_given:
-            del os.environ[TOKEN_NAME]
+        os.environ.pop(TOKEN_NAME, None)
+        if before is not None:
+            os.environ[TOKEN_NAME] = before
 
 
 def spark_settings(settings: Settings) -> dict[str, str]:
