@@ -392,14 +392,31 @@ def simulate(settings: Settings, users: int, seed: int, world: str, out: Path) -
 @click.option(
     "--connect-port", type=PORT, default=15002, show_default=True, help="For Spark Connect."
 )
+@click.option(
+    "--open", "is_open", is_flag=True, help="Ask for no token: any user of this machine is let in."
+)
+@click.option(
+    "--allow-programs",
+    "allows_programs",
+    is_flag=True,
+    help="Let SQL run programs.",
+)
+@click.option("--check", is_flag=True, help="Look whether a server answers and takes the tokens.")
 @click.pass_obj
-def serve(settings: Settings, thrift_port: int, connect_port: int) -> None:
-    """Serve the tables to several people, on loopback."""
+def serve(
+    settings: Settings, thrift_port: int, connect_port: int, check: bool, **allowed: bool
+) -> None:
+    """Serve the tables to several people, on loopback, behind tokens."""
+    from sparkify.server import check_server
     from sparkify.server import serve as run_server
 
     if thrift_port == connect_port:
         raise WrongUse(f"--thrift-port and --connect-port are both {thrift_port}: choose two")
-    sys.exit(run_server(settings, thrift_port=thrift_port, connect_port=connect_port))
+    ports = {"thrift_port": thrift_port, "connect_port": connect_port}
+    if check:
+        check_server(settings, **ports)
+    else:
+        sys.exit(run_server(settings, **ports, **allowed))
 
 
 @cli.command(epilog="Example: sparkify maintain --keep-days 30")

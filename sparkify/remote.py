@@ -5,12 +5,22 @@ import socket
 import sys
 import threading
 import warnings
+from contextlib import closing, suppress
 from urllib.parse import urlsplit
 
 from sparkify.errors import BadInput, WrongUse
+from sparkify.settings import Settings
 
 THRIFT_PORT = 10000
 CONNECT_PORT = 15002
+# Where clients look for a token: dbt (see profiles.yml; it keeps such a name out of its logs), and
+# pyspark over Connect.
+THRIFT_TOKEN, CONNECT_TOKEN = "DBT_ENV_SECRET_SPARKIFY_TOKEN", "SPARK_CONNECT_AUTHENTICATE_TOKEN"
+THIS_MACHINE = ("127.0.0.1", "localhost", "::1")
+REFUSED = (
+    "the server at {} does not take this token: it has to be the one in the folder `tokens` of the "
+    "SPARKIFY_HOME that the server was started with; set SPARKIFY_HOME to that, or {} to the token"
+)
 # A server that is there answers within milliseconds.
 ANSWER_S = 10
 # With waits of 50 ms, 200 ms, 800 ms and 3 s between them; Spark's own go on for 10 minutes.
@@ -18,19 +28,43 @@ TRIES = 4
 GOODBYE_S = 5
 
 
+def show_token(settings: Settings) -> None:
+    """Have clients show a server on this machine the writer's token, unless another one is given.
+
+    A server elsewhere never sees it.
+    """
+    with suppress(OSError):  # started with --open, or with another home
+        token = (settings.tokens / "writer").read_text()
+        if thrift_host() in THIS_MACHINE:
+            os.environ.setdefault(THRIFT_TOKEN, token)
+        url = os.environ.get("SPARK_REMOTE", "")
+        if urlsplit(url).hostname in THIS_MACHINE and "token=" not in url:
+            os.environ.setdefault(CONNECT_TOKEN, token)
+    # To a server of any other name the client sends a token over TLS only.
+    if os.environ.get("SPARK_REMOTE", "").startswith("sc://127.0.0.1"):
+        os.environ["SPARK_REMOTE"] = os.environ["SPARK_REMOTE"].replace("127.0.0.1", "localhost", 1)
+
+
 def open_remote(url: str):
-    """A session on the server at `url`, such as sc://127.0.0.1:15002.
+    """A session on the server at `url`, such as sc://localhost:15002.
 
     Raises:
         WrongUse: it is no such address.
-        BadInput: no server answers there.
+        BadInput: no server answers there, or it refuses the token.
     """
+    from pyspark.errors.exceptions.connect import SparkConnectGrpcException
     from pyspark.sql import SparkSession
     from pyspark.sql.connect.client.retries import DefaultPolicy
 
     check_server(url)
     warnings.filterwarnings("ignore", message=r"\[RETRIES_EXCEEDED\]")
     spark = SparkSession.builder.remote(url).getOrCreate()
+    try:
+        spark.version  # noqa: B018 - the first call that shows the token
+    except SparkConnectGrpcException as error:
+        if status_of(error) == "UNAUTHENTICATED":
+            raise BadInput(REFUSED.format(urlsplit(url).netloc, CONNECT_TOKEN)) from error
+        raise
     spark.client.set_retry_policies([DefaultPolicy(max_retries=TRIES)])
     return spark
 
@@ -48,7 +82,7 @@ def check_server(url: str) -> None:
     except (PySparkException, ValueError) as error:
         raise WrongUse(
             f"SPARK_REMOTE is no address of a Spark Connect server, such as "
-            f"sc://127.0.0.1:{CONNECT_PORT}: {error}"
+            f"sc://localhost:{CONNECT_PORT}: {error}"
         ) from error
     answer = f"no Spark Connect server answers at {builder.endpoint}"
     remedy = f"; {how_to_start('--connect-port', port, CONNECT_PORT)}"
@@ -64,8 +98,16 @@ def check_server(url: str) -> None:
 
 
 def check_thrift() -> None:
-    """Refuse the `thrift` target while nothing listens at its address: dbt would try for long."""
-    host = os.environ.get("SPARKIFY_THRIFT_HOST", "127.0.0.1")
+    """Refuse the `thrift` target while it cannot be used: dbt would try for long.
+
+    Raises:
+        WrongUse: there is no such port.
+        BadInput: no server answers there, or it refuses the token.
+    """
+    from pyhive import hive
+    from thrift.transport.TTransport import TTransportException
+
+    host = thrift_host()
     port = os.environ.get("SPARKIFY_THRIFT_PORT", str(THRIFT_PORT))
     if not (port.isdecimal() and 1 <= int(port) <= 65_535):
         raise WrongUse(f"SPARKIFY_THRIFT_PORT is {port!r}; give a port from 1 to 65535")
@@ -74,6 +116,27 @@ def check_thrift() -> None:
             f"no Spark Thrift server answers at {host}:{port}; "
             f"{how_to_start('--thrift-port', int(port), THRIFT_PORT)}"
         )
+    try:
+        with closing(hive.connect(host, int(port), **thrift_credentials())):
+            pass
+    except TTransportException as error:
+        if "validating the login" not in str(error):
+            raise
+        raise BadInput(REFUSED.format(f"{host}:{port}", THRIFT_TOKEN)) from error
+
+
+def thrift_host() -> str:
+    """The host of the target `thrift`."""
+    return os.environ.get("SPARKIFY_THRIFT_HOST", "127.0.0.1")
+
+
+def thrift_credentials() -> dict[str, str]:
+    """What PyHive logs in with, as dbt does: a server that asks for nothing takes anything."""
+    return {
+        "auth": "CUSTOM",
+        "username": os.environ.get("SPARKIFY_THRIFT_USER", "sparkify"),
+        "password": os.environ.get(THRIFT_TOKEN, "none"),
+    }
 
 
 def how_to_start(option: str, port: int, usual: int) -> str:
@@ -93,8 +156,13 @@ def listens(host: str, port: int) -> bool:
 
 def is_gone(error: BaseException) -> bool:
     """Whether an error says that the server does not answer any more."""
+    return status_of(error) == "UNAVAILABLE"
+
+
+def status_of(error: BaseException) -> str:
+    """The name of an error's gRPC status; empty without one."""
     code = getattr(error, "getGrpcStatusCode", None) or getattr(error, "code", None)
-    return callable(code) and getattr(code(), "name", "") == "UNAVAILABLE"
+    return getattr(code(), "name", "") if callable(code) else ""
 
 
 def has_remote() -> bool:

@@ -1,6 +1,7 @@
 """One Spark driver for dbt over Thrift, analysts over JDBC and `ml` over Spark Connect."""
 
 import os
+import shlex
 import signal
 import subprocess
 import time
@@ -12,20 +13,32 @@ import pyspark
 
 from sparkify.engine import set_engine, size_of_tables
 from sparkify.errors import SparkifyError, WrongUse
+from sparkify.gate import CLASS, READER, WRITER, compiled_gate, make_tokens
 from sparkify.interrupt import SIGNALS, end_with_parent
-from sparkify.remote import THRIFT_PORT, listens
-from sparkify.session import check_machine, spark_settings
-from sparkify.settings import Settings
+from sparkify.remote import CONNECT_PORT, CONNECT_TOKEN, THRIFT_PORT, THRIFT_TOKEN, listens
+from sparkify.session import check_machine, open_session, spark_settings
+from sparkify.settings import PROJECT, Settings
 from sparkify.terminal import line, stage
 
 HOST = "127.0.0.1"
+LOG_SETTINGS = PROJECT / "sparkify" / "java" / "log4j2.properties"
 
 
-def serve(settings: Settings, *, thrift_port: int, connect_port: int) -> int:
+def serve(
+    settings: Settings,
+    *,
+    thrift_port: int,
+    connect_port: int,
+    is_open: bool = False,
+    allows_programs: bool = False,
+) -> int:
     """Run the server in the foreground until it is interrupted; return its exit code.
 
-    It ends with this process, on Linux even if that is killed.
-    Both ports are bound to loopback: whoever reaches one may do all that this user may.
+    It ends with this process, on Linux even if that is killed. Both ports are bound to loopback,
+    and ask for a token.
+
+    is_open: they ask for none, so every user of this machine may do what this one may.
+    allows_programs: SQL may run programs, see Gate.java.
 
     Raises:
         WrongUse: a port is taken.
@@ -33,6 +46,8 @@ def serve(settings: Settings, *, thrift_port: int, connect_port: int) -> int:
     """
     local = replace(settings, target="local")
     local.export()
+    # A driver must not be told to be a client as well.
+    os.environ.pop("SPARK_REMOTE", None)
     check_machine(local)
     set_engine(size_of_tables(local))
     for port in (thrift_port, connect_port):
@@ -42,14 +57,19 @@ def serve(settings: Settings, *, thrift_port: int, connect_port: int) -> int:
             )
     log = settings.logs / "server.log"
     settings.logs.mkdir(parents=True, exist_ok=True)
-    command = spark_submit(local, thrift_port=thrift_port, connect_port=connect_port)
-    # A driver must not be told to be a client as well, nor to bind elsewhere: Hive would obey.
+    tokens = make_tokens(settings)
+    command = spark_submit(local, log, thrift_port, connect_port, is_open=is_open)
+    # Nor to bind elsewhere: Hive would obey.
     environment = {
-        name: value
-        for name, value in os.environ.items()
-        if name != "SPARK_REMOTE" and not name.startswith("HIVE_SERVER2_")
+        name: value for name, value in os.environ.items() if not name.startswith("HIVE_SERVER2_")
     }
-    with log.open("ab") as output:
+    environment["SPARKIFY_PROGRAMS"] = "1" if allows_programs else "0"
+    environment.pop(CONNECT_TOKEN, None)
+    if not is_open:
+        # Not in the command line, which every user of the machine can read.
+        environment["SPARKIFY_TOKENS"] = str(tokens)
+        environment[CONNECT_TOKEN] = (tokens / WRITER).read_text()
+    with log.with_suffix(".out").open("wb") as output:
         server = subprocess.Popen(
             command,
             env=environment,
@@ -61,15 +81,10 @@ def serve(settings: Settings, *, thrift_port: int, connect_port: int) -> int:
     try:
         with stage("Starting the server"):
             wait_until_ready(server, thrift_port, connect_port, log)
-        port = "" if thrift_port == THRIFT_PORT else f"SPARKIFY_THRIFT_PORT={thrift_port} "
-        for each in (
-            f"  dbt      {port}dbt build --target thrift",
-            f"  JDBC     jdbc:hive2://{HOST}:{thrift_port}/{settings.schema}",
-            f"  Connect  SPARK_REMOTE=sc://{HOST}:{connect_port} sparkify train",
-            f"  log      {log}",
-            "Ctrl-C ends it.",
-        ):
+        for each in how_to_reach(settings, thrift_port, connect_port, is_open=is_open):
             line(each, wrap=False)
+        line(f"  log      {log}", wrap=False)
+        line("Ctrl-C ends it.")
         # Here a signal is not a failure: it is how a server ends.
         ended_by = []
         for number in SIGNALS:
@@ -81,9 +96,47 @@ def serve(settings: Settings, *, thrift_port: int, connect_port: int) -> int:
         server.wait()
 
 
-def spark_submit(settings: Settings, *, thrift_port: int, connect_port: int) -> list[str]:
+def how_to_reach(
+    settings: Settings, thrift_port: int, connect_port: int, *, is_open: bool
+) -> list[str]:
+    """A line for each kind of client; a command in it works as it is printed."""
+    ports = "" if thrift_port == THRIFT_PORT else f"SPARKIFY_THRIFT_PORT={thrift_port} "
+    remote = "" if connect_port == CONNECT_PORT else f"SPARK_REMOTE=sc://localhost:{connect_port} "
+    writer, reader = (shlex.quote(str(settings.tokens / role)) for role in (WRITER, READER))
+    token = "" if is_open else f'{THRIFT_TOKEN}="$(cat {writer})" '
+    login = "" if is_open else f" -n {READER} -w {reader}"
+    beeline = Path(pyspark.__file__).parent / "bin" / "beeline"
+    return [
+        f"  sparkify {ports}{remote}sparkify --target thrift status",
+        f"  dbt      {ports}{token}dbt build --target thrift",
+        f"  JDBC     {beeline} -u jdbc:hive2://{HOST}:{thrift_port}{login}",
+        "  anyone   on this machine may do what you may: nobody is asked for a token"
+        if is_open
+        else f"  tokens   {writer} may do what you may, {READER} beside it only reads tables",
+    ]
+
+
+def spark_submit(
+    settings: Settings, log: Path, thrift_port: int, connect_port: int, *, is_open: bool
+) -> list[str]:
     """The command that starts the Thrift server with the Connect plugin in the same JVM."""
-    conf = spark_settings(settings) | {
+    conf = spark_settings(settings)
+    # The gate looks at every statement, and at who logs in: for that Hive knows it from the
+    # properties of the JVM only.
+    options = (
+        conf["spark.driver.extraJavaOptions"],
+        f"-Dlog4j2.configurationFile={LOG_SETTINGS}",
+        f"-Dsparkify.log={shlex.quote(str(log))}",
+        f"-Dhive.server2.custom.authentication.class={CLASS}",
+    )
+    classes = conf["spark.driver.extraClassPath"], str(compiled_gate(settings))
+    conf |= {
+        "spark.driver.extraJavaOptions": " ".join(options),
+        "spark.driver.extraClassPath": ":".join(classes),
+        "spark.hadoop.hive.server2.authentication": "NONE" if is_open else "CUSTOM",
+        "spark.sql.extensions": f"{conf['spark.sql.extensions']},{CLASS}",
+        # Who reads does not wait until a build has done all that it asked for.
+        "spark.scheduler.mode": "FAIR",
         "spark.plugins": "org.apache.spark.sql.connect.SparkConnectPlugin",
         "spark.connect.grpc.binding.address": HOST,
         "spark.connect.grpc.binding.port": str(connect_port),
@@ -110,4 +163,22 @@ def wait_until_ready(
             raise SparkifyError(f"the server did not answer within {limit_s:.0f} s; see {log}")
         with suppress(subprocess.TimeoutExpired):
             server.wait(timeout=0.5)
-            raise SparkifyError(f"the server ended at once; the reason is at the end of {log}")
+            raise SparkifyError(
+                f"the server ended at once; the reason is at the end of {log} or of "
+                f"{log.with_suffix('.out')}"
+            )
+
+
+def check_server(settings: Settings, *, thrift_port: int, connect_port: int) -> None:
+    """Look whether a server on this machine answers on both ports and takes the writer's token.
+
+    Raises:
+        BadInput: it does not.
+    """
+    os.environ["SPARKIFY_THRIFT_HOST"] = HOST
+    os.environ["SPARKIFY_THRIFT_PORT"] = str(thrift_port)
+    os.environ["SPARK_REMOTE"] = f"sc://localhost:{connect_port}"
+    spark = open_session(replace(settings, target="thrift"))
+    spark.sql("select 1").collect()
+    line(f"Spark {spark.version} answers on both ports and takes the token.")
+    line(f"  {HOST}:{thrift_port} (Thrift), localhost:{connect_port} (Connect)")

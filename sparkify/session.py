@@ -20,13 +20,20 @@ from sparkify.delta import has_jars
 from sparkify.engine import set_engine, size_of_tables
 from sparkify.errors import METASTORE_IN_USE, BadInput, WrongUse
 from sparkify.interrupt import signals_kept
-from sparkify.remote import CONNECT_PORT, check_thrift, has_remote, open_remote
+from sparkify.remote import (
+    CONNECT_PORT,
+    CONNECT_TOKEN,
+    check_thrift,
+    has_remote,
+    open_remote,
+    show_token,
+)
 from sparkify.settings import PROJECT, Settings
 
 JAVA_VERSIONS = (17, 21)
 # What the children of this process show to its session. In the environment of the JVM, for every
 # user of a machine can read its command line.
-TOKEN_NAME, TOKEN = "SPARK_CONNECT_AUTHENTICATE_TOKEN", secrets.token_urlsafe()
+TOKEN = secrets.token_urlsafe()
 
 
 def open_session(
@@ -52,7 +59,10 @@ def open_session(
     # pyspark prints every failed statement as a page of JSON, besides raising it.
     logging.getLogger("SQLQueryContextLogger").setLevel(logging.CRITICAL)
     if settings.target == "thrift":
-        os.environ.setdefault("SPARK_REMOTE", f"sc://127.0.0.1:{CONNECT_PORT}")
+        os.environ.setdefault("SPARK_REMOTE", f"sc://localhost:{CONNECT_PORT}")
+    if has_remote():
+        show_token(settings)
+    if settings.target == "thrift":
         check_thrift()
     with signals_kept():
         if has_remote():
@@ -76,15 +86,15 @@ def open_local(settings: Settings, *, shared: bool, size: int | None) -> SparkSe
 @contextmanager
 def token_to_jvm(*, is_given: bool) -> Iterator[None]:
     """Hand the token to a JVM that starts here, and to no other child: a client would show it."""
-    before = os.environ.get(TOKEN_NAME)
+    before = os.environ.get(CONNECT_TOKEN)
     if is_given:
-        os.environ[TOKEN_NAME] = TOKEN
+        os.environ[CONNECT_TOKEN] = TOKEN
     try:
         yield
     finally:
-        os.environ.pop(TOKEN_NAME, None)
+        os.environ.pop(CONNECT_TOKEN, None)
         if before is not None:
-            os.environ[TOKEN_NAME] = before
+            os.environ[CONNECT_TOKEN] = before
 
 
 def spark_settings(settings: Settings) -> dict[str, str]:
@@ -161,9 +171,8 @@ def child_environment(spark: SparkSession) -> dict[str, str]:
         return dict(os.environ)
     port = spark.conf.get("spark.connect.grpc.binding.port")
     return os.environ | {
-        # To any other name, 127.0.0.1 too, the client sends a token over TLS only.
         "SPARK_REMOTE": f"sc://localhost:{port}",
-        TOKEN_NAME: TOKEN,
+        CONNECT_TOKEN: TOKEN,
     }
 
 

@@ -132,6 +132,11 @@ class Settings:
         return self.home / "logs"
 
     @property
+    def tokens(self) -> Path:
+        """The folder of the tokens of `sparkify serve`, a file for each role."""
+        return self.home / "tokens"
+
+    @property
     def metastore(self) -> Path:
         """The folder of the embedded Derby metastore."""
         return self.home / ("parquet/metastore" if self.target == "parquet" else "metastore")

@@ -2,38 +2,30 @@
 
 import os
 import signal
-import socket
 import subprocess
-import sys
 import time
 from contextlib import suppress
-from pathlib import Path
 
 import psutil
 import pytest
 
 from sparkify.interrupt import SIGNALS
+from tests.sparkify.serving import BIN, free_ports
 
-SPARKIFY = str(Path(sys.executable).with_name("sparkify"))
 LIMIT_S = 60
 SERVER = "org.apache.spark.sql.hive.thriftserver.HiveThriftServer2"
 LAUNCHER = "org.apache.spark.launcher.Main"
 
 
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]
-
-
 @pytest.fixture
 def server(tmp_path):
     """`sparkify serve` on free ports, as soon as its Java runs."""
-    ports = ("--thrift-port", str(free_port()), "--connect-port", str(free_port()))
+    thrift, connect = map(str, free_ports(2))
+    ports = ("--thrift-port", thrift, "--connect-port", connect)
     environment = os.environ | {"SPARKIFY_HOME": str(tmp_path), "SPARKIFY_TARGET": "local"}
     environment["HIVE_SERVER2_THRIFT_BIND_HOST"] = "0.0.0.0"
     process = psutil.Popen(
-        [SPARKIFY, "serve", *ports],
+        [str(BIN / "sparkify"), "serve", *ports],
         env=environment,
         stdout=subprocess.PIPE,
         text=True,

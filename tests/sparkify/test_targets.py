@@ -3,20 +3,17 @@
 import json
 import os
 import shutil
-import signal
-import socket
 import subprocess
-import sys
 from contextlib import closing
 from pathlib import Path
 
 import pandas as pd
 import pytest
-from pyhive import hive
 
+from sparkify.remote import THRIFT_TOKEN
 from sparkify.simulator import simulate
+from tests.sparkify.serving import BIN, serving
 
-BIN = Path(sys.executable).parent
 PROJECT = Path(__file__).parents[2]
 TABLES = {
     "fct_user_days": [
@@ -85,29 +82,9 @@ def test_parquet_without_any_jar_builds_the_same_tables(spark, local, events, tm
 
 @pytest.fixture
 def server(tmp_path):
-    """`sparkify serve` on free ports: its Thrift port and its environment."""
-    with socket.socket() as one, socket.socket() as two:
-        one.bind(("127.0.0.1", 0))
-        two.bind(("127.0.0.1", 0))
-        thrift, connect = one.getsockname()[1], two.getsockname()[1]
-    environment = os.environ | {
-        "SPARKIFY_HOME": str(tmp_path),
-        "DBT_TARGET_PATH": str(tmp_path / "dbt"),
-        "SPARKIFY_THRIFT_PORT": str(thrift),
-        "SPARK_REMOTE": f"sc://127.0.0.1:{connect}",
-    }
-    process = subprocess.Popen(
-        [BIN / "sparkify", "serve", "--thrift-port", str(thrift), "--connect-port", str(connect)],
-        env=environment,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        assert any("Ctrl-C" in line for line in process.stdout), "the server did not start"
-        yield thrift, environment
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(timeout=60)
+    with serving(tmp_path) as server:
+        server.environment[THRIFT_TOKEN] = server.token("writer")
+        yield server
 
 
 def dbt(environment: dict[str, str], *arguments: str, **options) -> subprocess.Popen:
@@ -125,7 +102,7 @@ def finish(process: subprocess.Popen) -> str:
 
 
 def test_a_log_that_grows_over_thrift_leads_to_the_same_tables(local, events, server, tmp_path):
-    port, environment = server
+    environment = server.environment
     folder = tmp_path / "growing"
     days = sorted(path.parent.name for path in events.glob("date=*/*.json"))
     gone, grown = days[5], days[-3]
@@ -154,7 +131,7 @@ def test_a_log_that_grows_over_thrift_leads_to_the_same_tables(local, events, se
     assert 0 in codes, said
     for code, words in zip(codes, said, strict=True):
         assert code == 0 or "another run is under way on this server" in words, words
-    with closing(hive.connect("127.0.0.1", port)) as connection:
+    with closing(server.connect(server.token("reader"))) as connection:
         for table, expected in local.items():
             found = pd.read_sql(query(table), connection)
             assert_same(found, expected)

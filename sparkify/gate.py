@@ -1,0 +1,74 @@
+"""Who may come in to a server: its tokens, and the code that asks for them."""
+
+import hashlib
+import os
+import secrets
+import shutil
+import tempfile
+from pathlib import Path
+
+import pyspark
+from py4j.protocol import Py4JJavaError
+
+from sparkify.errors import SparkifyError
+from sparkify.session import output_to
+from sparkify.settings import PROJECT, Settings
+from sparkify.terminal import stage
+
+WRITER, READER = "writer", "reader"
+CLASS = "sparkify.Gate"
+SOURCE = PROJECT / "sparkify" / "java" / "Gate.java"
+
+
+def make_tokens(settings: Settings) -> Path:
+    """The folder with a file for each role's token, for its owner alone; made where missing."""
+    folder = settings.tokens
+    folder.mkdir(parents=True, exist_ok=True)
+    folder.chmod(0o700)
+    for role in (WRITER, READER):
+        file = folder / role
+        if not file.exists():
+            # Written under another name first: a token is whole or not there.
+            descriptor, name = tempfile.mkstemp(dir=folder)
+            with os.fdopen(descriptor, "w") as new:
+                new.write(secrets.token_urlsafe(32))
+            os.replace(name, file)
+        file.chmod(0o600)
+    return folder
+
+
+def compiled_gate(settings: Settings) -> Path:
+    """The folder with the classes of `Gate.java`; compiled once for a version of it and of Spark.
+
+    By Janino, the compiler that Spark brings along: where Java runs, `javac` may be missing.
+    """
+    from pyspark.java_gateway import launch_gateway
+
+    version = hashlib.sha256(SOURCE.read_bytes() + pyspark.__version__.encode()).hexdigest()[:16]
+    classes = settings.home / "gate" / version
+    if classes.exists():
+        return classes
+    classes.parent.mkdir(parents=True, exist_ok=True)
+    scratch = Path(tempfile.mkdtemp(dir=classes.parent))
+    with stage("Compiling its gate"), output_to(settings.logs / "spark.log"):
+        gateway = launch_gateway()
+    try:
+        java = gateway.jvm
+        compiler = java.org.codehaus.janino.CompilerFactory().newCompiler()
+        compiler.setDestinationDirectory(java.java.io.File(str(scratch)), False)
+        sources = gateway.new_array(java.java.io.File, 1)
+        sources[0] = java.java.io.File(str(SOURCE))
+        try:
+            compiler.compile(sources)
+        except Py4JJavaError as error:  # it can be read only while Java runs
+            reason = error.java_exception.getMessage()
+            raise SparkifyError(f"{SOURCE.name} cannot be compiled: {reason}") from None
+    finally:
+        gateway.shutdown()
+        gateway.proc.stdin.close()
+        gateway.proc.wait()
+    try:
+        scratch.rename(classes)
+    except OSError:  # another server was faster
+        shutil.rmtree(scratch)
+    return classes

@@ -1,0 +1,74 @@
+"""A running `sparkify serve` for tests."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from pyhive import hive
+
+BIN = Path(sys.executable).parent
+
+
+@dataclass(frozen=True)
+class Server:
+    """thrift: its port. environment: that of its clients. said: the lines that it printed."""
+
+    home: Path
+    thrift: int
+    environment: dict[str, str]
+    said: list[str]
+    process: subprocess.Popen
+
+    def token(self, role: str) -> str:
+        return (self.home / "tokens" / role).read_text()
+
+    def connect(self, password: str, **options) -> hive.Connection:
+        login = {"auth": "CUSTOM", "username": "me", "password": password}
+        return hive.connect("127.0.0.1", self.thrift, **login, **options)
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports that nobody listens on."""
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return [one.getsockname()[1] for one in sockets]
+
+
+@contextmanager
+def serving(home: Path, *options: str) -> Iterator[Server]:
+    """Start a server on free ports, and end it."""
+    thrift, connect = free_ports(2)
+    environment = os.environ | {
+        "SPARKIFY_HOME": str(home),
+        "SPARKIFY_TARGET": "local",
+        "DBT_TARGET_PATH": str(home / "dbt"),
+        "SPARKIFY_THRIFT_PORT": str(thrift),
+        "SPARK_REMOTE": f"sc://127.0.0.1:{connect}",
+    }
+    ports = ("--thrift-port", str(thrift), "--connect-port", str(connect))
+    process = subprocess.Popen(
+        [BIN / "sparkify", "serve", *ports, *options],
+        env=environment,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        said = []
+        for line in process.stdout:
+            said.append(line)
+            if "Ctrl-C" in line:
+                break
+        else:
+            raise AssertionError(f"the server did not start: {said}")
+        yield Server(home, thrift, environment, said, process)
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(timeout=60)

@@ -1,0 +1,265 @@
+"""Who may come in to a server, and what they may do there."""
+
+import os
+import re
+import stat
+import subprocess
+from contextlib import closing, suppress
+
+import psutil
+import pytest
+from pyhive.exc import OperationalError
+from thrift.transport.TTransport import TTransportException
+
+from sparkify.remote import CONNECT_TOKEN, THRIFT_TOKEN
+from tests.sparkify.serving import BIN, serving
+
+JDBC = "org.apache.spark.sql.execution.datasources.v2.jdbc"
+PROGRAMS = (
+    "select transform(a) using 'id' as x from d.t",
+    "select reflect('java.lang.System', 'getenv', 'PATH')",
+    "select try_reflect('java.lang.System', 'getenv', 'PATH')",
+    "select java_method('java.lang.System', 'getenv', 'PATH')",
+    "select 1 where exists (select reflect('java.lang.System', 'getenv', 'PATH'))",
+    "select * from d.t where b = (select transform(a) using 'id' as x from d.t)",
+    'execute immediate \'select reflect("java.lang.System", "getenv", "PATH")\'',
+    "create table d.stolen as select reflect('java.lang.System', 'getenv', 'PATH') as a",
+)
+READING = (
+    "select * from d.t",
+    "select * from d.v",
+    "select * from d.p",
+    "select * from d.t version as of 0",
+    "select a, max(b) over (partition by a) from d.t where a in (select a from d.p)",
+    "with x as (select * from d.t) select * from x join x as y using (a)",
+    "with recursive r(n) as (select 1 union all select n + 1 from r where n < 3) select * from r",
+    "from d.t |> select a",
+    "select explode(array(1, 2))",
+    "select count(*) from range(10)",
+    "select * from values (1), (2) as v(x)",
+    "show tables in d",
+    "show databases",
+    "show columns in d.t",
+    "describe d.t",
+    "describe extended d.t",
+    "describe history d.t",
+    "describe detail d.t",
+    "explain select * from d.t",
+    "execute immediate 'select 1'",
+    "set spark.sql.session.timeZone = UTC",
+    "use d",
+)
+ATTACKS = (
+    "drop table d.t",
+    "drop view d.v",
+    "drop database d cascade",
+    "create database e",
+    "alter database d set location '/tmp'",
+    "insert into d.t values (2, 'y')",
+    "insert into d.p values (2)",
+    "insert overwrite local directory '{home}/out' using csv select 1",
+    "from d.t insert into d.t select *",
+    "delete from d.t",
+    "delete from d.t where a = 1",
+    "update d.t set a = 3",
+    "merge into d.t using (select 1 as a) as s on s.a = t.a when matched then delete",
+    "truncate table d.t",
+    "alter table d.t add column c int",
+    "alter table d.t set tblproperties ('delta.appendOnly' = 'true')",
+    "comment on table d.t is 'x'",
+    "create table d.u as select 1 as a",
+    "create table d.u shallow clone d.t",
+    "create or replace table d.t using delta as select 1 as a",
+    "create view d.u as select 1 as a",
+    "create temporary view u using text options (path '/etc/passwd')",
+    "create function d.g(x int) returns int return 1",
+    "create temporary function g as 'org.apache.hadoop.hive.ql.udf.UDFHex'",
+    "declare variable q = 1",
+    "cache table d.t",
+    "clear cache",
+    "refresh table d.t",
+    "analyze table d.t compute statistics",
+    "optimize d.t",
+    "vacuum d.t",
+    "restore table d.t to version as of 0",
+    "reorg table d.t apply (purge)",
+    "generate symlink_format_manifest for table d.t",
+    "convert to delta parquet.`{home}/warehouse/d.db/p`",
+    "msck repair table d.p",
+    "load data local inpath '/etc/passwd' into table d.p",
+    "add jar '/tmp/x.jar'",
+    "add file '/etc/passwd'",
+    "execute immediate 'drop table d.t'",
+    "begin drop table d.t; end",
+    "select * from text.`/etc/passwd`",
+    "select * from text.`{home}/tokens/writer`",
+    "select * from text.`{home}/warehouse/../tokens/writer`",
+    "select * from binaryFile.`/etc/passwd`",
+    "select * from parquet.`{home}/warehouse/d.db/p`",
+    "select * from delta.`{home}/elsewhere`",
+    "execute immediate 'select * from text.`/etc/passwd`'",
+    "select * from d.files",
+)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    with serving(tmp_path_factory.mktemp("home")) as server:
+        writer = server.connect(server.token("writer"))
+        for statement in (
+            "create database d",
+            "create table d.t using delta as select 1 as a, 'x' as b",
+            "insert into d.t values (5, 'five')",
+            "create view d.v as select * from d.t",
+            "create table d.p using parquet as select 1 as a",
+            "create view d.files as select * from text.`/etc/passwd`",
+            f"create table delta.`{server.home}/elsewhere` using delta as select 1 as a",
+        ):
+            ask(writer, statement)
+        writer.close()
+        yield server
+
+
+@pytest.fixture
+def reader(server):
+    # A name is the client's to choose: it makes nobody a writer.
+    with closing(server.connect(server.token("reader"))) as connection:
+        yield connection
+
+
+def ask(connection, statement: str) -> list[tuple]:
+    cursor = connection.cursor()
+    cursor.execute(statement)
+    return cursor.fetchall() if cursor.description else []
+
+
+def client(server, *arguments: str, **environment: str) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [BIN / "sparkify", *arguments],
+        env=server.environment | environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+@pytest.mark.parametrize("password", ["", "none", "None", "writer", "reader"])
+def test_without_a_token_nobody_comes_in_over_thrift(server, password):
+    with pytest.raises(TTransportException, match="validating the login|ended|0 bytes"):
+        server.connect(password)
+
+
+def test_without_a_token_nobody_comes_in_over_connect(server):
+    for token in ("wrong", server.token("reader")):
+        refused = client(server, "sql", "select 1", **{CONNECT_TOKEN: token})
+        assert refused.returncode == 3
+        assert (
+            len(refused.stderr.splitlines()) == 1 and "does not take this token" in refused.stderr
+        )
+
+
+def test_a_wrong_token_is_told_in_a_line(server):
+    refused = client(server, "--target", "thrift", "tables", **{THRIFT_TOKEN: "wrong"})
+    assert refused.returncode == 3
+    assert len(refused.stderr.splitlines()) == 1 and "does not take this token" in refused.stderr
+
+
+def test_clients_of_the_same_user_find_the_token(server):
+    for arguments in (["sql", "select 1 as n"], ["--target", "thrift", "sql", "select 1 as n"]):
+        done = client(server, *arguments)
+        assert (done.returncode, done.stderr) == (0, ""), done.stderr
+    thrift, connect = server.thrift, server.environment["SPARK_REMOTE"].rsplit(":")[-1]
+    ports = ("--thrift-port", str(thrift), "--connect-port", connect)
+    assert "takes the token" in client(server, "serve", "--check", *ports).stdout
+
+
+def test_tokens_are_for_their_owner_alone(server):
+    folder = server.home / "tokens"
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    for role in ("writer", "reader"):
+        assert stat.S_IMODE((folder / role).stat().st_mode) == 0o600
+        assert len(server.token(role)) >= 40
+    shown = []
+    for each in psutil.Process(server.process.pid).children(recursive=True):
+        with suppress(psutil.Error):  # one that has just ended
+            shown.append(" ".join(each.cmdline()))
+    assert any("HiveThriftServer2" in line for line in shown)
+    written = [file.read_text() for file in (server.home / "logs").iterdir()]
+    for text in [*shown, *written, *server.said]:
+        assert server.token("writer") not in text and server.token("reader") not in text
+
+
+def test_each_printed_command_works_as_it_is_printed(server):
+    printed = dict(re.findall(r"^  (sparkify|dbt|JDBC) +(.*)$", "".join(server.said), re.M))
+    environment = {
+        name: value
+        for name, value in server.environment.items()
+        if name not in ("SPARK_REMOTE", "SPARKIFY_THRIFT_PORT")
+    } | {"PATH": f"{BIN}:{os.environ['PATH']}"}
+    for command in (
+        printed["sparkify"].replace(" status", " sql 'select 40 + 2 as n'"),
+        printed["dbt"].replace("dbt build", "dbt debug"),
+        f"{printed['JDBC']} -e 'select 40 + 2 as n'",
+    ):
+        done = subprocess.run(
+            command, shell=True, env=environment, capture_output=True, text=True, timeout=120
+        )
+        assert done.returncode == 0, (command, done)
+        assert "42" in done.stdout or "All checks passed" in done.stdout, (command, done)
+
+
+@pytest.mark.parametrize("statement", PROGRAMS)
+def test_sql_runs_no_programs(server, statement):
+    for role in ("writer", "reader"):
+        with (
+            closing(server.connect(server.token(role))) as connection,
+            pytest.raises(OperationalError, match="refused unless|only reads tables"),
+        ):
+            ask(connection, statement)
+    refused = client(server, "sql", "--write", statement) if "reflect('" in statement else None
+    assert refused is None or "refused unless" in refused.stderr
+
+
+@pytest.mark.parametrize("statement", READING)
+def test_a_reader_reads(reader, statement):
+    assert ask(reader, statement) or statement == "use d"
+
+
+@pytest.mark.parametrize("statement", ATTACKS)
+def test_a_reader_changes_nothing_and_reads_no_files(server, reader, statement):
+    before = ask(reader, "describe history d.t"), ask(reader, "show tables in d")
+    with pytest.raises(OperationalError, match="only reads tables"):
+        ask(reader, statement.format(home=server.home))
+    assert (ask(reader, "describe history d.t"), ask(reader, "show tables in d")) == before
+
+
+@pytest.mark.parametrize("prefix", ["", "set:hiveconf:"])
+def test_a_reader_brings_no_catalogue_along(server, prefix):
+    catalogue = {
+        "spark.sql.catalog.mine": f"{JDBC}.JDBCTableCatalog",
+        "spark.sql.catalog.mine.url": f"jdbc:derby:{server.home}/mine;create=true",
+        "spark.sql.catalog.mine.driver": "org.apache.derby.iapi.jdbc.AutoloadedDriver",
+    }
+    with pytest.raises(OperationalError, match="other catalogues"):
+        if prefix:
+            given = {f"{prefix}{name}": value for name, value in catalogue.items()}
+            server.connect(server.token("reader"), configuration=given)
+        with closing(server.connect(server.token("reader"))) as connection:
+            for name, value in catalogue.items():
+                ask(connection, f"set {name} = {value}")
+            ask(connection, "select * from mine.a.b")
+    assert not (server.home / "mine").exists()
+
+
+def test_a_reader_speaks_for_nobody_else(server):
+    with pytest.raises(OperationalError, match="proxy privilege"):
+        server.connect(server.token("reader"), configuration={"hive.server2.proxy.user": "someone"})
+
+
+def test_whoever_wants_no_tokens_says_so(tmp_path):
+    with serving(tmp_path, "--open", "--allow-programs") as server:
+        assert "nobody is asked for a token" in "".join(server.said)
+        with closing(server.connect("anything")) as connection:
+            assert ask(connection, "create database d") == []
+            assert ask(connection, "select reflect('java.lang.Math', 'abs', -1)") == [("1",)]
+        assert client(server, "sql", "select 1").returncode == 0
