@@ -19,19 +19,19 @@ from sklearn.metrics import roc_auc_score
 
 from ml import evaluation
 from ml.calibration import reliability
-from ml.checks import TableSpec
 from ml.leaky import public_protocol
 from ml.options import TrainOptions
 from ml.stacking import BASE_RATE
 from ml.training import TrainingResult
-from sparkify import pipeline, transform
+from sparkify import transform
+from sparkify.datasets import SNAPSHOTS, feature_table
 from sparkify.engine import USER_BYTES
-from sparkify.models import whole_history
-from sparkify.pipeline import SNAPSHOTS
+from sparkify.evaluation import whole_history
 from sparkify.session import open_session
 from sparkify.settings import Settings
 from sparkify.simulator import simulate
 from sparkify.simulator.worlds import WORLDS
+from sparkify.training import fit_and_register
 
 MARTS = ("--select", "+path:models/marts/features", "dim_users")
 
@@ -66,9 +66,9 @@ def learn(
         transform.register_events(settings, str(log / "events"))
         transform.run_dbt(settings, "run", *MARTS)
     with timed("tuning, stacking and backtesting"):
-        result, _ = pipeline.train(
+        result, _ = fit_and_register(
             settings,
-            pipeline.feature_table(spark, settings, SNAPSHOTS),
+            feature_table(spark, settings, SNAPSHOTS),
             options=TrainOptions(),
             model=f"benchmark-{log.name}",
             say=lambda step: None,
@@ -162,7 +162,7 @@ def show(
             f"({gain.ci_low:+.4f} to {gain.ci_high:+.4f})"
         )
     table = whole_history(spark, settings)
-    public = public_protocol(table.rows, TableSpec(id=table.id, label=table.label, name=table.name))
+    public = public_protocol(table.rows, table.spec)
     leaky = public[(public["metric"] == "roc_auc") & (public["candidate"] != BASE_RATE)]
     shown = ", ".join(f"{row.candidate} {row.value:.3f}" for row in leaky.itertuples())
     print(

@@ -29,18 +29,19 @@ FLOATS = ("float", "double")
 class TableSpec:
     """Which columns of a table mean what.
 
-    id: the user. label: what `written.LABELS` says, as any type. time: the date a row is as
-    of, None if the table has one period only. exclude: columns that are never features.
-    allow: columns that may separate the label alone, which is otherwise taken for a leak.
-    horizon_days: days after `time` that the label looks at. definitions: what else the rows mean,
-    by name, such as what counts as a churn. name, version: of the table, recorded with the model.
-    wording: by column, how explanations tell it; without, by its name. exposure: how long, or how
-    much, a row was observed, a number; min_exposure: what of it a row needs to be learned from.
-    core: the few columns that little data is enough for: whether they alone do better is tried.
+    id: the user. label: what `written.LABELS` says, as any type; None of rows that are only scored.
+    time: the date a row is as of, None if the table has one period only. exclude: columns that are
+    never features. allow: columns that may separate the label alone, which is otherwise taken for
+    a leak. horizon_days: days after `time` that the label looks at. definitions: what else the
+    rows mean, by name, such as what counts as a churn. name, version: of the table, recorded with
+    the model. wording: by column, how explanations tell it; without, by its name. exposure: how
+    long, or how much, a row was observed, a number; min_exposure: what of it a row needs to be
+    learned from. core: the few columns that little data is enough for: whether they alone do
+    better is tried.
     """
 
     id: str
-    label: str
+    label: str | None = None
     time: str | None = None
     exclude: tuple[str, ...] = ()
     allow: tuple[str, ...] = ()

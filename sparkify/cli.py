@@ -169,7 +169,7 @@ def targets(settings: Settings, top: int, everybody: bool, out: Path | None) -> 
 @click.pass_obj
 def explain(settings: Settings, user: str) -> None:
     """Say why a user's score is what it is, in own values."""
-    from sparkify.models import explain_user
+    from sparkify.explaining import explain_user
 
     explain_user(settings, user)
 
@@ -347,7 +347,7 @@ def evaluate(settings: Settings, protocol: str) -> None:
 
     Most public solutions learn from whole histories, the end included, and split users at random.
     """
-    from sparkify.models import evaluate as run_evaluation
+    from sparkify.evaluation import evaluate as run_evaluation
 
     run_evaluation(settings, protocol=protocol)
 

@@ -7,8 +7,9 @@ from math import ceil
 
 from pyspark.sql import SparkSession
 
-from sparkify import pipeline, transform
+from sparkify import transform
 from sparkify.errors import BadInput
+from sparkify.registered import registry
 from sparkify.session import open_session
 from sparkify.settings import Settings
 from sparkify.terminal import line, stage, table, warn
@@ -127,8 +128,8 @@ def learned_from(settings: Settings) -> dict[str, set[int]]:
     if not (settings.home / "mlflow" / "mlflow.db").exists():
         return {}
     found: dict[str, set[int]] = {}
-    for name in pipeline.registry(settings, settings.model).names():
-        for each in pipeline.registry(settings, name).versions():
+    for name in registry(settings, settings.model).names():
+        for each in registry(settings, name).versions():
             if each.table_version is not None:
                 found.setdefault(each.table, set()).add(each.table_version)
     return found

@@ -2,14 +2,14 @@
 
 import time
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 
 from pyspark.sql import SparkSession
 
-from sparkify import pipeline, transform, unchanged
-from sparkify.pipeline import RETENTION
+from sparkify import transform, unchanged
 from sparkify.scoring import score_stage
 from sparkify.settings import Settings
-from sparkify.stages import open_stage, report_stage, retention_stage
+from sparkify.stages import RETENTION, check_tables, open_stage, report_stage, retention_stage
 from sparkify.summary import (
     show_backtest,
     show_data,
@@ -20,7 +20,7 @@ from sparkify.summary import (
     told_of_data,
 )
 from sparkify.terminal import line, stage, styled
-from sparkify.training import train_stage
+from sparkify.training import train_snapshots
 
 
 @dataclass(frozen=True)
@@ -42,14 +42,14 @@ def run_all(settings: Settings, *, events: str | None, users: int, seed: int) ->
     if events is None:
         with stage(f"Simulating {users:,} users"):
             out = settings.home / "simulated" / f"{users}-users-seed-{seed}"
-            events = pipeline.simulate(spark, users=users, seed=seed, out=out)
+            events = simulated_events(spark, users=users, seed=seed, out=out)
     inputs = unchanged.inputs_of(settings, events)
     checks = build_all(spark, settings, events, "--exclude", RETENTION)
     from ml.errors import NotTrainable, TableMismatch
 
     trained, untrained = None, None
     try:
-        trained = train_stage(spark, settings)
+        trained = train_snapshots(spark, settings)
     except (NotTrainable, TableMismatch) as reason:
         untrained = str(reason)
     # Without a new model the present one goes on, if there is one that fits.
@@ -76,6 +76,16 @@ def run_all(settings: Settings, *, events: str | None, users: int, seed: int) ->
     seconds = time.perf_counter() - started
     show_next(settings, page, seconds=seconds, has_scores=not left_out)
     return found | {"report": str(page), "seconds": round(seconds, 1)}
+
+
+def simulated_events(spark: SparkSession, *, users: int, seed: int, out: Path) -> str:
+    """Simulate a log unless `out` holds it already; return the folder of its events."""
+    from sparkify import simulator
+
+    if not (out / simulator.MARKER).exists():
+        out.parent.mkdir(parents=True, exist_ok=True)
+        simulator.simulate(spark, users=users, seed=seed, out=out)
+    return str(out / "events")
 
 
 def build_command(settings: Settings, events: str, *, full_refresh: bool = False) -> dict:
@@ -107,5 +117,5 @@ def build_all(spark: SparkSession, settings: Settings, events: str, *selection: 
     with stage("Building and testing the tables") as say:
         built = transform.build(settings, *selection, events=events, say=say)
     with stage("Checking the expectations"):
-        expectations = pipeline.check(spark, settings)
+        expectations = check_tables(spark, settings)
     return Checked(built.test_count, expectations)

@@ -2,12 +2,20 @@
 
 from pathlib import Path
 
+import pandas as pd
 from pyspark.sql import Column, SparkSession
 from pyspark.sql import functions as F
 
-from sparkify import ledger, own_table, pipeline
+from sparkify import ledger, own_table
+from sparkify.datasets import FEATURES, Dataset, feature_table, read_own_table
 from sparkify.errors import WrongUse
-from sparkify.pipeline import FEATURES, Table
+from sparkify.registered import (
+    OWN_MODEL,
+    challenger_of,
+    champion_of,
+    drift_reference,
+    registry,
+)
 from sparkify.settings import Settings
 from sparkify.spreadsheet import check_writable, write_csv
 from sparkify.stages import open_stage, retention_stage
@@ -43,14 +51,32 @@ def score_command(
     source = own_table.find_source(table)
     own_table.check_columns(source, id=id_column)
     check_writable(out)
-    name = name or pipeline.OWN_MODEL
+    name = name or OWN_MODEL
     require_model(settings, name)
     spark = open_stage(settings)
-    own: Table = pipeline.read_own_table(spark, settings, source, id=id_column)
+    own = read_own_table(spark, settings, source, id=id_column)
     with own_table.readable(table), stage("Scoring the table"):
-        rows = pipeline.score_table(settings, own, model=name)
+        rows = scores_of(settings, own, model=name)
         write_csv(rows, out)
     line(f"{len(rows):,} scores in {out}", wrap=False)
+
+
+def scores_of(settings: Settings, own: Dataset, *, model: str) -> pd.DataFrame:
+    """The scores of a table of the user's own by the champion of `model`, highest first.
+
+    Raises:
+        NotTrainable: there is no champion.
+        TableMismatch: a column that the model needs is missing or has another type.
+    """
+    from ml.errors import NotTrainable
+    from ml.scoring import score
+
+    champion, reason = registry(settings, model).champion()
+    if champion is None:
+        raise NotTrainable(reason)
+    scores = score(own.rows, champion, id=own.spec.id, time=own.spec.time).toPandas()
+    # Equal ones by id: Spark gives its rows back in no order.
+    return scores.sort_values(["probability", own.spec.id], ascending=[False, True])
 
 
 def require_model(settings: Settings, name: str) -> None:
@@ -62,7 +88,7 @@ def require_model(settings: Settings, name: str) -> None:
     from ml.errors import NotTrainable
     from sparkify.models import how_to_train
 
-    if not pipeline.registry(settings, name).versions():
+    if not registry(settings, name).versions():
         raise NotTrainable(f"no model {name} has been trained yet; {how_to_train(settings, name)}")
 
 
@@ -73,32 +99,32 @@ def score_stage(spark: SparkSession, settings: Settings) -> str | None:
     """
     from ml.scoring import probabilities, score
 
-    features = pipeline.feature_table(spark, settings, FEATURES)
-    champion, reason = pipeline.champion_of(settings, features)
-    challenger = pipeline.challenger_of(settings, features)
+    features = feature_table(spark, settings, FEATURES)
+    champion, reason = champion_of(settings, features)
+    challenger = challenger_of(settings, features)
     table = settings.ml_table("churn_scores")
     if champion:
         with stage("Scoring the active users"):
             stamp = stamp_of(champion, features)
-            scores = score(features.rows, champion, id=features.id, time=features.time)
+            scores = score(features.rows, champion, id=features.spec.id, time=features.spec.time)
             scores = scores.withColumns(stamp | meaning_of(champion, is_shadow=False))
             append(spark, settings, scores, table)
             drift_stage(spark, settings, champion, features, stamp)
     if challenger:
         with stage("Scoring them by the challenger too, in shadow"):
-            scores = probabilities(features.rows, challenger, keys=[features.id, features.time])
+            scores = probabilities(features.rows, challenger, keys=features.spec.keys)
             stamp = stamp_of(challenger, features) | meaning_of(challenger, is_shadow=True)
             reasons = {f"reason_{i}": F.lit(None) for i in (1, 2, 3)}
             append(spark, settings, scores.withColumns(stamp | reasons), table)
     return None if champion else reason
 
 
-def stamp_of(model, features: Table) -> dict[str, Column]:
+def stamp_of(model, features: Dataset) -> dict[str, Column]:
     """Which model scored which table, and when, as columns of what is written."""
     return {
         "model_name": F.lit(model.name),
         "model_version": F.lit(model.version),
-        "feature_table_version": F.lit(features.version),
+        "feature_table_version": F.lit(features.spec.version),
         "scored_at": F.lit(now()),
     }
 
@@ -119,18 +145,20 @@ def meaning_of(model, *, is_shadow: bool) -> dict[str, Column]:
     }
 
 
-def drift_stage(spark: SparkSession, settings: Settings, champion, features: Table, stamp) -> None:
+def drift_stage(
+    spark: SparkSession, settings: Settings, champion, features: Dataset, stamp
+) -> None:
     """Append how each feature of the users scored differs from what the champion learned from."""
     from ml.drift import find_drift
     from ml.preprocessing import Columns
 
     found = find_drift(
-        pipeline.drift_reference(spark, settings, champion),
+        drift_reference(spark, settings, champion),
         features.rows,
         Columns(champion.features),
-        user=features.id,
+        user=features.spec.id,
     )
-    as_of = features.rows.agg(F.max(features.time)).first()[0]
+    as_of = features.rows.agg(F.max(features.spec.time)).first()[0]
     rows = spark.createDataFrame(found.rename(columns={"column": "feature"}))
     rows = rows.withColumns(stamp | {"as_of_date": F.lit(as_of)})
     append(spark, settings, rows, settings.ml_table("feature_drift"))

@@ -10,10 +10,14 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import yaml
 
 from sparkify.errors import WrongUse
+
+if TYPE_CHECKING:  # what a command does not need it does not import
+    from ml.economics import Offer
 
 PROJECT = Path(__file__).resolve().parents[1]
 # What Java or Spark would refuse, long after it could be known: a pattern, and what it asks for.
@@ -125,6 +129,21 @@ class Settings:
         """The vars of the project, as SQL uses them."""
         project = yaml.safe_load((PROJECT / "dbt_project.yml").read_text())
         return project["vars"] | self.overrides
+
+    @property
+    def offer(self) -> "Offer":
+        """What contacting a user costs and brings: the vars of the project, as SQL uses them."""
+        from ml.economics import Offer
+
+        names = ("contact_cost", "offer_cost", "acceptance")
+        terms = {name: float(self.variables[name]) for name in names}
+        value = self.variables["customer_value"]
+        terms |= (
+            {"customer_value": float(value["paid"]), "free_value": float(value["free"])}
+            if isinstance(value, Mapping)
+            else {"customer_value": float(value)}
+        )
+        return Offer(**terms, currency=self.variables["currency"])
 
     @property
     def logs(self) -> Path:

@@ -1,16 +1,21 @@
 """The stages that several commands begin or end with."""
 
+from collections.abc import Iterable
+from dataclasses import asdict
 from pathlib import Path
 
 from pyspark.sql import SparkSession
 
 from sparkify import ledger, transform
+from sparkify.datasets import DEFINITIONS
 from sparkify.engine import USER_BYTES, size_of_files
+from sparkify.errors import CheckFailed
 from sparkify.events import find_files
-from sparkify.pipeline import DEFINITIONS, RETENTION
 from sparkify.session import open_session
 from sparkify.settings import Settings
 from sparkify.terminal import line, stage
+
+RETENTION = "path:models/marts/retention"
 
 
 def open_stage(
@@ -38,6 +43,29 @@ def tell_passed_over(files: list[Path]) -> None:
         line(
             f"Not read: {len(files):,} files whose names, or folders', begin with . or _ ({names})"
         )
+
+
+def check_tables(spark: SparkSession, settings: Settings, tables: Iterable[str] = ()) -> int:
+    """Hold tables (all that have a suite, without any) against it; return how many checks held.
+
+    Every result goes into the ledger. An expectation of severity `warn` stops nothing.
+
+    Raises:
+        CheckFailed: names every expectation that does not hold.
+    """
+    from expectations import run
+    from expectations.suites import SUITES
+
+    unknown = settings.variables["max_nulled_share"]
+    checks = run.check_tables(
+        spark, tuple(tables) or tuple(SUITES), schema=settings.schema, unknown=unknown
+    )
+    ledger.record(spark, settings, map(asdict, checks), tool="great_expectations")
+    failed = [check for check in checks if check.status == "fail"]
+    if failed:
+        words = "; ".join(f"{c.table_name}: {c.check_name} {c.detail}".rstrip() for c in failed)
+        raise CheckFailed(f"{len(failed)} of {len(checks)} expectations do not hold: {words}")
+    return sum(check.status == "pass" for check in checks)
 
 
 def retention_stage(spark: SparkSession, settings: Settings) -> int:

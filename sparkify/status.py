@@ -7,8 +7,9 @@ import pandas as pd
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
-from sparkify import ledger, pipeline
-from sparkify.pipeline import FEATURES, SNAPSHOTS
+from sparkify import ledger
+from sparkify.datasets import FEATURES, SNAPSHOTS, feature_table
+from sparkify.registered import challenger_of, champion_of, registry
 from sparkify.settings import Settings
 from sparkify.stages import open_stage
 from sparkify.terminal import line, styled
@@ -26,13 +27,13 @@ def show_status(settings: Settings) -> None:
         BadInput: there are no tables yet.
     """
     spark = open_stage(settings)
-    features = pipeline.feature_table(spark, settings, FEATURES)
-    registry = pipeline.registry(settings, settings.model)
-    versions, reigns = registry.versions(), registry.champions()
+    features = feature_table(spark, settings, FEATURES)
+    models = registry(settings, settings.model)
+    versions, reigns = models.versions(), models.champions()
     champion = next((each for each in versions if each.alias == "champion"), None)
-    fits, why = pipeline.champion_of(settings, features)
+    fits, why = champion_of(settings, features)
     misfit = "" if fits else why
-    tried = pipeline.challenger_of(settings, features) if misfit else None
+    tried = challenger_of(settings, features) if misfit else None
     dates = known_dates(spark, settings)
     # Of whatever version: one that is replaced weekly never sees its own scores come true.
     judged = judged_scores(spark, settings).query("not is_shadow").tail(JUDGED)
@@ -101,9 +102,9 @@ def advice(
 
 def known_dates(spark: SparkSession, settings: Settings) -> list[dt.date]:
     """The dates of history whose label is observed, the earliest first."""
-    snapshots = pipeline.feature_table(spark, settings, SNAPSHOTS)
-    labelled = snapshots.rows.where(f"{snapshots.label} is not null")
-    return sorted(row[0] for row in labelled.select(snapshots.time).distinct().collect())
+    snapshots = feature_table(spark, settings, SNAPSHOTS)
+    labelled = snapshots.rows.where(f"{snapshots.spec.label} is not null")
+    return sorted(row[0] for row in labelled.select(snapshots.spec.time).distinct().collect())
 
 
 def judged_scores(spark: SparkSession, settings: Settings) -> pd.DataFrame:

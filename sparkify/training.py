@@ -3,16 +3,18 @@
 import csv
 from dataclasses import replace
 
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 
-from sparkify import ledger, own_table, pipeline
+from sparkify import ledger, own_table
+from sparkify.datasets import FEATURES, SNAPSHOTS, Dataset, feature_table, read_own_table
 from sparkify.errors import WrongUse
-from sparkify.pipeline import FEATURES, SNAPSHOTS
+from sparkify.registered import OWN_MODEL, champion_of, registry
 from sparkify.settings import Settings
-from sparkify.stages import open_stage
+from sparkify.stages import check_tables, open_stage
 from sparkify.summary import show_training
 from sparkify.tables import append, append_pandas, now
 from sparkify.terminal import stage
+from sparkify.transform import Say
 
 
 def train_command(
@@ -29,7 +31,7 @@ def train_command(
 ) -> None:
     """`sparkify train`: on the snapshots, once they pass their checks, or on an own table.
 
-    `own`: what describes an own table; see `train_own_stage`.
+    `own`: what describes an own table; see `train_own_table`.
     """
     from ml.options import TrainOptions
 
@@ -38,7 +40,7 @@ def train_command(
         options = TrainOptions(
             origins=origins,
             seed=seed,
-            offer=pipeline.offer(settings),
+            offer=settings.offer,
             stable_only=stable_only,
             **chosen,
         )
@@ -48,7 +50,7 @@ def train_command(
     if own["table"] is not None:
         if feature_version is not None:
             raise WrongUse("--feature-version is of the snapshots: leave out --table")
-        trained = train_own_stage(settings, options=options, exclude=left_out, name=name, **own)
+        trained = train_own_table(settings, options=options, exclude=left_out, name=name, **own)
         show_training(*trained)
         return
     described = ("id_column", "label", "time", "to_score", "exposure", "min_exposure")
@@ -65,9 +67,9 @@ def train_command(
     spark = open_stage(settings)
     if feature_version is None:
         with stage("Checking the expectations"):
-            pipeline.feature_table(spark, settings, SNAPSHOTS)
-            pipeline.check(spark, settings, [SNAPSHOTS])
-    trained = train_stage(
+            feature_table(spark, settings, SNAPSHOTS)
+            check_tables(spark, settings, [SNAPSHOTS])
+    trained = train_snapshots(
         spark,
         settings,
         options=options,
@@ -79,7 +81,7 @@ def train_command(
     show_training(*trained)
 
 
-def train_own_stage(
+def train_own_table(
     settings: Settings,
     *,
     options,
@@ -110,7 +112,7 @@ def train_own_stage(
     if unlabelled:
         own_table.check_columns(unlabelled, id=id_column)
     spark = open_stage(settings)
-    own = pipeline.read_own_table(
+    own = read_own_table(
         spark,
         settings,
         source,
@@ -126,23 +128,23 @@ def train_own_stage(
     scoring = None
     if unlabelled:
         with own_table.readable(unlabelled.given):
-            scoring = pipeline.read_own_table(spark, settings, unlabelled, id=id_column).rows
+            scoring = read_own_table(spark, settings, unlabelled, id=id_column).rows
             own_table.check_users(scoring, id=id_column, time=time)
     with (
         own_table.readable(source.given),
         stage("Tuning, stacking and testing the models") as say,
     ):
-        return pipeline.train(
+        return fit_and_register(
             settings,
             own,
             options=options,
-            model=name or pipeline.OWN_MODEL,
+            model=name or OWN_MODEL,
             say=say,
             scoring=scoring,
         )
 
 
-def train_stage(
+def train_snapshots(
     spark: SparkSession,
     settings: Settings,
     *,
@@ -155,16 +157,17 @@ def train_stage(
     """Train on the snapshots, of now or of a Delta version, and append how every candidate did."""
     from ml.training import TrainOptions
 
-    snapshots = pipeline.feature_table(spark, settings, SNAPSHOTS, version=version)
-    snapshots = replace(snapshots, exclude=(*snapshots.exclude, *exclude), allow=allow)
-    features = pipeline.feature_table(spark, settings, FEATURES)
+    snapshots = feature_table(spark, settings, SNAPSHOTS, version=version)
+    spec = replace(snapshots.spec, exclude=(*snapshots.spec.exclude, *exclude), allow=allow)
+    snapshots = replace(snapshots, spec=spec)
+    features = feature_table(spark, settings, FEATURES)
     if version is not None and model in (None, settings.model):
         keep_champion(settings, snapshots, features)
     with stage("Tuning, stacking and backtesting the models") as say:
-        result, registered = pipeline.train(
+        result, registered = fit_and_register(
             settings,
             snapshots,
-            options=options or TrainOptions(offer=pipeline.offer(settings)),
+            options=options or TrainOptions(offer=settings.offer),
             model=model or settings.model,
             say=say,
             # What is scored now says nothing of a table of the past.
@@ -175,8 +178,8 @@ def train_stage(
             trained_at=now(),
             model_name=registered.name,
             model_version=registered.version,
-            feature_table=snapshots.name,
-            feature_table_version=snapshots.version,
+            feature_table=spec.name,
+            feature_table_version=spec.version,
         )
         append(
             spark,
@@ -189,7 +192,28 @@ def train_stage(
     return result, registered
 
 
-def keep_champion(settings: Settings, snapshots: pipeline.Table, features: pipeline.Table) -> None:
+def fit_and_register(
+    settings: Settings,
+    learned: Dataset,
+    *,
+    options,
+    model: str,
+    say: Say,
+    scoring: DataFrame | None = None,
+):
+    """Backtest, fit and register; return the result and the registered version.
+
+    `scoring`, the rows to be scored, are held against those to learn from.
+    """
+    from ml.training import train
+
+    result = train(learned.rows, learned.spec, options=options, progress=say, scoring=scoring)
+    say("Registering the model")
+    registered = registry(settings, model).log(result, learned.rows, learned.spec, options)
+    return result, registered
+
+
+def keep_champion(settings: Settings, snapshots: Dataset, features: Dataset) -> None:
     """Refuse an earlier version of the snapshots that the champion of today cannot score.
 
     A model of it would replace that champion without being compared, and maybe score nobody.
@@ -199,12 +223,14 @@ def keep_champion(settings: Settings, snapshots: pipeline.Table, features: pipel
     """
     from ml.registry import misfit
 
-    champion, _ = pipeline.champion_of(settings, features)
-    keys, definitions = (snapshots.id, snapshots.time), snapshots.definitions
-    why = champion and misfit(champion.metadata, snapshots.rows, keys=keys, definitions=definitions)
+    champion, _ = champion_of(settings, features)
+    spec = snapshots.spec
+    why = champion and misfit(
+        champion.metadata, snapshots.rows, keys=spec.keys, definitions=spec.definitions
+    )
     if why:
         raise WrongUse(
-            f"version {snapshots.version} of {snapshots.name} is unlike the tables that "
+            f"version {spec.version} of {spec.name} is unlike the tables that "
             f"{champion.name} version {champion.version} scores, which a model of it would "
             f"replace. {why} Train it apart with --name"
         )

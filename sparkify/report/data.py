@@ -11,9 +11,11 @@ import numpy as np
 import pandas as pd
 from pyspark.sql import SparkSession
 
-from sparkify import ledger, models, pipeline, status
+from sparkify import ledger, status
+from sparkify.datasets import FEATURES, SNAPSHOTS, definitions, feature_table
 from sparkify.errors import BadInput
-from sparkify.pipeline import FEATURES, SNAPSHOTS
+from sparkify.evaluation import whole_history
+from sparkify.registered import champion_of, registry
 from sparkify.settings import Settings
 from sparkify.wording import label_of, wording_of
 
@@ -194,7 +196,7 @@ def about_of(spark: SparkSession, settings: Settings, checks: pd.DataFrame | Non
     users = read("select count(*) as known, count_if(is_churned) as churned from {dim_users}")
     active = read("select count(*) as active from {fct_user_features}")["active"]
     file = read("select min(source_file) as file from {base_sparkify__line_counts}")["file"]
-    built = pipeline.definitions(spark, settings)
+    built = definitions(spark, settings)
     return About(
         first_date=log["first"],
         last_date=log["last"],
@@ -209,7 +211,7 @@ def about_of(spark: SparkSession, settings: Settings, checks: pd.DataFrame | Non
         ran_at=checks["checked_at"].min().to_pydatetime()
         if checks is not None and len(checks)
         else None,
-        offer=pipeline.offer(settings),
+        offer=settings.offer,
     )
 
 
@@ -223,8 +225,8 @@ def is_simulated(file: str) -> bool:
 
 def why_no_scores(spark: SparkSession, settings: Settings) -> str:
     """Why nobody is scored, as a sentence."""
-    features = pipeline.feature_table(spark, settings, FEATURES)
-    found, why = pipeline.champion_of(settings, features)
+    features = feature_table(spark, settings, FEATURES)
+    found, why = champion_of(settings, features)
     if found is None:
         return why
     if features.rows.isEmpty():
@@ -245,7 +247,7 @@ def model_of(spark: SparkSession, settings: Settings) -> Model | None:
         "select max_by(model_version, scored_at) as version from {fct_churn_scores}"
         " where as_of_date = (select max(as_of_date) from {fct_user_features})",
     )["version"].iloc[0]
-    versions = pipeline.registry(settings, settings.model).versions()
+    versions = registry(settings, settings.model).versions()
     version = next((each for each in versions if each.version == scored), None)
     if version is None:
         return None
@@ -281,7 +283,7 @@ def model_of(spark: SparkSession, settings: Settings) -> Model | None:
         metrics=metrics,
         gains=pd.DataFrame(map(asdict, gains)),
         calibration=reliability(rows, **sampling),
-        profit=profit_curve(rows, pipeline.offer(settings), **sampling),
+        profit=profit_curve(rows, settings.offer, **sampling),
         y=rows["y"].to_numpy(float),
         p=rows["p"].to_numpy(),
         dates=rows["as_of_date"].nunique(),
@@ -303,16 +305,14 @@ def _protocols(
     spark: SparkSession, settings: Settings, honest: pd.DataFrame, *, candidate: str
 ) -> pd.DataFrame:
     """The usual public way to judge beside this one; empty where it cannot be learned."""
-    from ml.checks import TableSpec
     from ml.errors import NotTrainable, TableMismatch
     from ml.leaky import public_protocol, side_by_side
 
-    table = models.whole_history(spark, settings)
-    spec = TableSpec(id=table.id, label=table.label, name=table.name)
+    table = whole_history(spark, settings)
     # A row a user, which is read many times.
     rows = table.rows.coalesce(1).localCheckpoint()
     try:
-        public = public_protocol(rows, spec, draws=DRAWS)
+        public = public_protocol(rows, table.spec, draws=DRAWS)
     except (NotTrainable, TableMismatch):
         return pd.DataFrame()
     return side_by_side(public, honest, candidate=candidate)
@@ -326,7 +326,7 @@ def differences_of(spark: SparkSession, settings: Settings) -> pd.DataFrame:
     """
     from ml.differences import differences
 
-    table = pipeline.feature_table(spark, settings, SNAPSHOTS)
+    table = feature_table(spark, settings, SNAPSHOTS)
     told = wording_of(table.rows.columns)
     kinds = dict(table.rows.dtypes)
     names = [
@@ -338,8 +338,8 @@ def differences_of(spark: SparkSession, settings: Settings) -> pd.DataFrame:
     table.rows.createOrReplaceTempView("report_snapshots")
     users = spark.sql(
         f"select max(leaves) as leaves, {means} from (select *,"
-        f" max({table.label}) over (partition by user_id) as leaves from report_snapshots"
-        f" where {table.label} is not null) where {table.label} = leaves group by user_id"
+        f" max({table.spec.label}) over (partition by user_id) as leaves from report_snapshots"
+        f" where {table.spec.label} is not null) where {table.spec.label} = leaves group by user_id"
     ).toPandas()
     found = differences(users.astype({"leaves": bool}), label="leaves")
     return found.assign(

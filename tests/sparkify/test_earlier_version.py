@@ -4,33 +4,35 @@ from types import SimpleNamespace
 
 import pytest
 
-from sparkify import pipeline
+from ml.checks import TableSpec
+from sparkify import training
+from sparkify.datasets import Dataset
 from sparkify.errors import WrongUse
-from sparkify.pipeline import Table
 from sparkify.training import keep_champion
 
 
-def table(horizon_days: int) -> Table:
+def table(horizon_days: int) -> Dataset:
     """A table without features."""
-    return Table(
-        rows=SimpleNamespace(
-            dtypes=[("user_id", "string"), ("as_of_date", "date")],
-            schema=SimpleNamespace(fields=[]),
-        ),
-        name="sparkify.fct_user_snapshots",
-        version=3,
+    rows = SimpleNamespace(
+        dtypes=[("user_id", "string"), ("as_of_date", "date")],
+        schema=SimpleNamespace(fields=[]),
+    )
+    spec = TableSpec(
         id="user_id",
         time="as_of_date",
+        name="sparkify.fct_user_snapshots",
+        version=3,
         definitions={"horizon_days": str(horizon_days)},
     )
+    return Dataset(rows, spec)
 
 
 def test_an_earlier_version_of_another_horizon_does_not_retire_the_champion(monkeypatch):
     card = {"spec": {"horizon_days": 14, "label": "is_churned_next_14d"}, "features": []}
     champion = SimpleNamespace(name="sparkify-churn", version=2, metadata=card)
-    monkeypatch.setattr(pipeline, "champion_of", lambda *_: (champion, ""))
+    monkeypatch.setattr(training, "champion_of", lambda *_: (champion, ""))
     keep_champion(None, table(14), table(14))
     with pytest.raises(WrongUse, match="version 3 of .* 14, and the table of 7. Train it apart"):
         keep_champion(None, table(7), table(14))
-    monkeypatch.setattr(pipeline, "champion_of", lambda *_: (None, "It does not fit."))
+    monkeypatch.setattr(training, "champion_of", lambda *_: (None, "It does not fit."))
     keep_champion(None, table(7), table(14))

@@ -6,7 +6,7 @@ from py4j.protocol import Py4JError
 from pyspark.errors import PySparkException
 
 from expectations.previous import previous_build
-from sparkify import maintenance, pipeline
+from sparkify import datasets, maintenance
 from sparkify.cli import cli
 from sparkify.errors import BadInput
 from sparkify.settings import Settings
@@ -57,11 +57,11 @@ def test_maintenance_frees_what_is_old_and_keeps_what_models_learned_from(
         assert maintenance.file_count(spark, table) == 1
     # What a model learned from, and the build before it, are there; elsewhere they are gone.
     assert values(spark, SNAPSHOTS, version=1) == [0, 1]
-    assert pipeline.feature_table(spark, written, pipeline.SNAPSHOTS, version=1).rows.count() == 2
+    assert datasets.feature_table(spark, written, datasets.SNAPSHOTS, version=1).rows.count() == 2
     with pytest.raises((PySparkException, Py4JError)):
         values(spark, DAYS, version=1)
     with pytest.raises(BadInput, match="has no version 1; it has "):
-        pipeline.feature_table(spark, written, "fct_user_days", version=1)
+        datasets.feature_table(spark, written, "fct_user_days", version=1)
     assert previous_build(spark, SNAPSHOTS, compared=["n"]).row_count == 3
     assert previous_build(spark, DAYS, compared=["n"]) is None
     freed = {table: bytes_freed(spark, table) for table in (SNAPSHOTS, DAYS)}

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from ml.errors import NotTrainable
-from sparkify.training import train_stage
+from sparkify.training import train_snapshots
 
 SUMS = {
     "next_song_count": "song_count",
@@ -42,7 +42,7 @@ def test_no_row_of_a_real_log_is_lost(spark, build, settings, real_data, events,
     assert spark.table("sparkify.fct_user_features").count() > 0
     # Nobody cancels in these logs, so there is nothing to learn; the tables stay.
     with pytest.raises(NotTrainable):
-        train_stage(spark, settings)
+        train_snapshots(spark, settings)
 
 
 def test_sums_over_days_equal_the_true_aggregates_of_two_users(

@@ -40,11 +40,11 @@ def test_a_kernel_that_dies_is_an_error_of_one_line(tmp_path, monkeypatch, spark
 
 def test_what_came_out_is_told_before_the_report_which_may_fail(monkeypatch, settings):
     told = []
-    stages = ("open_stage", "build_all", "train_stage", "score_stage", "retention_stage")
+    stages = ("open_stage", "build_all", "train_snapshots", "score_stage", "retention_stage")
     tells = ("told_of_data", "show_data", "show_backtest", "told_of", "show_most_at_risk")
     tells += ("show_targets", "show_next")
     for name in (*stages, *tells):
-        results = {"build_all": run.Checked(1, 1), "train_stage": (1, 2), "retention_stage": 0}
+        results = {"build_all": run.Checked(1, 1), "train_snapshots": (1, 2), "retention_stage": 0}
         result = results.get(name)
 
         def noted(*_, name=name, result=result, **__):

@@ -22,7 +22,7 @@ from ml.economics import Offer, break_even, contact_profit
 from ml.explaining import NO_MORE, NO_SINGLE, contributions, explain
 from ml.training import TrainOptions
 from ml.wording import UNKNOWN
-from sparkify import ledger, maintenance, pipeline, scoring, training, transform
+from sparkify import datasets, ledger, maintenance, registered, scoring, stages, training, transform
 from sparkify.cli import cli
 from sparkify.errors import BadInput, CheckFailed, SparkifyError
 from sparkify.report.card import render_card
@@ -53,8 +53,8 @@ def test_every_active_user_has_a_score_and_an_order(spark):
 
 def test_every_reason_raises_the_risk_and_is_the_same_wherever_it_is_shown(spark, settings):
     scores = spark.table("sparkify.fct_churn_scores").toPandas()
-    champion, _ = pipeline.registry(settings, settings.model).champion()
-    features = pipeline.feature_table(spark, settings, "fct_user_features")
+    champion, _ = registered.registry(settings, settings.model).champion()
+    features = datasets.feature_table(spark, settings, "fct_user_features")
     rows = {row["user_id"]: row.asDict() for row in features.rows.collect()}
     told = {
         row["user_id"]: row.asDict()
@@ -174,7 +174,7 @@ def test_the_gate_names_the_expectation_that_fails(spark, settings):
     append(spark, settings, rows, "sparkify.fct_user_features")
     try:
         with pytest.raises(CheckFailed) as failure:
-            pipeline.check(spark, settings, ["fct_user_features"])
+            stages.check_tables(spark, settings, ["fct_user_features"])
     finally:
         spark.sql("delete from sparkify.fct_user_features where user_id = 'bad'")
     assert failure.value.exit_code == 4
@@ -248,12 +248,12 @@ def test_checks_shows_the_last_run_and_what_changed(spark, settings):
     false = {"user_id": "bad", "paid_event_share_28d": 1.5}
     rows = false_row(spark, "sparkify.fct_user_features", false)
     ledger.begin_run()
-    pipeline.check(spark, settings, ["fct_user_features"])
+    stages.check_tables(spark, settings, ["fct_user_features"])
     append(spark, settings, rows, "sparkify.fct_user_features")
     ledger.begin_run()
     try:
         with pytest.raises(CheckFailed):
-            pipeline.check(spark, settings, ["fct_user_features"])
+            stages.check_tables(spark, settings, ["fct_user_features"])
     finally:
         spark.sql("delete from sparkify.fct_user_features where user_id = 'bad'")
     shown = CliRunner().invoke(cli, ["checks"]).output
@@ -275,7 +275,7 @@ def test_the_page_lists_every_check(finished_run, spark):
 def test_a_model_card_holds_what_the_registry_knows_as_text(finished_run):
     shown = CliRunner().invoke(cli, ["models", "card"])
     assert shown.exit_code == 0, shown.exception
-    registry = pipeline.registry(finished_run, finished_run.model)
+    registry = registered.registry(finished_run, finished_run.model)
     version, card = registry.card()
     page = html.unescape(
         (finished_run.home / "report" / f"sparkify-churn-{version.version}.html").read_text()
@@ -367,7 +367,7 @@ def test_a_score_says_what_it_means_and_whether_its_model_is_proven(spark, setti
     built = spark.table("sparkify.dim_definitions").first()
     assert tuple(found)[:5] == tuple(built)
     assert tuple(built) == (14, "cancelled: Cancellation Confirmation", 28, "7, 28", "Monday")
-    version = pipeline.registry(settings, settings.model).versions()[-1]
+    version = registered.registry(settings, settings.model).versions()[-1]
     assert found.is_proven == (version.skill.ci_low > 0)
     assert ("It is unproven" in version.decision) == (not found.is_proven)
     check = spark.table("sparkify.quality_ledger").where("check_name like '%beats the base rate'")
@@ -376,19 +376,19 @@ def test_a_score_says_what_it_means_and_whether_its_model_is_proven(spark, setti
 
 
 def test_drift_needs_no_table_but_the_one_that_is_scored(spark, settings, monkeypatch):
-    features = pipeline.feature_table(spark, settings, pipeline.FEATURES)
-    champion, _ = pipeline.champion_of(settings, features)
+    features = datasets.feature_table(spark, settings, datasets.FEATURES)
+    champion, _ = registered.champion_of(settings, features)
 
     def gone(*_, **__):
         raise BadInput("the snapshots are gone")
 
     with monkeypatch.context() as patched:
-        patched.setattr(pipeline, "feature_table", gone)
-        kept = pipeline.drift_reference(spark, settings, champion)
+        patched.setattr(registered, "feature_table", gone)
+        kept = registered.drift_reference(spark, settings, champion)
     # An older card has none: the present snapshots are those learned from.
     champion.metadata.pop("reference")
     assert kept.past
-    assert pipeline.drift_reference(spark, settings, champion) == replace(kept, past={})
+    assert registered.drift_reference(spark, settings, champion) == replace(kept, past={})
 
 
 def test_a_champion_of_other_definitions_scores_nobody_and_the_marts_are_built(
@@ -396,9 +396,9 @@ def test_a_champion_of_other_definitions_scores_nobody_and_the_marts_are_built(
 ):
     table = settings.ml_table("churn_scores")
     before = spark.table(table).count()
-    built = pipeline.definitions(spark, settings)
+    built = datasets.definitions(spark, settings)
     other = built | {"horizon_days": "7"}
-    monkeypatch.setattr(pipeline, "definitions", lambda *_: dict(other))
+    monkeypatch.setattr(datasets, "definitions", lambda *_: dict(other))
     done = CliRunner().invoke(cli, ["score"])
     assert "horizon_days 14, and the table of 7. `sparkify train`" in str(done.exception)
     assert "Building the retention marts" in done.output
@@ -412,9 +412,9 @@ def test_a_call_with_other_vars_than_the_tables_is_refused(spark, settings):
         ("churn_definition", "inactive", "cancelled: .*, and --vars says inactive"),
     ):
         with pytest.raises(BadInput, match=f"built with {name} {said}"):
-            pipeline.definitions(spark, replace(settings, overrides={name: value}))
+            datasets.definitions(spark, replace(settings, overrides={name: value}))
     for same in ({"feature_windows": [7, 28]}, {"churn_definition": "cancelled"}, {}):
-        assert pipeline.definitions(spark, replace(settings, overrides=same))
+        assert datasets.definitions(spark, replace(settings, overrides=same))
 
 
 def test_scores_that_are_older_than_their_meaning_are_kept_and_judged(spark, settings):
@@ -483,7 +483,7 @@ def test_a_run_leaves_its_folds_and_its_policies_with_the_model(spark, finished_
 
 def test_an_offer_has_the_same_value_in_sql_and_in_python(spark, settings):
     targets = spark.table("sparkify.fct_retention_targets").toPandas()
-    p, offer = targets["probability"].to_numpy(), pipeline.offer(settings)
+    p, offer = targets["probability"].to_numpy(), settings.offer
     assert targets["expected_value"].to_numpy() == pytest.approx(contact_profit(p, offer))
     assert set(targets["customer_value"]) == {200}
     assert (targets["is_worth_contacting"] == (p > break_even(offer))).all()
@@ -494,10 +494,10 @@ def test_an_offer_has_the_same_value_in_sql_and_in_python(spark, settings):
 def test_the_offer_is_that_of_the_vars_of_the_project_and_of_the_call(settings):
     names = {"customer_value": 90, "contact_cost": 2, "offer_cost": 7, "acceptance": 0.6}
     names["currency"] = "EUR"
-    assert pipeline.offer(replace(settings, overrides=names)) == Offer(**names)
-    assert pipeline.offer(settings).customer_value == 200
+    assert replace(settings, overrides=names).offer == Offer(**names)
+    assert settings.offer.customer_value == 200
     by_level = {"customer_value": {"paid": 90, "free": 30}}
-    found = pipeline.offer(replace(settings, overrides=by_level))
+    found = replace(settings, overrides=by_level).offer
     assert (found.customer_value, found.free_value) == (90, 30)
 
 
@@ -510,8 +510,8 @@ def predictions(spark, run: str) -> list:
 @pytest.fixture(scope="module")
 def again(spark, settings) -> list[str]:
     """What a training prints, and one on the same version of a table that has changed since."""
-    snapshots = settings.table(pipeline.SNAPSHOTS)
-    version = pipeline.feature_table(spark, settings, pipeline.SNAPSHOTS).version
+    snapshots = settings.table(datasets.SNAPSHOTS)
+    version = datasets.feature_table(spark, settings, datasets.SNAPSHOTS).spec.version
     options = ["--models", "logistic_regression", "--origins", "1", "--name", "again"]
     first = CliRunner().invoke(cli, ["train", *options])
     spark.sql(f"delete from {snapshots} where as_of_date <= '2018-10-15'")
@@ -524,12 +524,12 @@ def again(spark, settings) -> list[str]:
 
 
 def test_an_old_table_version_is_trained_on_again_to_the_last_digit(spark, settings, again):
-    versions = pipeline.registry(settings, "again").versions()
+    versions = registered.registry(settings, "again").versions()
     second, first = (predictions(spark, version.run_id) for version in versions)
     assert len(first) > 500
     assert first == second
     with pytest.raises(BadInput, match="has no version 999"):
-        pipeline.feature_table(spark, settings, pipeline.SNAPSHOTS, version=999)
+        datasets.feature_table(spark, settings, datasets.SNAPSHOTS, version=999)
 
 
 def test_what_is_written_is_declared(spark, settings, monkeypatch):
@@ -543,15 +543,15 @@ def test_what_is_written_is_declared(spark, settings, monkeypatch):
     monkeypatch.setattr(training, "append_pandas", note)
     scoring.score_stage(spark, settings)
     options = TrainOptions(models=("logistic_regression",), origins=1)
-    training.train_stage(spark, settings, options=options, model="noted")
+    training.train_snapshots(spark, settings, options=options, model="noted")
     assert written == {name: set(columns) for name, columns in declared().items()}
 
 
 def test_maintenance_keeps_what_every_model_learned_from(settings, again):
-    versions = pipeline.registry(settings, settings.model).versions()
-    versions += pipeline.registry(settings, "again").versions()
+    versions = registered.registry(settings, settings.model).versions()
+    versions += registered.registry(settings, "again").versions()
     learned = maintenance.learned_from(settings)
-    assert learned[settings.table(pipeline.SNAPSHOTS)] >= {each.table_version for each in versions}
+    assert learned[settings.table(datasets.SNAPSHOTS)] >= {each.table_version for each in versions}
 
 
 def test_training_shows_the_score_of_every_fold_and_the_weights_of_the_stack(again):
@@ -581,7 +581,7 @@ def test_a_version_is_promoted_and_rolled_back_by_command(settings, again):
 def test_the_public_protocol_stands_above_the_honest_one_of_the_deployed_model(spark, settings):
     table = "sparkify_ml.model_performance"
     last = spark.table(table).orderBy("trained_at", ascending=False).first()
-    versions = pipeline.registry(settings, last.model_name).versions()
+    versions = registered.registry(settings, last.model_name).versions()
     deployed = next(version for version in versions if version.run_id == last.run_id)
     before = spark.sql(f"describe history {table}").first().version
     # Less loss than the deployed candidate's must not draw the comparison to another one.

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 from click.testing import CliRunner
 
-from sparkify import models, query, summary, terminal
+from sparkify import explaining, query, summary, terminal
 from sparkify.cli import cli
 from sparkify.settings import PROJECT
 
@@ -102,7 +102,7 @@ def test_the_reasons_of_a_score_print_text(capsys, wide):
         columns=["family", "contribution", "details", "reasons", "as_of_date", *PROBABILITIES],
     )
     model = type("Model", (), {"name": "[/m]", "version": 1, "average_risk": 0.07})
-    models.show_explanation(found, user=HOSTILE, model=model)
+    explaining.show_explanation(found, user=HOSTILE, model=model)
     out = capsys.readouterr().out
     assert out.count(SHOWN) == 5 and "([/m] version 1)" in out
     assert "10.0%; the average is 7.0%, a typical user has 5.0%" in out

@@ -8,11 +8,11 @@ from click.testing import CliRunner
 from ml.options import TrainOptions
 from sparkify import transform
 from sparkify.cli import cli
-from sparkify.pipeline import RETENTION
 from sparkify.scoring import score_stage
 from sparkify.settings import Settings
 from sparkify.simulator import simulate
-from sparkify.training import train_stage
+from sparkify.stages import RETENTION
+from sparkify.training import train_snapshots
 
 MONDAYS = ("2018-11-12", "2018-11-19", "2018-11-26", "2018-12-03")
 
@@ -52,7 +52,7 @@ def read(spark, weeks) -> list[dict[str, str]]:
         before = call("status")
         # In the third week somebody tries another learner, which has to prove itself.
         learner = "naive_bayes" if monday == MONDAYS[2] else "logistic_regression"
-        train_stage(spark, settings, options=TrainOptions(models=(learner,), origins=1))
+        train_snapshots(spark, settings, options=TrainOptions(models=(learner,), origins=1))
         score_stage(spark, settings)
         transform.run_dbt(settings, "run", "--select", RETENTION)
         found.append({"before": before, "after": call("status"), "models": call("models")})

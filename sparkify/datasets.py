@@ -1,0 +1,106 @@
+"""The tables that models learn from and score: the project's two, or one of the user's own."""
+
+from dataclasses import dataclass
+
+from pyspark.sql import DataFrame, SparkSession
+
+from ml.checks import TableSpec
+from sparkify import own_table
+from sparkify.errors import BadInput
+from sparkify.settings import Settings
+from sparkify.versions import history, readable
+from sparkify.wording import core_of, wording_of
+
+SNAPSHOTS = "fct_user_snapshots"
+FEATURES = "fct_user_features"
+DEFINITIONS = "dim_definitions"
+# Followed by the horizon, as 14d.
+LABEL = "is_churned_next_"
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Rows to learn from or to score, and what their columns mean."""
+
+    rows: DataFrame
+    spec: TableSpec
+
+
+def feature_table(
+    spark: SparkSession, settings: Settings, name: str, *, version: int | None = None
+) -> Dataset:
+    """One of the project's two feature tables, as it is now or was at a Delta version.
+
+    Raises:
+        BadInput: it has not been built, or has no such version.
+    """
+    name = settings.table(name)
+    if not spark.catalog.tableExists(name):
+        raise BadInput(f"there is no table {name} yet; run `sparkify build --events PATH`")
+    rows = spark.table(name)
+    if settings.table_format == "delta":
+        kept = readable(history(spark, name))
+        if version not in (None, *kept):
+            raise BadInput(
+                f"{name} has no version {version}; it has {min(kept)} to {max(kept)}, of which "
+                f'`sparkify sql "describe history {name}"` tells more'
+            )
+        version = max(kept) if version is None else version
+        rows = spark.sql(f"select * from {name} version as of {version}")
+    elif version is not None:
+        raise BadInput(f"{name} has no versions: plain Parquet keeps no history")
+    label = next((c for c in rows.columns if c.startswith(LABEL)), None)
+    built = definitions(spark, settings)
+    if label:
+        # The column knows it of an earlier version too.
+        built["horizon_days"] = label.removeprefix(LABEL).removesuffix("d")
+    spec = TableSpec(
+        id="user_id",
+        label=label,
+        time="as_of_date",
+        exclude=("days_to_churn", "input_version"),
+        horizon_days=int(built.get("horizon_days", 14)),
+        definitions=built,
+        name=name,
+        version=version,
+        wording=wording_of(rows.columns),
+        core=core_of(rows.columns),
+    )
+    return Dataset(rows, spec)
+
+
+def definitions(spark: SparkSession, settings: Settings) -> dict[str, str]:
+    """What the feature tables were last built with, by name; nothing before a build wrote it.
+
+    Raises:
+        BadInput: the vars of the call are others.
+    """
+    name = settings.table(DEFINITIONS)
+    if not spark.catalog.tableExists(name):
+        return {}
+    built = {name: str(value) for name, value in spark.table(name).first().asDict().items()}
+    for name in built.keys() & settings.overrides.keys():
+        given = settings.overrides[name]
+        said = ", ".join(map(str, given)) if isinstance(given, list) else str(given)
+        # The definition of churn is followed by its pages or days.
+        if said not in (built[name], built[name].split(":")[0]):
+            raise BadInput(
+                f"the tables were built with {name} {built[name]}, and --vars says {said}; run "
+                "`sparkify build --events PATH` with these vars, or leave them out"
+            )
+    return built
+
+
+def read_own_table(
+    spark: SparkSession, settings: Settings, source: own_table.Source, *, id: str, **columns: object
+) -> Dataset:
+    """A table of the user's own, with its id as text.
+
+    Raises:
+        BadInput: it cannot be read, or has no rows.
+        TableMismatch: it has no column of that name.
+    """
+    rows = own_table.prepare(
+        own_table.read(spark, settings, source), id=id, time=columns.get("time")
+    )
+    return Dataset(rows, TableSpec(id=id, name=source.given, **columns))

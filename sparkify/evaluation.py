@@ -1,0 +1,146 @@
+"""What `sparkify evaluate` does: the honest protocol, and the usual one beside it."""
+
+import pandas as pd
+from pyspark.sql import SparkSession
+
+from ml.checks import TableSpec
+from sparkify.datasets import Dataset
+from sparkify.errors import BadInput
+from sparkify.models import how_to_train
+from sparkify.registered import registry
+from sparkify.settings import Settings
+from sparkify.stages import open_stage
+from sparkify.summary import interval
+from sparkify.terminal import line, stage, table
+
+# What the public solutions learn from: sums over a user's whole history, the end included.
+WHOLE_HISTORY = """
+    select
+        d.user_id,
+        count(*) as active_day_count,
+        sum(d.song_count) as song_count,
+        sum(d.session_count) as session_count,
+        sum(d.thumbs_up_count) as thumbs_up_count,
+        sum(d.thumbs_down_count) as thumbs_down_count,
+        sum(d.add_to_playlist_count) as add_to_playlist_count,
+        sum(d.add_friend_count) as add_friend_count,
+        sum(d.advert_count) as advert_count,
+        sum(d.error_count) as error_count,
+        sum(d.help_count) as help_count,
+        sum(d.home_count) as home_count,
+        sum(d.settings_count) as settings_count,
+        sum(d.downgrade_page_count) as downgrade_page_count,
+        cast(sum(d.listening_s) as double) as listening_s,
+        sum(d.song_count) / sum(d.session_count) as song_per_session,
+        sum(d.thumbs_down_count) / sum(d.event_count) as thumbs_down_share,
+        sum(d.thumbs_up_count) / sum(d.event_count) as thumbs_up_share,
+        sum(d.advert_count) / sum(d.event_count) as advert_share,
+        max(u.level) as level,
+        max(u.gender) as gender,
+        max(datediff(u.last_seen_at, u.registered_at)) as lifetime_days,
+        max((unix_seconds(u.last_seen_at) - unix_seconds(u.first_seen_at)) / 86400)
+            as observed_days,
+        max(u.is_churned) as is_churned
+    from {user_days} as d
+    inner join {users} as u on d.user_id = u.user_id
+    group by d.user_id
+"""
+
+
+def evaluate(settings: Settings, *, protocol: str) -> None:
+    """Print how good models look the public way, or both ways side by side."""
+    spark = open_stage(settings)
+    if protocol == "honest":
+        show_performance(latest_performance(spark, settings))
+        return
+    from ml.leaky import public_protocol, side_by_side
+
+    rows = whole_history(spark, settings)
+    with stage("Learning from whole histories, split at random"):
+        public = public_protocol(rows.rows, rows.spec)
+    honest = latest_performance(spark, settings)
+    both = side_by_side(public, honest, candidate=honest["model_candidate"].iloc[0])
+    table(
+        "The same users, judged in two ways",
+        {
+            "metric": "left",
+            "protocol": "left",
+            "model": "left",
+            "value": "left",
+            "no skill": "right",
+        },
+        [
+            (
+                row["metric"],
+                row["protocol"],
+                row["candidate"],
+                interval(row),
+                f"{row['no_skill']:.3f}",
+            )
+            for _, row in both.iterrows()
+        ],
+        note="[95 % interval]",
+    )
+    line()
+    line(
+        "The first learns from what users did up to their last day: how long a user was watched "
+        "is itself the answer. By each metric it shows the best of "
+        f"{public['candidate'].nunique() - 1} learners, chosen on the rows it is tested on."
+    )
+    line(
+        "The second learns from what was known at a date and predicts what came after, as a team "
+        "would have to."
+    )
+
+
+def show_performance(rows: pd.DataFrame) -> None:
+    """Every metric of every candidate, the deployed one first and with its intervals."""
+    from ml.stacking import BASE_RATE
+
+    deployed = rows["model_candidate"].iloc[0]
+    others = [name for name in rows["candidate"].unique() if name not in (deployed, BASE_RATE)]
+    by_candidate = {name: part.set_index("metric") for name, part in rows.groupby("candidate")}
+    own, counts = by_candidate[deployed], rows.iloc[0]
+    table(
+        f"Backtest: {counts['row_count']:,} predictions of {counts['user_count']:,} users, "
+        f"{counts['churner_count']:,} of whom churned",
+        {"": "left"} | dict.fromkeys([f"{deployed} ←", *others, "no skill"], "right"),
+        [
+            (
+                metric.replace("_", " "),
+                interval(own.loc[metric]),
+                *(f"{by_candidate[name].loc[metric, 'value']:.3f}" for name in others),
+                f"{own.loc[metric, 'no_skill']:.3f}",
+            )
+            for metric in own.index
+        ],
+        note="[95 % interval]",
+    )
+
+
+def whole_history(spark: SparkSession, settings: Settings) -> Dataset:
+    """One row per user, with what the whole log says of the user."""
+    user_days, users = settings.table("fct_user_days"), settings.table("dim_users")
+    if not spark.catalog.tableExists(user_days):
+        raise BadInput("there are no tables yet; run `sparkify build --events PATH`")
+    rows = spark.sql(WHOLE_HISTORY.format(user_days=user_days, users=users))
+    return Dataset(rows, TableSpec(id="user_id", label="is_churned", name="whole histories"))
+
+
+def latest_performance(spark: SparkSession, settings: Settings) -> pd.DataFrame:
+    """The metrics of the last training, and in model_candidate the candidate that it deployed.
+
+    Raises:
+        BadInput: nothing was trained yet, or the registry does not know what was.
+    """
+    name = settings.ml_table("model_performance")
+    if not spark.catalog.tableExists(name) or spark.table(name).isEmpty():
+        raise BadInput(f"no model was trained yet; {how_to_train(settings, settings.model)}")
+    rows = spark.table(name).toPandas()
+    rows = rows[rows["trained_at"] == rows["trained_at"].max()]
+    run, model = rows[["run_id", "model_name"]].iloc[0]
+    versions = registry(settings, model).versions()
+    deployed = next((each.candidate for each in versions if each.run_id == run), None)
+    if deployed is None:
+        raise BadInput(f"the registry has no {model} of the last run {run}; run `sparkify train`")
+    return rows.assign(model_candidate=deployed)

@@ -1,0 +1,56 @@
+"""What `sparkify explain` does."""
+
+import pandas as pd
+from pyspark.sql import functions as F
+
+from sparkify.datasets import FEATURES, feature_table
+from sparkify.errors import BadInput
+from sparkify.registered import champion_of
+from sparkify.settings import Settings
+from sparkify.stages import open_stage
+from sparkify.terminal import line, stage, table
+
+
+def explain_user(settings: Settings, user: str) -> None:
+    """Print why a user's score is what it is, family by family.
+
+    Raises:
+        BadInput: the user is not among those to be scored.
+        NotTrainable: there is no champion, or it does not fit the table.
+    """
+    from ml.errors import NotTrainable
+    from ml.explaining import explain
+
+    spark = open_stage(settings)
+    features = feature_table(spark, settings, FEATURES)
+    rows = features.rows.where(F.col(features.spec.id) == user)
+    if rows.isEmpty():
+        raise BadInput(
+            f"user {user} is not among the active users of {features.spec.name}: "
+            "unknown, gone, or inactive; `sparkify targets --everybody` lists who is"
+        )
+    with stage("Explaining the score"):
+        champion, reason = champion_of(settings, features)
+        if champion is None:
+            raise NotTrainable(reason)
+        found = explain(rows, champion, id=features.spec.id, time=features.spec.time).toPandas()
+    show_explanation(found.sort_values("contribution", ascending=False), user=user, model=champion)
+
+
+def show_explanation(found: pd.DataFrame, *, user: str, model) -> None:
+    """The reasons, and the families in the order of what they add, each with what tells most."""
+    first = found.iloc[0]
+    average = model.average_risk
+    for reason in first["reasons"]:
+        line(f"User {user}: {reason}", wrap=False)
+    table(
+        f"User {user} as of {first['as_of_date']}: {first['probability']:.1%}; "
+        + (f"the average is {average:.1%}, " if average is not None else "")
+        + f"a typical user has {first['typical_probability']:.1%}",
+        {"": "left", "log-odds": "right", "because": "left"},
+        [
+            (row.family, f"{row.contribution:+.3f}", list(row.details)[:4])
+            for row in found.itertuples()
+        ],
+        note=f"({model.name} version {model.version})",
+    )

@@ -1,0 +1,130 @@
+"""A standalone cluster of this machine makes the tables that one process makes."""
+
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+
+import psutil
+import pyspark
+import pytest
+
+from sparkify.simulator import simulate
+from tests.sparkify.serving import BIN, free_ports
+from tests.sparkify.tables import fingerprint
+
+CLASS = str(Path(pyspark.__file__).parent / "bin" / "spark-class")
+MARTS = ("fct_sessions", "fct_user_days", "dim_users", "fct_user_snapshots", "fct_user_features")
+LIMIT_S = 120
+
+
+@pytest.fixture(scope="module")
+def events(spark, tmp_path_factory) -> Path:
+    out = tmp_path_factory.mktemp("simulated") / "log"
+    simulate(spark, users=120, seed=11, out=out)
+    return out / "events"
+
+
+@contextmanager
+def running(*command: str) -> Iterator[psutil.Popen]:
+    """A process that is ended, with all that it started."""
+    process = psutil.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        yield process
+    finally:
+        end(process)
+
+
+def end(process: psutil.Popen) -> None:
+    with suppress(psutil.NoSuchProcess):
+        for each in (*process.children(recursive=True), process):
+            with suppress(psutil.NoSuchProcess):
+                each.send_signal(signal.SIGKILL)
+        process.wait(LIMIT_S)
+
+
+def wait_for(condition) -> None:
+    deadline = time.monotonic() + LIMIT_S
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.1)
+
+
+def listens(port: int) -> bool:
+    with socket.socket() as one:
+        return one.connect_ex(("127.0.0.1", port)) == 0
+
+
+def has_executor(worker: psutil.Popen) -> bool:
+    return any(
+        "CoarseGrainedExecutorBackend" in " ".join(each.cmdline())
+        for each in worker.children(recursive=True)
+    )
+
+
+@pytest.fixture
+def cluster(tmp_path):
+    """The address of a master, and two workers of one core each."""
+    (port,) = free_ports(1)
+    address = f"spark://127.0.0.1:{port}"
+    with ExitStack() as stack:
+        package = "org.apache.spark.deploy"
+        place = ("--host", "127.0.0.1", "--webui-port", "0")
+        stack.enter_context(running(CLASS, f"{package}.master.Master", *place, "--port", str(port)))
+        wait_for(lambda: listens(port))
+        workers = [
+            stack.enter_context(
+                running(
+                    *(CLASS, f"{package}.worker.Worker", *place, "--cores", "1", "--memory", "2g"),
+                    *("--work-dir", str(tmp_path / name), address),
+                )
+            )
+            for name in ("one", "two")
+        ]
+        yield address, workers
+
+
+def test_a_cluster_that_loses_a_worker_makes_the_same_tables_and_learns(
+    spark, build, events, cluster, tmp_path
+):
+    address, workers = cluster
+    home = tmp_path / "home"
+    environment = os.environ | {"SPARKIFY_HOME": str(home), "SPARK_MASTER": address}
+    environment["DBT_TARGET_PATH"] = str(home / "dbt")
+    building = subprocess.Popen(
+        [BIN / "sparkify", "build", "--events", events],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    wait_for(lambda: all(has_executor(worker) for worker in workers))
+    wait_for(lambda: (home / "warehouse" / "sparkify.db" / "base_sparkify__rows").exists())
+    end(workers[0])
+    said, _ = building.communicate(timeout=400)
+    assert building.returncode == 0, said
+
+    build(events)
+    for table in MARTS:
+        found = spark.read.format("delta").load(f"{home}/warehouse/sparkify.db/{table}")
+        expected = spark.table(f"sparkify.{table}")
+        # It names the version of files in a certain folder.
+        assert fingerprint(found.drop("input_version")) == fingerprint(
+            expected.drop("input_version")
+        ), table
+
+    for command in (["train", "--models", "logistic_regression", "--origins", "1"], ["score"]):
+        done = subprocess.run(
+            [BIN / "sparkify", *command],
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=400,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+    scores = spark.read.format("delta").load(f"{home}/warehouse/sparkify_ml.db/churn_scores")
+    assert scores.count() == spark.table("sparkify.fct_user_features").count()
