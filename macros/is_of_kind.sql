@@ -16,6 +16,8 @@
         {% set found.is_right = value is string and value in kind %}
     {% elif kind == 'share' %}
         {% set found.is_right = is_number and 0 <= value <= 1 %}
+    {% elif kind == 'share above 0' %}
+        {% set found.is_right = is_number and 0 < value <= 1 %}
     {% elif kind == 'share between' %}
         {% set found.is_right = is_number and 0 < value < 1 %}
     {% elif kind == 'amount' %}

@@ -7,6 +7,7 @@
 {% macro kinds_of_vars() %}
     {% do return({
         'events_format': ['json', 'parquet'],
+        'user_share': 'share above 0',
         'max_rejected_share': 'share',
         'max_nulled_share': 'share',
         'churn_definition': ['cancelled', 'cancelled_or_downgraded', 'inactive'],

@@ -7,6 +7,7 @@
 {% macro wrong_values() %}
     {% set wanted = {
         'share': 'a number from 0 to 1',
+        'share above 0': 'a number above 0, at most 1',
         'share between': 'a number above 0 and below 1',
         'amount': 'a number, at least 0',
         'amount by level': 'a number, at least 0, or such as {paid: 200, free: 40}',

@@ -38,6 +38,11 @@ NAME = click.option(
 USERS = click.option(
     "--users", type=AT_LEAST_1, default=225, show_default=True, help="Users to simulate."
 )
+USER_SHARE = click.option(
+    "--user-share",
+    type=click.FloatRange(0, 1, min_open=True),
+    help="Keep this share of the users only, such as 0.1; a larger share has the same ones too.",
+)
 QUIET = click.option("--quiet", "-q", is_flag=True, help="Print errors only.")
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print the summary alone, as JSON.")
 
@@ -112,15 +117,23 @@ def cli(context: click.Context, debug: bool, target: str | None, overrides: str)
 @click.option("--events", help="File or folder of newline-delimited JSON; simulated without.")
 @USERS
 @click.option("--seed", type=SEED, default=42, show_default=True, help="Seed of the simulation.")
+@USER_SHARE
 @QUIET
 @AS_JSON
 @click.pass_obj
 def run(
-    settings: Settings, events: str | None, users: int, seed: int, quiet: bool, as_json: bool
+    settings: Settings,
+    events: str | None,
+    users: int,
+    seed: int,
+    user_share: float | None,
+    quiet: bool,
+    as_json: bool,
 ) -> None:
     """Simulate or read, build, check, train, score, report."""
     from sparkify.run import run_all
 
+    settings = with_share(settings, user_share)
     with quietly(quiet or as_json):
         found = run_all(settings, events=events, users=users, seed=seed)
     if as_json:
@@ -130,13 +143,22 @@ def run(
 @cli.command(epilog="Example: sparkify build --events logs/")
 @click.option("--events", required=True, help="File or folder of newline-delimited JSON.")
 @click.option("--full-refresh", is_flag=True, help="Make every table anew, changed or not.")
+@USER_SHARE
 @QUIET
 @AS_JSON
 @click.pass_obj
-def build(settings: Settings, events: str, full_refresh: bool, quiet: bool, as_json: bool) -> None:
+def build(
+    settings: Settings,
+    events: str,
+    full_refresh: bool,
+    user_share: float | None,
+    quiet: bool,
+    as_json: bool,
+) -> None:
     """Build and test every table, and check the expectations."""
     from sparkify.run import build_command
 
+    settings = with_share(settings, user_share)
     with quietly(quiet or as_json):
         found = build_command(settings, events, full_refresh=full_refresh)
     if as_json:
@@ -459,6 +481,13 @@ def emit_json(found: dict) -> None:
     from sparkify.query import plain
 
     emit(json.dumps(plain(found)) + "\n")
+
+
+def with_share(settings: Settings, user_share: float | None) -> Settings:
+    """The settings of a call that keeps a share of the users, which is the var `user_share`."""
+    if user_share is None:
+        return settings
+    return replace(settings, overrides={**settings.overrides, "user_share": user_share})
 
 
 def model_name(given: str | None) -> str | None:

@@ -14,6 +14,7 @@ from sparkify.wording import core_of, wording_of
 SNAPSHOTS = "fct_user_snapshots"
 FEATURES = "fct_user_features"
 DEFINITIONS = "dim_definitions"
+USER_SHARE = "user_share"
 # Followed by the horizon, as 14d.
 LABEL = "is_churned_next_"
 
@@ -50,7 +51,9 @@ def feature_table(
     elif version is not None:
         raise BadInput(f"{name} has no versions: plain Parquet keeps no history")
     label = next((c for c in rows.columns if c.startswith(LABEL)), None)
+    # Which users are kept is no part of what the rows mean.
     built = definitions(spark, settings)
+    built.pop(USER_SHARE, None)
     if label:
         # The column knows it of an earlier version too.
         built["horizon_days"] = label.removeprefix(LABEL).removesuffix("d")
@@ -81,6 +84,8 @@ def definitions(spark: SparkSession, settings: Settings) -> dict[str, str]:
     built = {name: str(value) for name, value in spark.table(name).first().asDict().items()}
     for name in built.keys() & settings.overrides.keys():
         given = settings.overrides[name]
+        if name == USER_SHARE:
+            given = float(given)
         said = ", ".join(map(str, given)) if isinstance(given, list) else str(given)
         # The definition of churn is followed by its pages or days.
         if said not in (built[name], built[name].split(":")[0]):
@@ -89,6 +94,11 @@ def definitions(spark: SparkSession, settings: Settings) -> dict[str, str]:
                 "`sparkify build --events PATH` with these vars, or leave them out"
             )
     return built
+
+
+def user_share(spark: SparkSession, settings: Settings) -> float:
+    """The share of the users of the log that the tables were last built with."""
+    return float(definitions(spark, settings).get(USER_SHARE, 1))
 
 
 def read_own_table(

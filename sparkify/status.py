@@ -8,11 +8,12 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from sparkify import ledger
-from sparkify.datasets import FEATURES, SNAPSHOTS, feature_table
+from sparkify.datasets import FEATURES, SNAPSHOTS, feature_table, user_share
 from sparkify.registered import challenger_of, champion_of, registry
 from sparkify.settings import Settings
 from sparkify.stages import open_stage
 from sparkify.terminal import line, styled
+from sparkify.wording import share_in_words
 
 # So many features that drift are named; the others are counted.
 NAMED = 3
@@ -38,6 +39,7 @@ def show_status(settings: Settings) -> None:
     # Of whatever version: one that is replaced weekly never sees its own scores come true.
     judged = judged_scores(spark, settings).query("not is_shadow").tail(JUDGED)
     found = {
+        "Tables hold": share_in_words(user_share(spark, settings)),
         "Train again": advice(
             versions, misfit, tried=tried and tried.version, dates=dates, judged=judged
         ),

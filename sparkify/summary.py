@@ -6,8 +6,10 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 from rich.text import Text
 
+from sparkify.datasets import user_share
 from sparkify.settings import Settings
 from sparkify.terminal import line, styled, table
+from sparkify.wording import share_in_words
 
 UNPROVEN = (
     "The model is unproven: the 95 % interval of its gain over the base rate covers 0, so the "
@@ -33,8 +35,11 @@ def told_of_data(spark: SparkSession, settings: Settings, *, tests: int, expecta
         "select sum(line_count) as count, count(*) as files"
         f" from {settings.table('base_sparkify__line_counts')}"
     ).first()
-    rows = spark.table(settings.table("base_sparkify__rows"))
-    more = rows.where("not is_line_start").count()
+    rows = spark.sql(
+        "select count_if(not is_line_start) as more,"
+        " count_if(rejection_reason = 'other_user') as of_others"
+        f" from {settings.table('base_sparkify__rows')}"
+    ).first()
     nulled = spark.sql(
         "select sum(row_count) as count, field, reason"
         f" from {settings.table('stg_sparkify__nulled_values')}"
@@ -43,12 +48,14 @@ def told_of_data(spark: SparkSession, settings: Settings, *, tests: int, expecta
     return {
         "files": lines["files"],
         "lines": lines["count"],
-        "rows_read": lines["count"] + more,
+        "rows_read": lines["count"] + rows["more"],
         "events": events["kept"],
         "first_date": str(events["first"]),
         "last_date": str(events["last"]),
         "duplicates": events["accepted"] - events["kept"],
         "rejected": {row["rejection_reason"]: row["count"] for row in reasons},
+        "rows_of_other_users": rows["of_others"],
+        "user_share": user_share(spark, settings),
         "set_to_null": [row.asDict() for row in nulled],
         "users": users["all"],
         "churned_users": users["churned"],
@@ -61,6 +68,7 @@ def show_data(data: dict) -> None:
     """Print what `told_of_data` found."""
     why = ", ".join(f"{count:,} {reason}" for reason, count in data["rejected"].items())
     tests, expectations = data["dbt_tests_passed"], data["expectations_passed"]
+    share = share_in_words(data["user_share"])
     table(
         "Data",
         {"": "left", " ": "right", "  ": "left"},
@@ -74,10 +82,19 @@ def show_data(data: dict) -> None:
             ("duplicates", f"{data['duplicates']:,}", ""),
             ("rejected", f"{sum(data['rejected'].values()):,}", why),
             *(
+                [("left out", f"{data['rows_of_other_users']:,}", "of other users")]
+                if share
+                else []
+            ),
+            *(
                 ("set to null", f"{each['count']:,}", f"{each['field']}: {each['reason']}")
                 for each in data["set_to_null"]
             ),
-            ("users", f"{data['users']:,}", f"{data['churned_users']:,} of whom churned"),
+            (
+                "users",
+                f"{data['users']:,}",
+                f"{data['churned_users']:,} of whom churned" + (f"; {share}" if share else ""),
+            ),
             (
                 "checks passed",
                 f"{tests + expectations:,}",

@@ -164,8 +164,8 @@ def reason(settings: Settings, node) -> str:
         return (
             "more rows are rejected than max_rejected_share allows, so the marts stay as they"
             ' were; sparkify sql "select rejection_reason, raw_row from'
-            f" {settings.table('base_sparkify__rows')} where rejection_reason is not null limit 10"
-            '" shows some'
+            f" {settings.table('base_sparkify__rows')} where rejection_reason != 'other_user'"
+            ' limit 10" shows some'
         )
     if name_of(node).startswith("nulled_share"):
         return (

@@ -41,6 +41,11 @@ def wording_of(columns: Iterable[str]) -> dict:
     return found
 
 
+def share_in_words(user_share: float) -> str:
+    """Which part of the users of the log the tables hold; nothing to say of all of them."""
+    return f"{100 * user_share:.4g} % of the users of the log" if user_share < 1 else ""
+
+
 def label_of(column: str) -> str:
     """A feature's name in words, such as `thumbs down per song, 28 days`."""
     windows = WINDOW.findall(column)

@@ -1,4 +1,5 @@
 -- One row per row of the source, typed, with the reason why it is rejected; null is accepted.
+-- Of a user who is left out there is a mark alone, so that all that was read can be counted.
 -- depends_on: {{ ref('base_sparkify__line_counts') }}
 {%- set anonymous_auths = valid_var('anonymous_auths', otherwise=['none']) %}
 with raw_rows as (
@@ -41,12 +42,47 @@ fields as (
     from trimmed
 ),
 
-typed as (
+identified as (
     select
         *,
         {{ whole_number('userId') | indent(4) }} as user_id,
         {{ whole_number('sessionId') | indent(4) }} as session_id,
-        {{ valid_time('ts') | indent(4) }} as event_at,
+        {{ valid_time('ts') | indent(4) }} as event_at
+    from fields
+),
+
+judged as (
+    select
+        *,
+        case
+            when malformed_line is not null then 'malformed_json'
+            when auth in ({{ sql_list(anonymous_auths) }}) then 'anonymous'
+            when user_id is null then 'missing_user_id'
+            when event_at is null then 'invalid_ts'
+            when page is null then 'missing_page'
+            when session_id is null then 'missing_session_id'
+            when {{ is_left_out('user_id') }} then 'other_user'
+        end as rejection_reason
+    from identified
+),
+
+-- What is null already costs next to nothing to type, to hash and to write.
+sampled as (
+    select
+        {%- for column in event_fields() + ['user_id', 'session_id', 'event_at'] %}
+        {{ unless_left_out(column) }} as `{{ column }}`,
+        {%- endfor %}
+        source_file,
+        input_version,
+        is_line_start,
+        malformed_line,
+        rejection_reason
+    from judged
+),
+
+typed as (
+    select
+        *,
         {{ whole_number('itemInSession') | indent(4) }} as item_text,
         {{ whole_number('status') | indent(4) }} as status_text,
         try_cast(length as double) as length_s,
@@ -54,7 +90,7 @@ typed as (
         -- "Kansas City, MO-KS" lies in several states; the first is the main one.
         regexp_replace(split_part(location, ', ', -1), '-.*$', '') as state_code,
         {{ platform('userAgent') | indent(4) }} as platform
-    from fields
+    from sampled
 ),
 
 numbered as (
@@ -65,9 +101,8 @@ numbered as (
     from typed
 ),
 
-judged as (
+explained as (
     select
-        *,
         {%- for field, rules in reasons_of_nulls().items() %}
         case
             {%- for reason, condition in rules.items() %}
@@ -75,14 +110,7 @@ judged as (
             {%- endfor %}
         end as {{ field }}_reason,
         {%- endfor %}
-        case
-            when malformed_line is not null then 'malformed_json'
-            when auth in ({{ sql_list(anonymous_auths) }}) then 'anonymous'
-            when user_id is null then 'missing_user_id'
-            when event_at is null then 'invalid_ts'
-            when page is null then 'missing_page'
-            when session_id is null then 'missing_session_id'
-        end as rejection_reason
+        *
     from numbered
 ),
 
@@ -124,7 +152,7 @@ validated as (
             null
         ) as nulled_fields,
         if(
-            rejection_reason is not null,
+            rejection_reason != 'other_user',
             coalesce(
                 {{ without_names('malformed_line') }},
                 to_json(struct(
@@ -133,7 +161,7 @@ validated as (
             ),
             null
         ) as raw_row
-    from judged
+    from explained
 ),
 
 keyed as (

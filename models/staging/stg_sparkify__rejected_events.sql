@@ -5,7 +5,7 @@ with rejected as (
         rejection_reason,
         raw_row
     from {{ ref('base_sparkify__rows') }}
-    where rejection_reason is not null
+    where rejection_reason != 'other_user'
 )
 
 select * from rejected

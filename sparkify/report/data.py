@@ -12,7 +12,7 @@ import pandas as pd
 from pyspark.sql import SparkSession
 
 from sparkify import ledger, status
-from sparkify.datasets import FEATURES, SNAPSHOTS, definitions, feature_table
+from sparkify.datasets import FEATURES, SNAPSHOTS, USER_SHARE, definitions, feature_table
 from sparkify.errors import BadInput
 from sparkify.evaluation import whole_history
 from sparkify.registered import champion_of, registry
@@ -31,7 +31,10 @@ NOTHING_YET = "there are no tables yet; run `sparkify build --events PATH`"
 
 @dataclass(frozen=True, kw_only=True)
 class About:
-    """What the figures are of. Dates are UTC; churned_count counts users of the whole log."""
+    """What the figures are of. Dates are UTC; churned_count counts users of the whole period.
+
+    user_share: which share of the users of the log the tables hold, above 0 to 1.
+    """
 
     first_date: dt.date
     last_date: dt.date
@@ -41,6 +44,7 @@ class About:
     churned_count: int
     active_count: int
     is_simulated: bool
+    user_share: float
     horizon_days: int
     churn_definition: str
     ran_at: dt.datetime | None
@@ -82,9 +86,9 @@ class ReportData:
     differences: `ml.differences`, with label and is_telling. run_up: feature, label,
     weeks_before, mean, ci_low, ci_high, users, stays. survival, cohorts: fct_retention_cohorts by
     level and by week of registration. activity: fct_activity_rates. rows: what became of the rows
-    read (outcome, row_count), nulled: values set to null. drift: fct_feature_drift of the last
-    date. outcomes: scores that came true or not. checks: the last run in the ledger. changes:
-    sentences.
+    read (outcome, row_count; left out: of users who are not kept), nulled: values set to null.
+    drift: fct_feature_drift of the last date. outcomes: scores that came true or not. checks: the
+    last run in the ledger. changes: sentences.
     """
 
     about: About
@@ -145,7 +149,10 @@ def collect(spark: SparkSession, settings: Settings) -> ReportData:
             " union all select 'duplicates', coalesce(sum(copy_count - 1), 0)"
             " from {stg_sparkify__events}"
             " union all select rejection_reason, count(*) from {stg_sparkify__rejected_events}"
-            " group by rejection_reason order by row_count desc, outcome"
+            " group by rejection_reason"
+            " union all select 'left out', count(*) from {base_sparkify__rows}"
+            " where rejection_reason = 'other_user' having count(*) > 0"
+            " order by row_count desc, outcome"
         ),
         nulled=read(
             "select field, reason, sum(row_count) as row_count from {stg_sparkify__nulled_values}"
@@ -206,6 +213,7 @@ def about_of(spark: SparkSession, settings: Settings, checks: pd.DataFrame | Non
         churned_count=int(users["churned"].iloc[0]),
         active_count=int(active.iloc[0]),
         is_simulated=is_simulated(file.iloc[0]),
+        user_share=float(built.get(USER_SHARE, 1)),
         horizon_days=int(built.get("horizon_days", settings.variables["horizon_days"])),
         churn_definition=built.get("churn_definition", ""),
         ran_at=checks["checked_at"].min().to_pydatetime()

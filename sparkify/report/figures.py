@@ -319,8 +319,8 @@ def of_rows(data: ReportData) -> Iterator[Figure | Missing]:
 
 
 def rejected(rows: pd.DataFrame) -> Figure | Missing:
-    """Rows by reason; rows: outcome (accepted, duplicates or a reason), row_count."""
-    others = ~rows["outcome"].isin(["accepted", "duplicates"])
+    """Rows by reason; rows: outcome (accepted, duplicates, left out or a reason), row_count."""
+    others = ~rows["outcome"].isin(["accepted", "duplicates", "left out"])
     out = rows[others & (rows["row_count"] > 0)]
     if out.empty:
         return Missing("No row was rejected.")

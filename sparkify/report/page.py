@@ -18,6 +18,7 @@ from sparkify.ledger import BAD, found_instead
 from sparkify.report import figures, words
 from sparkify.report.data import ReportData
 from sparkify.report.figures import Figure
+from sparkify.wording import share_in_words
 
 HERE = Path(__file__).parent
 VEGA_LITE = ".".join(alt.SCHEMA_VERSION.removeprefix("v").split(".")[:2])
@@ -55,6 +56,7 @@ def render(data: ReportData) -> str:
         "money": words.money,
         "day": words.day,
         "plural": words.plural,
+        "share_in_words": share_in_words,
     }
     sections = tuple(_sections(data))
     drawn = [each for section in sections for each in section.shown if isinstance(each, Figure)]
@@ -117,8 +119,8 @@ def _sections(data: ReportData) -> Iterator[Section]:
     yield Section(
         "rejected",
         "What was rejected",
-        "No row vanishes: each that was read is an event, a duplicate, or rejected with its "
-        "reason.",
+        "No row vanishes: each that was read is an event, a duplicate, or rejected with its reason"
+        + (", or of a user who is left out." if data.about.user_share < 1 else "."),
         tuple(figures.of_rows(data)),
     )
     yield Section(
@@ -171,7 +173,8 @@ def _cards(data: ReportData, worth: pd.DataFrame) -> Iterator[dict[str, str]]:
         yield {
             "value": words.number(about.churned_count),
             "label": "users who left so far",
-            "note": f"of {words.plural(about.user_count, 'user')} in the log",
+            "note": f"of {words.plural(about.user_count, 'user')} in the "
+            + ("tables" if about.user_share < 1 else "log"),
         }
         return
     p = targets["probability"].to_numpy(float)
@@ -380,6 +383,8 @@ def limits(data: ReportData) -> Iterator[str]:
         yield (
             "The data are simulated: they show how the report works, and say nothing of real users."
         )
+    if share := share_in_words(data.about.user_share):
+        yield f"The tables hold {share}, drawn by a hash of the id: every count is of those."
     yield (
         f"A probability is for the {about.horizon_days} days from {words.day(about.as_of_date)}, "
         "and for nothing later: score again every week."

@@ -44,6 +44,7 @@ def report_data(
             churned_count=users // 4 if has_churn else 0,
             active_count=users,
             is_simulated=True,
+            user_share=1.0,
             horizon_days=14,
             churn_definition="cancelled: Cancellation Confirmation",
             ran_at=dt.datetime(2018, 12, 3, 6),

@@ -14,6 +14,8 @@ from sparkify.wording import wording_of
 from tests.reasons import is_why
 
 PROJECT = Path(__file__).parents[2]
+# A model that SQL in a text names.
+TABLE = r"\b(?:(?:base|stg)_sparkify__|fct_|dim_)\w+"
 DIRECTION = ("staging", "intermediate", "core", "features", "retention")
 
 
@@ -108,10 +110,10 @@ def test_every_use_of_the_tables_is_an_exposure_with_an_owner(manifest, models):
     cells = json.loads((PROJECT / "Sparkify.ipynb").read_text())["cells"]
     code = "".join(line for cell in cells if cell["cell_type"] == "code" for line in cell["source"])
     named = {models[id]["name"] for id in exposures["notebook"]["depends_on"]["nodes"]}
-    assert named == set(re.findall(r"\b(?:stg_sparkify__|fct_|dim_)\w+", code))
+    assert named == set(re.findall(TABLE, code))
     read = (PROJECT / "sparkify" / "report" / "data.py").read_text()
     shown = {models[id]["name"] for id in exposures["report"]["depends_on"]["nodes"]}
-    assert shown >= set(re.findall(r"\b(?:(?:base|stg)_sparkify__|fct_|dim_)\w+", read))
+    assert shown >= set(re.findall(TABLE, read))
     assert all(exposure["owner"]["name"] for exposure in exposures.values())
 
 

@@ -263,6 +263,7 @@ def test_every_definition_that_cannot_be_is_refused_before_anything_runs(setting
         "snapshot_weekday": "monday",
         "feature_windows": [7, "14"],
         "max_rejected_share": 1.5,
+        "user_share": 0,
         "max_nulled_share": "none",
         "min_at_risk": 0,
         "currency": "US$",

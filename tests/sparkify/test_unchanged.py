@@ -21,6 +21,8 @@ DATA = {
     "last_date": "2018-10-02",
     "duplicates": 0,
     "rejected": {"anonymous": 1},
+    "rows_of_other_users": 0,
+    "user_share": 1.0,
     "set_to_null": [],
     "users": 1,
     "churned_users": 0,

@@ -7,7 +7,8 @@ with definitions as (
         {{ sql_list([churn_meaning()]) }} as churn_definition,
         {{ var('active_days') }} as active_days,
         '{{ var("feature_windows") | join(", ") }}' as feature_windows,
-        '{{ var("snapshot_weekday") }}' as snapshot_weekday
+        '{{ var("snapshot_weekday") }}' as snapshot_weekday,
+        cast({{ valid_var('user_share', otherwise=1) }} as double) as user_share
 )
 
 select * from definitions

@@ -1,6 +1,6 @@
 {#
-    Lines read = lines of which there are rows, and rows = accepted + rejected + duplicates: nothing
-    vanishes on the way.
+    Lines read = lines of which there are rows, and rows = accepted + rejected + duplicates + those
+    of other users than user_share keeps: nothing vanishes on the way.
 
     The lines are counted without parsing them. A file that grew between the count and the reading
     is left to the next run.
@@ -32,7 +32,8 @@ lost_rows as (
         cast(null as string) as source_file,
         (select count(*) from {{ model }}) as counted_count,
         (select coalesce(sum(copy_count), 0) from {{ ref('stg_sparkify__events') }})
-        + (select count(*) from {{ ref('stg_sparkify__rejected_events') }}) as found_count
+        + (select count(*) from {{ ref('stg_sparkify__rejected_events') }})
+        + (select count_if(rejection_reason = 'other_user') from {{ model }}) as found_count
 )
 
 select * from lost_lines

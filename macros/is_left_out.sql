@@ -1,0 +1,15 @@
+{#
+    Whether a user is not of the share that is kept (the var user_share). The same share has the
+    same users, whatever the log, and a larger one has them too.
+
+        {{ is_left_out('user_id') }}
+            ->  pmod(xxhash64('user_share', user_id), 1000000000) >= 0.1 * 1000000000
+#}
+{% macro is_left_out(user_id) -%}
+    {%- set user_share = valid_var('user_share', otherwise=1) -%}
+    {%- if user_share < 1 -%}
+        pmod(xxhash64('user_share', {{ user_id }}), 1000000000) >= {{ user_share }} * 1000000000
+    {%- else -%}
+        false
+    {%- endif -%}
+{%- endmacro %}
