@@ -4,19 +4,22 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help setup run test bench lint lock clean
+.PHONY: help setup run test test-server bench lint lock clean
 .DEFAULT_GOAL := help
 
 help:  ## Show this list
-	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(READY)  ## Create the environment in .venv, with the Delta Lake jars
 
 run: $(READY)  ## Simulate events (or EVENTS=path to your own), build, check, train, score, report
 	@$(BIN)/sparkify run $(if $(EVENTS),--events "$(EVENTS)")
 
-test: $(READY) lint  ## Lint the code and run every test
+test: $(READY) lint  ## Lint the code and run the tests
 	@$(BIN)/python -m pytest
+
+test-server: $(READY)  ## Run the tests of servers, other engines and a cluster
+	@$(BIN)/python -m pytest tests/server
 
 bench: $(READY)  ## Measure the simulator, builds, one more day and the models (BENCH=name: one of them)
 	@for name in $(or $(BENCH),simulator build incremental learning); do \

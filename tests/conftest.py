@@ -9,6 +9,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from sparkify import ledger, transform
+from sparkify.engine import TINY
 from sparkify.run import run_all
 from sparkify.session import open_session
 from sparkify.settings import Settings
@@ -16,15 +17,8 @@ from sparkify.simulator import simulate
 
 # A file runs in one process. What takes longest begins first, so that none is left with it alone.
 LONGEST = (
-    *(
-        "test_run",
-        "test_replay",
-        "test_targets",
-        "test_own_table",
-        "test_incremental",
-        "test_oracle",
-    ),
-    *("test_inputs", "test_staging", "test_leakage"),
+    *("test_run", "test_replay", "test_weeks", "test_own_table", "test_incremental"),
+    *("test_oracle", "test_inputs", "test_staging", "test_leakage", "test_targets", "test_gate"),
 )
 
 
@@ -47,7 +41,11 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
 
 @pytest.fixture(scope="session")
 def spark(settings: Settings) -> SparkSession:
-    return open_session(settings, shared=True)
+    # It lives as long as the suite, so that Java's better code pays; what tests start does not.
+    os.environ["SPARKIFY_JAVA_OPTIONS"] = ""
+    session = open_session(settings, shared=True)
+    os.environ["SPARKIFY_JAVA_OPTIONS"] = TINY["SPARKIFY_JAVA_OPTIONS"]
+    return session
 
 
 @pytest.fixture(scope="session")

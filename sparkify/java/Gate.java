@@ -56,7 +56,6 @@ public final class Gate extends AbstractFunction1 implements PasswdAuthenticatio
         "ExplainCommand", "SetCommand", "ResetCommand", "SetNamespaceCommand",
         "SetCatalogAndNamespace",
     });
-    private static final String CATALOGS = "spark.sql.catalog.";
 
     /** Called at each login: the password is a token, the name does not matter. */
     public void Authenticate(String user, String password) throws AuthenticationException {
@@ -109,11 +108,13 @@ public final class Gate extends AbstractFunction1 implements PasswdAuthenticatio
             new InvocationHandler() {
                 public Object invoke(Object proxy, Method method, Object[] arguments)
                         throws Throwable {
-                    Iterator names = CollectionConverters.asJava(
-                        session.conf().getAll()).keySet().iterator();
-                    while (names.hasNext()) {
-                        String name = (String) names.next();
-                        if (name.startsWith(CATALOGS) && !name.equals(CATALOGS + "spark_catalog")) {
+                    Iterator settings = CollectionConverters.asJava(
+                        session.conf().getAll()).entrySet().iterator();
+                    while (settings.hasNext()) {
+                        Map.Entry each = (Map.Entry) settings.next();
+                        String name = (String) each.getKey();
+                        if (name.startsWith("spark.sql.catalog.")
+                                && !each.getValue().equals(ofServer(session, name))) {
                             throw refusal("other catalogues: " + name);
                         }
                     }
@@ -124,6 +125,11 @@ public final class Gate extends AbstractFunction1 implements PasswdAuthenticatio
                     }
                 }
             });
+    }
+
+    /** A setting as the server was started with, whatever a client has made of it; empty if unset. */
+    static String ofServer(SparkSession session, String name) {
+        return session.sparkContext().getConf().get(name, "");
     }
 
     /** Refuse an analysed plan that runs a program or, for a reader, does more than read tables. */
@@ -175,7 +181,7 @@ public final class Gate extends AbstractFunction1 implements PasswdAuthenticatio
         if (!files.location().getClass().getName().startsWith("org.apache.spark.sql.delta.")) {
             return false;
         }
-        String warehouse = new Path(SparkSession.active().conf().get("spark.sql.warehouse.dir"))
+        String warehouse = new Path(ofServer(SparkSession.active(), "spark.sql.warehouse.dir"))
             .toUri().getPath() + "/";
         Iterator roots = CollectionConverters.asJava((Iterable) files.location().rootPaths())
             .iterator();

@@ -6,10 +6,11 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
 from pyhive import hive
 
 BIN = Path(sys.executable).parent
@@ -31,6 +32,15 @@ class Server:
     def connect(self, password: str, **options) -> hive.Connection:
         login = {"auth": "CUSTOM", "username": "me", "password": password}
         return hive.connect("127.0.0.1", self.thrift, **login, **options)
+
+
+def running_under(process: psutil.Process) -> dict[psutil.Process, list[str]]:
+    """The command line of everything that a process has started; not of what has just ended."""
+    found = {}
+    for each in process.children(recursive=True):
+        with suppress(psutil.Error):
+            found[each] = each.cmdline()
+    return found
 
 
 def free_ports(count: int) -> list[int]:

@@ -12,7 +12,7 @@ import pytest
 
 from sparkify.remote import THRIFT_TOKEN
 from sparkify.simulator import simulate
-from tests.sparkify.serving import BIN, serving
+from tests.server.serving import BIN, serving
 
 PROJECT = Path(__file__).parents[2]
 TABLES = {

@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from sparkify.interrupt import SIGNALS
-from tests.sparkify.serving import BIN, free_ports
+from tests.server.serving import BIN, free_ports, running_under
 
 LIMIT_S = 60
 SERVER = "org.apache.spark.sql.hive.thriftserver.HiveThriftServer2"
@@ -47,13 +47,11 @@ def hear_signals() -> None:
 
 def java_of(process: psutil.Process) -> list[psutil.Process]:
     """The Java of the server, not the one that only finds out how to start it."""
-    found = []
-    for each in process.children(recursive=True):
-        with suppress(psutil.Error):
-            words = each.cmdline()
-            if SERVER in words and LAUNCHER not in words:
-                found.append(each)
-    return found
+    return [
+        each
+        for each, words in running_under(process).items()
+        if SERVER in words and LAUNCHER not in words
+    ]
 
 
 def wait_for(condition) -> None:

@@ -4,7 +4,7 @@ import os
 import re
 import stat
 import subprocess
-from contextlib import closing, suppress
+from contextlib import closing
 
 import psutil
 import pytest
@@ -12,7 +12,7 @@ from pyhive.exc import OperationalError
 from thrift.transport.TTransport import TTransportException
 
 from sparkify.remote import CONNECT_TOKEN, THRIFT_TOKEN
-from tests.sparkify.serving import BIN, serving
+from tests.server.serving import BIN, running_under, serving
 
 JDBC = "org.apache.spark.sql.execution.datasources.v2.jdbc"
 PROGRAMS = (
@@ -179,10 +179,8 @@ def test_tokens_are_for_their_owner_alone(server):
     for role in ("writer", "reader"):
         assert stat.S_IMODE((folder / role).stat().st_mode) == 0o600
         assert len(server.token(role)) >= 40
-    shown = []
-    for each in psutil.Process(server.process.pid).children(recursive=True):
-        with suppress(psutil.Error):  # one that has just ended
-            shown.append(" ".join(each.cmdline()))
+    started = running_under(psutil.Process(server.process.pid))
+    shown = [" ".join(words) for words in started.values()]
     assert any("HiveThriftServer2" in line for line in shown)
     written = [file.read_text() for file in (server.home / "logs").iterdir()]
     for text in [*shown, *written, *server.said]:
@@ -234,21 +232,31 @@ def test_a_reader_changes_nothing_and_reads_no_files(server, reader, statement):
 
 
 @pytest.mark.parametrize("prefix", ["", "set:hiveconf:"])
-def test_a_reader_brings_no_catalogue_along(server, prefix):
+@pytest.mark.parametrize("name", ["mine", "spark_catalog"])
+def test_a_reader_brings_no_catalogue_along(server, name, prefix):
     catalogue = {
-        "spark.sql.catalog.mine": f"{JDBC}.JDBCTableCatalog",
-        "spark.sql.catalog.mine.url": f"jdbc:derby:{server.home}/mine;create=true",
-        "spark.sql.catalog.mine.driver": "org.apache.derby.iapi.jdbc.AutoloadedDriver",
+        f"spark.sql.catalog.{name}": f"{JDBC}.JDBCTableCatalog",
+        f"spark.sql.catalog.{name}.url": f"jdbc:derby:{server.home}/mine;create=true",
+        f"spark.sql.catalog.{name}.driver": "org.apache.derby.iapi.jdbc.AutoloadedDriver",
     }
     with pytest.raises(OperationalError, match="other catalogues"):
         if prefix:
             given = {f"{prefix}{name}": value for name, value in catalogue.items()}
             server.connect(server.token("reader"), configuration=given)
         with closing(server.connect(server.token("reader"))) as connection:
-            for name, value in catalogue.items():
-                ask(connection, f"set {name} = {value}")
-            ask(connection, "select * from mine.a.b")
+            for setting, value in catalogue.items():
+                ask(connection, f"set {setting} = {value}")
+            ask(connection, f"select * from {name}.a.b")
     assert not (server.home / "mine").exists()
+
+
+def test_a_reader_does_not_move_the_warehouse(server):
+    moved = {"set:hiveconf:spark.sql.warehouse.dir": "/"}
+    with (
+        pytest.raises(OperationalError, match="only reads tables|static Spark config"),
+        closing(server.connect(server.token("reader"), configuration=moved)) as connection,
+    ):
+        ask(connection, f"select * from delta.`{server.home}/elsewhere`")
 
 
 def test_a_reader_speaks_for_nobody_else(server):

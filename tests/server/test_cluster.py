@@ -14,7 +14,7 @@ import pyspark
 import pytest
 
 from sparkify.simulator import simulate
-from tests.sparkify.serving import BIN, free_ports
+from tests.server.serving import BIN, free_ports, running_under
 from tests.sparkify.tables import fingerprint
 
 CLASS = str(Path(pyspark.__file__).parent / "bin" / "spark-class")
@@ -61,8 +61,8 @@ def listens(port: int) -> bool:
 
 def has_executor(worker: psutil.Popen) -> bool:
     return any(
-        "CoarseGrainedExecutorBackend" in " ".join(each.cmdline())
-        for each in worker.children(recursive=True)
+        "CoarseGrainedExecutorBackend" in " ".join(words)
+        for words in running_under(worker).values()
     )
 
 
