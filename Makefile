@@ -21,8 +21,8 @@ test: $(READY) lint  ## Lint the code and run the tests
 test-server: $(READY)  ## Run the tests of servers, other engines and a cluster
 	@$(BIN)/python -m pytest tests/server
 
-bench: $(READY)  ## Measure the simulator, builds, one more day and the models (BENCH=name: one of them)
-	@for name in $(or $(BENCH),simulator build incremental learning); do \
+bench: $(READY)  ## Measure the simulator, builds, one more day, DuckDB and the models (BENCH=name: one)
+	@for name in $(or $(BENCH),simulator build incremental duckdb learning); do \
 		echo "== $$name"; $(BIN)/python -m benchmarks.$$name || exit 1; done
 
 lint: $(READY)  ## Check the style of Python and SQL

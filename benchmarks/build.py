@@ -55,8 +55,8 @@ def measured(users: int) -> Cost:
     with tempfile.TemporaryDirectory() as scratch:
         log, home = Path(scratch, "log"), Path(scratch, "home")
         environment = os.environ | {"SPARKIFY_HOME": str(home)}
-        run("simulate", "--users", str(users), "--out", str(log), environment=environment)
-        command = ("build", "--json", "--events", str(log / "events"))
+        run(SPARKIFY, "simulate", "--users", str(users), "--out", str(log), environment=environment)
+        command = (SPARKIFY, "build", "--json", "--events", str(log / "events"))
         seconds, cpu_s, peak_bytes, said = run(*command, environment=environment)
         nothing_new_s, *_ = run(*command, environment=environment)
         return Cost(
@@ -70,11 +70,11 @@ def measured(users: int) -> Cost:
         )
 
 
-def run(*arguments: str, environment: dict[str, str]) -> tuple[float, float, int, str]:
-    """Run `sparkify`: its seconds, CPU seconds, most bytes of memory, and what it printed."""
+def run(*command: str, environment: dict[str, str]) -> tuple[float, float, int, str]:
+    """Run a command: its seconds, CPU seconds, most bytes of memory, and what it printed."""
     started, cpu, peak = time.perf_counter(), {}, 0
     with tempfile.TemporaryFile("w+") as output:
-        process = psutil.Popen([SPARKIFY, *arguments], env=environment, stdout=output)
+        process = psutil.Popen(command, env=environment, stdout=output)
         while process.poll() is None:
             used = 0
             for each in (process, *children_of(process)):
@@ -88,7 +88,7 @@ def run(*arguments: str, environment: dict[str, str]) -> tuple[float, float, int
             time.sleep(POLL_S)
         seconds = time.perf_counter() - started
         if process.returncode:
-            raise subprocess.CalledProcessError(process.returncode, arguments)
+            raise subprocess.CalledProcessError(process.returncode, command)
         output.seek(0)
         return seconds, sum(cpu.values()), peak, output.read()
 
