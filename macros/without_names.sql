@@ -4,13 +4,26 @@
         {{ without_names('line') }}
             ->  {"firstName": "Colin", "page" ... becomes {"firstName": …", "page" ...
 
-    Names are kept nowhere, so not in the lines that are rejected either. What is not UTF-8 is made
-    so, and loses the zeros between the letters of UTF-16.
+    Names are kept nowhere, so not in the lines that are rejected either. The value goes to its own
+    closing quote, past quotes that are escaped in it; without quotes to the next comma or bracket:
+    rather too much is masked than too little. So is the end of a text that a line begins with, as
+    the second half of a line does. What is not UTF-8 is made so, and loses the zeros between the
+    letters of UTF-16.
 #}
 {% macro without_names(line) -%}
+    {#- \x22 and \x27 are the quotes; each quote that is escaped has more backslashes than the first. -#}
+    {%- set key = '(?:first|last)[_\\s-]?name[\\\\\\x22\\x27]*\\s*[:=>,]?\\s*' -%}
+    {%- set value = [
+        '\\\\+\\x22[^\\x22]*(?:(?<=\\\\\\\\\\\\)\\x22[^\\x22]*){0,99}',
+        '\\x22[^\\x22]*(?:(?<=\\\\)\\x22[^\\x22]*){0,99}',
+        '\\x27[^\\x27]*(?:(?<=\\\\)\\x27[^\\x27]*){0,99}',
+        '[{\\[][^}\\]]*',
+        '[^,;}\\]<]*',
+    ] | join('|') -%}
+    {%- set end_of_text = '^[^{\\[\\x22]+(?=\\x22\\s*[,}])' -%}
     regexp_replace(
         replace(make_valid_utf8({{ line }}), '\0', ''),
-        '(?i)((?:first|last)_?name[\\\\"'']*\\s*[:=]\\s*)(?:[\\\\]*"[^"]*|''[^'']*|[^,;}\\s]*)',
+        r'(?i){{ end_of_text }}|({{ key }})(?:{{ value }})',
         '$1…'
     )
 {%- endmacro %}
