@@ -460,6 +460,21 @@ def maintain(settings: Settings, keep_days: int) -> None:
     run_maintenance(settings, keep_days=keep_days)
 
 
+@cli.command(epilog="Example: sparkify erase --user 36")
+@click.option("--user", required=True, help="The user, as the log names it.")
+@click.option("--yes", is_flag=True, help="Do not ask whether that is meant.")
+@click.pass_obj
+def erase(settings: Settings, user: str, yes: bool) -> None:
+    """Erase a user from all tables and files, for good.
+
+    The user's rows in old files of the log stay out of every later build. These files, and what
+    was written elsewhere than in SPARKIFY_HOME, are left as they are.
+    """
+    from sparkify.erasure import erase as run_erasure
+
+    run_erasure(settings, user, is_confirmed=yes)
+
+
 @cli.command(epilog="Example: sparkify setup")
 @click.pass_obj
 def setup(settings: Settings) -> None:

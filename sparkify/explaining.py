@@ -5,6 +5,7 @@ from pyspark.sql import functions as F
 
 from sparkify.datasets import FEATURES, feature_table
 from sparkify.errors import BadInput
+from sparkify.identity import stored_id
 from sparkify.registered import champion_of
 from sparkify.settings import Settings
 from sparkify.stages import open_stage
@@ -23,7 +24,8 @@ def explain_user(settings: Settings, user: str) -> None:
 
     spark = open_stage(settings)
     features = feature_table(spark, settings, FEATURES)
-    rows = features.rows.where(F.col(features.spec.id) == user)
+    # By the id of the log, or as a list has it that was made with a SPARKIFY_USER_KEY.
+    rows = features.rows.where(F.col(features.spec.id).isin(user, stored_id(user)))
     if rows.isEmpty():
         raise BadInput(
             f"user {user} is not among the active users of {features.spec.name}: "

@@ -1,6 +1,6 @@
 """Keep the tables small: fewer files, and no versions that nobody needs any more."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from math import ceil
@@ -149,11 +149,11 @@ def run_held(settings: Settings) -> Iterator[None]:
 
 
 @contextmanager
-def delta_settings(spark: SparkSession) -> Iterator[None]:
-    """The session with the settings of `DELTA`, which are as before in the end."""
-    kept = {name: spark.conf.get(name, None) for name in DELTA}
+def delta_settings(spark: SparkSession, wanted: Mapping[str, str] = DELTA) -> Iterator[None]:
+    """The session with such settings, which are as before in the end."""
+    kept = {name: spark.conf.get(name, None) for name in wanted}
     try:
-        for name, value in DELTA.items():
+        for name, value in wanted.items():
             spark.conf.set(name, value)
         yield
     finally:

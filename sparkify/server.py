@@ -59,9 +59,12 @@ def serve(
     settings.logs.mkdir(parents=True, exist_ok=True)
     tokens = make_tokens(settings)
     command = spark_submit(local, log, thrift_port, connect_port, is_open=is_open)
-    # Nor to bind elsewhere: Hive would obey.
+    # Nor to bind elsewhere: Hive would obey. The key of user ids is a client's, for what the server
+    # has, whoever reaches it can ask for.
     environment = {
-        name: value for name, value in os.environ.items() if not name.startswith("HIVE_SERVER2_")
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("HIVE_SERVER2_") and not name.endswith("SPARKIFY_USER_KEY")
     }
     environment["SPARKIFY_PROGRAMS"] = "1" if allows_programs else "0"
     environment.pop(CONNECT_TOKEN, None)

@@ -15,11 +15,16 @@ from typing import TYPE_CHECKING
 import yaml
 
 from sparkify.errors import WrongUse
+from sparkify.identity import key_digest, user_key
 
 if TYPE_CHECKING:  # what a command does not need it does not import
     from ml.economics import Offer
 
 PROJECT = Path(__file__).resolve().parents[1]
+# Macros hold the first against the key that Spark has; the value of what is named as the second is
+# dbt keeps out of its logs.
+KEY_DIGEST = "DBT_ENV_CUSTOM_ENV_SPARKIFY_KEY_DIGEST"
+SECRET_KEY = "DBT_ENV_SECRET_SPARKIFY_USER_KEY"
 # What Java or Spark would refuse, long after it could be known: a pattern, and what it asks for.
 FORMS = {
     "SPARKIFY_DRIVER_MEMORY": (r"[1-9]\d*[kmgtKMGT]", "a size such as 4g"),
@@ -27,6 +32,10 @@ FORMS = {
     "SPARKIFY_CODEGEN": (r"NO_CODEGEN|FALLBACK|CODEGEN_ONLY", "NO_CODEGEN or FALLBACK"),
     "SPARKIFY_LOG_LEVEL": (r"TRACE|DEBUG|INFO|WARN|ERROR|FATAL|OFF|ALL", "such as WARN or ERROR"),
     "SPARKIFY_SERVER_START_S": (r"\d+(\.\d+)?", "a number of seconds"),
+    "SPARKIFY_USER_KEY": (
+        r"[0-9a-f]{64}|",
+        "64 hexadecimal digits in lower case, such as `openssl rand -hex 32` prints",
+    ),
     "SPARKIFY_HOME": (r"(?![A-Za-z][\w+.-]*://).*", "a folder of this machine"),
 }
 
@@ -75,7 +84,8 @@ class Settings:
         for name, (form, wanted) in FORMS.items():
             given = os.environ.get(name)
             if given is not None and not re.fullmatch(form, given):
-                raise WrongUse(f"{name} is {given!r}: it has to be {wanted}, or not set")
+                said = "set to something else" if name == "SPARKIFY_USER_KEY" else repr(given)
+                raise WrongUse(f"{name} is {said}: it has to be {wanted}, or not set")
         above = next(each for each in (self.home, *self.home.parents) if each.exists())
         if not above.is_dir():
             raise WrongUse(f"SPARKIFY_HOME is {str(self.home)!r}: {above} is a file; name a folder")
@@ -96,6 +106,8 @@ class Settings:
         os.environ.setdefault("DBT_PROJECT_DIR", str(PROJECT))
         os.environ.setdefault("DBT_TARGET_PATH", str(self.home / "dbt"))
         os.environ.setdefault("DBT_LOG_PATH", str(self.logs))
+        os.environ[KEY_DIGEST] = key_digest()
+        os.environ[SECRET_KEY] = user_key()
         # Without it Spark's Python workers are whatever `python3` the path finds first.
         os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
         # Only this machine reads its own metrics.

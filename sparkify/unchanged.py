@@ -8,6 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from sparkify.events import find_files
+from sparkify.identity import key_digest
 from sparkify.settings import PROJECT, Settings
 from sparkify.tables import now
 
@@ -28,7 +29,7 @@ def inputs_of(settings: Settings, events: str) -> dict[str, str] | None:
         return None
     files = [(str(file), *times(file)) for file in find_files(Path(events)).files]
     code = [(str(file), file.read_text()) for file in code_files()]
-    made_by = [*map(version, PACKAGES), settings.schema, dict(settings.overrides)]
+    made_by = [*map(version, PACKAGES), settings.schema, dict(settings.overrides), key_digest()]
     return {"events": hashed(files), "code": hashed(code), "settings": hashed(made_by)}
 
 

@@ -64,11 +64,11 @@ def core_of(columns: Iterable[str]) -> tuple[str, ...]:
 
 @cache
 def _described() -> dict[str, dict]:
-    """The `meta` of every column that has one, by its name with each window as #."""
+    """The `meta` of every feature, by its name with each window as #."""
     models = yaml.safe_load(DESCRIBED.read_text())["models"]
     return {
         WINDOW.sub("_#d", column["name"]): column["config"]["meta"]
         for model in models
         for column in model["columns"]
-        if "config" in column
+        if "family" in column.get("config", {}).get("meta", {})
     }

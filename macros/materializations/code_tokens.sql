@@ -1,10 +1,10 @@
 {#
-    SQL without what does not matter: comments, blanks, and the names of single files.
+    SQL without what does not matter: comments, blanks, the names of single files, and who is erased.
 
         {{ code_tokens("select  'a  b' -- why") }}  ->  select 'a  b'
 #}
 {% macro code_tokens(code) %}
-    {% set code = modules.re.sub('/\\* files \\*/.*?/\\* end of files \\*/', '', code) %}
+    {% set code = modules.re.sub('/\\* (files|erased) \\*/.*?/\\* end of \\1 \\*/', '', code) %}
     {% set tokens = modules.re.findall(
         "--[^\n]*|/\\*[\\s\\S]*?\\*/|'(?:[^'\\\\]|\\\\[\\s\\S])*'|`[^`]*`|\\w+|[^\\w\\s]", code
     ) %}

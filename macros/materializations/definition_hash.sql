@@ -1,6 +1,6 @@
 {#
-    A hash of what a table is made by: the compiled model, its contract and layout, and what the
-    tables and views it reads are made by.
+    A hash of what a table is made by: the compiled model, its contract and layout, the user key if
+    it has one, and what the tables and views it reads are made by.
 
         {{ definition_hash() }}  ->  5d41402abc4b2a76b9719d911017c592
 
@@ -14,6 +14,7 @@
         config.get('replace_by'),
         config.get('partition_by'),
         config.get('tblproperties'),
+        user_key_digest() if user_key() in model['compiled_code'] else '',
     ] %}
     {% set queue, seen = model['depends_on']['nodes'] | list, [] %}
     {% for id in queue if id.startswith('model.') and id not in seen %}

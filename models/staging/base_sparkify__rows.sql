@@ -42,13 +42,42 @@ fields as (
     from trimmed
 ),
 
+named as (
+    select
+        *,
+        {{ whole_number('userId') | indent(4) }} as log_user_id
+    from fields
+),
+
+recognized as (
+    select
+        *,
+        {{ is_erased('log_user_id') }} as is_erased
+    from named
+),
+
+-- Of a user who is erased a row is left that is counted, and says nothing.
+remembered as (
+    select
+        {%- for field in event_fields() %}
+        if(is_erased, null, `{{ field }}`) as `{{ field }}`,
+        {%- endfor %}
+        if(is_erased, null, log_user_id) as log_user_id,
+        is_erased,
+        source_file,
+        input_version,
+        is_line_start,
+        malformed_line
+    from recognized
+),
+
 identified as (
     select
         *,
-        {{ whole_number('userId') | indent(4) }} as user_id,
+        {{ user_id('log_user_id') | indent(4) }} as user_id,
         {{ whole_number('sessionId') | indent(4) }} as session_id,
         {{ valid_time('ts') | indent(4) }} as event_at
-    from fields
+    from remembered
 ),
 
 judged as (
@@ -56,6 +85,7 @@ judged as (
         *,
         case
             when malformed_line is not null then 'malformed_json'
+            when is_erased then 'erased'
             when auth in ({{ sql_list(anonymous_auths) }}) then 'anonymous'
             when user_id is null then 'missing_user_id'
             when event_at is null then 'invalid_ts'
@@ -152,11 +182,14 @@ validated as (
             null
         ) as nulled_fields,
         if(
-            rejection_reason != 'other_user',
+            rejection_reason not in ('other_user', 'erased'),
             coalesce(
-                {{ without_names('malformed_line') }},
+                {{ without_people('malformed_line') | indent(8) }},
                 to_json(struct(
-                    {{- '`' ~ event_fields() | join('`, `') ~ '`' -}}
+                    {%- for field in event_fields() %}
+                    {{ 'user_id as ' if field == 'userId' and user_key_digest() -}}
+                    `{{ field }}`{{ ',' if not loop.last }}
+                    {%- endfor %}
                 ))
             ),
             null

@@ -96,7 +96,7 @@ def test_what_others_query_has_a_contract_and_every_column_a_description(models)
 
 def test_every_column_that_runs_write_has_a_type_and_a_description_and_its_table_a_grain(manifest):
     written = [each for each in manifest["sources"].values() if each["source_name"] != "raw"]
-    assert len(written) == 7
+    assert len(written) == 8
     for table in written:
         assert re.search(r"One\s+row\s+per\s+\(.*\)\.$", table["description"]), table["name"]
         assert table["columns"], table["name"]

@@ -1,0 +1,30 @@
+"""The ids of users as tables have them: those of the log, or keyed hashes of these."""
+
+import hashlib
+import hmac
+import os
+
+
+def user_key() -> str:
+    """SPARKIFY_USER_KEY, or an empty text: then ids are those of the log."""
+    return os.environ.get("SPARKIFY_USER_KEY", "")
+
+
+def key_digest() -> str:
+    """What tells one key from another without telling it; empty where there is none.
+
+    The macro `user_key_digest` says the same.
+    """
+    key = user_key()
+    return hashlib.sha256(f"digest of {key}".encode()).hexdigest()[:12] if key else ""
+
+
+def stored_id(user: str) -> str:
+    """The id by which tables know a user of the log: HMAC-SHA-256 under the key, if there is one.
+
+    The first 32 hexadecimal digits of it (RFC 2104). The macro `keyed_user` says the same.
+    """
+    key = user_key()
+    if not key:
+        return user
+    return hmac.new(key.encode(), user.encode(), "sha256").hexdigest()[:32]

@@ -1,0 +1,223 @@
+"""`sparkify erase`: nothing of one user is left, all of the others is, and nobody returns."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+from click.testing import CliRunner
+
+from sparkify import erasure, transform
+from sparkify.cli import cli
+from sparkify.erasure import personal_columns
+from sparkify.query import described, tables_of
+from sparkify.settings import Settings
+from tests.declared import declared
+
+GONE = "erase-me-7f3a91"
+SCHEMAS = ("erasing", "erasing_ml")
+
+
+@pytest.fixture(scope="module")
+def log(simulated_days, tmp_path_factory) -> Path:
+    """A log of 12 users, one of whom is called GONE, with lines that are rejected or broken."""
+    folder = tmp_path_factory.mktemp("log")
+    events = [json.loads(line) for lines in simulated_days.values() for line in lines]
+    for event in events:
+        event["userId"] = GONE if event["userId"] == "3" else event["userId"]
+    one = next(event for event in events if event["userId"] == GONE)
+    lines = [json.dumps(event) for event in [*events, one, one | {"ts": "soon"}]]
+    broken = [lines[-1][:-30], f"17,{GONE}.0,NextSong", '{"userId": "4", "page": "erase-me-7f3a911']
+    (folder / "log.json").write_text("\n".join([*lines, *broken]))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def home(spark, settings) -> Path:
+    """The suite's home, with the files that training, scoring and people leave in it."""
+    home = settings.home
+    kept = home.with_name("report-of-others")
+    if (home / "report").exists():
+        (home / "report").rename(kept)
+    model = home / "mlflow" / "artifacts" / "0" / "artifacts" / "model"
+    for folder in (model, home / "report", home / "data_docs", home / "logs"):
+        folder.mkdir(parents=True, exist_ok=True)
+    users = pd.DataFrame({"user": ["4", GONE, "5"], "p": [0.1, 0.2, 0.3]})
+    users.to_parquet(model / "backtest.parquet")
+    users.to_csv(model / "out_of_fold.csv", index=False)
+    users.to_csv(home / "contact.csv", index=False)
+    (home / "report" / "Sparkify.html").write_text(f"<td>{GONE}</td>")
+    (home / "data_docs" / "index.html").write_text(f"found ['{GONE}']")
+    with (home / "logs" / "spark.log").open("a") as file:
+        file.write(f"no number: '{GONE}'\n")
+    yield home
+    (home / "contact.csv").unlink()
+    if kept.exists():
+        (home / "report").rmdir()
+        kept.rename(home / "report")
+
+
+@pytest.fixture(scope="module")
+def make(spark, settings, log) -> Callable[..., None]:
+    """A function that makes every table from the log, in a schema of its own, without tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SPARKIFY_SCHEMA", "erasing")
+        own = Settings.from_environment(overrides={"max_nulled_share": 1})
+
+        def make_all(*arguments: str) -> None:
+            transform.register_events(own, str(log))
+            transform.run_dbt(own, "run", *arguments)
+
+        yield make_all
+    for schema in ("erasing", "erasing_raw", "erasing_ml"):
+        spark.sql(f"drop schema if exists {schema} cascade")
+
+
+@pytest.fixture(scope="module")
+def built(spark, make) -> None:
+    """Tables, scores of all users, what training writes, and a check that names one."""
+    make()
+    for table, columns in declared().items():
+        if "user_id" in columns and table != "erased_users":
+            rest = ", ".join(
+                f"cast(null as {each['data_type']}) as {name}"
+                for name, each in columns.items()
+                if name not in ("user_id", "as_of_date", "scored_at")
+            )
+            times = (
+                ", timestamp'2018-12-01 00:00:00' as scored_at" if "scored_at" in columns else ""
+            )
+            spark.sql(
+                f"insert into erasing_ml.{table} by name select user_id, date'2018-12-01' as "
+                f"as_of_date{times}, {rest} from erasing.dim_users"
+            )
+    spark.sql(
+        "insert into erasing.quality_ledger by name select 'r' as run_id, current_timestamp() as "
+        f"checked_at, 'x' as check_name, \"such as ['{GONE}']\" as detail"
+    )
+    make("--select", "path:models/marts/retention")
+    spark.sql(
+        "insert into erasing.fct_retention_targets by name select user_id from erasing.dim_users"
+    )
+
+
+def tables(spark) -> dict[str, pd.DataFrame]:
+    """Every table that is stored, as text."""
+    found = {}
+    for schema in SCHEMAS:
+        views = {row.viewName for row in spark.sql(f"show views in {schema}").collect()}
+        for name in sorted({*tables_of(spark, schema)} - views):
+            rows = spark.table(f"{schema}.{name}")
+            texts = rows.selectExpr(
+                *(f"cast({column} as string) as {column}" for column in rows.columns)
+            )
+            found[f"{schema}.{name}"] = texts.toPandas()
+    return found
+
+
+def of_others(rows: pd.DataFrame, *, but: tuple[str, ...] = ()) -> pd.DataFrame:
+    """The rows that do not name the user, in a fixed order."""
+    names = rows.apply(lambda column: column.str.contains(GONE, regex=False, na=False))
+    rows = rows[~names.any(axis=1)].drop(columns=list(but), errors="ignore")
+    return rows.sort_values(list(rows.columns)).reset_index(drop=True)
+
+
+def files_with(home: Path, text: str) -> list[str]:
+    """The files whose bytes, or if they are Parquet whose values, hold a text as a word."""
+    found = []
+    for file in sorted(file for file in home.rglob("*") if file.is_file()):
+        content = file.read_bytes()
+        if file.suffix == ".parquet":
+            content += str(pq.ParquetFile(file).read().to_pylist()).encode()
+        # Another user's id may begin with it.
+        if text.encode() in content.replace(b"erase-me-7f3a911", b""):
+            found.append(file.relative_to(home).as_posix())
+    return found
+
+
+@pytest.fixture(scope="module")
+def before(spark, built, home) -> dict[str, pd.DataFrame]:
+    return tables(spark)
+
+
+@pytest.fixture(scope="module")
+def erased(spark, before) -> str:
+    """What the command says."""
+    done = CliRunner().invoke(cli, ["erase", "--user", GONE, "--yes"])
+    assert done.exit_code == 0, done.exception
+    return " ".join(done.output.split())
+
+
+def test_every_column_that_names_a_user_is_in_the_inventory(before):
+    told, found = described(), set()
+    for name, rows in before.items():
+        for column in rows:
+            if rows[column].str.contains(GONE, regex=False, na=False).any():
+                found.add((name.split(".")[1], column))
+    inventory = {(name, column) for name in told for column in personal_columns(told[name])}
+    assert found <= inventory
+    stored = {(name, column) for name, column in inventory if not name.startswith("stg_")}
+    assert found == stored
+    assert {
+        (name, "user_id")
+        for name in told
+        for each in told[name].get("columns", [])
+        if each["name"] == "user_id"
+    } <= inventory
+
+
+def test_who_is_not_there_cannot_be_erased(before):
+    done = CliRunner().invoke(cli, ["erase", "--user", "nobody", "--yes"])
+    assert done.exception.exit_code == 3 and "dim_users" in str(done.exception)
+    asked = CliRunner().invoke(cli, ["erase", "--user", GONE], input="n\n")
+    assert asked.exit_code == 1 and "for good?" in asked.output
+
+
+def test_no_byte_of_the_user_is_left_and_the_others_are_as_they_were(spark, before, erased, home):
+    assert files_with(home, GONE) == []
+    after = tables(spark)
+    for name, rows in before.items():
+        if name.endswith((".erased_users", ".quality_ledger")):
+            continue
+        kept = after[name]
+        if name.endswith(".base_sparkify__rows"):
+            kept = kept[kept["rejection_reason"] != "erased"]
+            kept = kept[~kept["raw_row"].str.contains("17,…", regex=False, na=False)]
+            kept = kept[~kept["raw_row"].str.contains('"userId": "…"', regex=False, na=False)]
+        pd.testing.assert_frame_equal(of_others(kept), of_others(rows), obj=name)
+    assert "such as ['…']" in list(after["erasing.quality_ledger"]["detail"])
+    assert (home / "contact.csv").read_text() == "user,p\n4,0.1\n5,0.3\n"
+    model = home / "mlflow" / "artifacts" / "0" / "artifacts" / "model"
+    assert list(pd.read_parquet(model / "backtest.parquet")["user"]) == ["4", "5"]
+    assert "no number: '…'" in (home / "logs" / "spark.log").read_text()
+    assert not (home / "report" / "Sparkify.html").exists()
+    assert "files of the log are yours" in erased and "erasing.dim_users 1 rows" in erased
+
+
+def test_no_build_brings_the_user_back(spark, make, before, erased, home):
+    make("--full-refresh", "--exclude", "path:models/marts/retention")
+    assert files_with(home, GONE) == []
+    after = tables(spark)
+    for name, rows in before.items():
+        if "user_id" in rows and not name.endswith("base_sparkify__rows"):
+            # What a day is made of has changed, for others as well.
+            columns = ("input_version",)
+            pd.testing.assert_frame_equal(
+                of_others(after[name], but=columns), of_others(rows, but=columns), obj=name
+            )
+    rows = after["erasing.base_sparkify__rows"]
+    assert len(rows) == len(before["erasing.base_sparkify__rows"])
+    gone = rows[rows["rejection_reason"] == "erased"]
+    assert len(gone) > 10 and gone["raw_row"].isna().all() and gone["user_id"].isna().all()
+    assert erasure.is_remembered(spark, Settings.from_environment(), GONE)
+
+
+def test_every_file_of_a_home_is_in_the_inventory(finished_run):
+    home = finished_run.home
+    files = [file for file in home.rglob("*") if file.is_file()]
+    assert len(files) > 100
+    # Written by the suite's own fixtures.
+    own = {home / "summary.json"}
+    assert [str(f) for f in files if f not in own and erasure.rule_of(f, home) is None] == []
