@@ -16,7 +16,15 @@ import click
 
 from ml.errors import NotTrainable, TableMismatch, UnknownVersion
 from sparkify.delta import has_jars, install_jars
-from sparkify.errors import METASTORE_IN_USE, SERVER_GONE, BadInput, SparkifyError, WrongUse
+from sparkify.errors import (
+    DISK_FULL,
+    METASTORE_IN_USE,
+    NO_SPACE,
+    SERVER_GONE,
+    BadInput,
+    SparkifyError,
+    WrongUse,
+)
 from sparkify.interrupt import leave, leave_on_signals
 from sparkify.remote import has_remote, is_gone, say_goodbye
 from sparkify.settings import Settings, command_for, read_vars
@@ -555,6 +563,8 @@ def run_command() -> int:
 
 def exit_code(error: Exception) -> int:
     """The code of an error; 1 is for what nobody thought of."""
+    if is_disk_full(error):
+        return BadInput.exit_code
     if isinstance(error, SparkifyError):
         return error.exit_code
     codes = {NotTrainable: 5, TableMismatch: BadInput.exit_code, UnknownVersion: WrongUse.exit_code}
@@ -567,6 +577,8 @@ def in_words(error: Exception, arguments: list[str]) -> str:
     """The line that an error is printed as; the commands in it are for the same target."""
     given, *_ = cli.make_parser(click.Context(cli)).parse_args(arguments)
     target = given.get("target") or os.environ.get("SPARKIFY_TARGET", "local")
+    if is_disk_full(error):
+        return DISK_FULL.format(Settings.from_environment(target=target).home)
     is_told = isinstance(error, SparkifyError | NotTrainable | TableMismatch | UnknownVersion)
     if is_told and exit_code(error) > 1:
         command = f"`{command_for(target, given.get('overrides') or '')} "
@@ -582,6 +594,11 @@ def in_words(error: Exception, arguments: list[str]) -> str:
         return SERVER_GONE
     first = str(error).strip().splitlines() or [""]
     return f"{type(error).__name__}: {first[0]} (sparkify --debug shows where; logs: {logs})"
+
+
+def is_disk_full(error: Exception) -> bool:
+    """Whether Python, Java or dbt found no space to write to."""
+    return NO_SPACE in str(error)
 
 
 def is_metastore_in_use(error: Exception) -> bool:

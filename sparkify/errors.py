@@ -1,5 +1,8 @@
 """Errors that end a command with one line and an exit code of their own."""
 
+import errno
+import os
+
 
 class SparkifyError(Exception):
     """A failure a user can mend; the message names the cause and the remedy."""
@@ -32,4 +35,10 @@ METASTORE_IN_USE = (
 SERVER_GONE = (
     "the Spark server has ended or is out of reach; every table is as before or complete: start it "
     "again with `sparkify serve` and run the same command again"
+)
+# As Python and Java have it.
+NO_SPACE = os.strerror(errno.ENOSPC)
+DISK_FULL = (
+    "the disk is full: free some space on that of {}, and run the same command again; every table "
+    "is as before or complete"
 )

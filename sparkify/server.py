@@ -12,11 +12,11 @@ from pathlib import Path
 import pyspark
 
 from sparkify.engine import set_engine, size_of_tables
-from sparkify.errors import SparkifyError, WrongUse
+from sparkify.errors import BadInput, SparkifyError, WrongUse
 from sparkify.gate import CLASS, READER, WRITER, compiled_gate, make_tokens
 from sparkify.interrupt import SIGNALS, end_with_parent
 from sparkify.remote import CONNECT_PORT, CONNECT_TOKEN, THRIFT_PORT, THRIFT_TOKEN, listens
-from sparkify.session import check_machine, open_session, spark_settings
+from sparkify.session import check_machine, open_session, size_of, spark_settings, why_not_started
 from sparkify.settings import PROJECT, Settings
 from sparkify.terminal import line, stage
 
@@ -42,7 +42,8 @@ def serve(
 
     Raises:
         WrongUse: a port is taken.
-        SparkifyError: the server ends before it is ready.
+        BadInput: the server ends at once.
+        SparkifyError: it takes too long.
     """
     local = replace(settings, target="local")
     local.export()
@@ -72,7 +73,8 @@ def serve(
         # Not in the command line, which every user of the machine can read.
         environment["SPARKIFY_TOKENS"] = str(tokens)
         environment[CONNECT_TOKEN] = (tokens / WRITER).read_text()
-    with log.with_suffix(".out").open("wb") as output:
+    said_before = size_of(log)
+    with log.open("ab") as output:
         server = subprocess.Popen(
             command,
             env=environment,
@@ -83,7 +85,7 @@ def serve(
         )
     try:
         with stage("Starting the server"):
-            wait_until_ready(server, thrift_port, connect_port, log)
+            wait_until_ready(server, thrift_port, connect_port, log, said_before)
         for each in how_to_reach(settings, thrift_port, connect_port, is_open=is_open):
             line(each, wrap=False)
         line(f"  log      {log}", wrap=False)
@@ -156,9 +158,9 @@ def spark_submit(
 
 
 def wait_until_ready(
-    server: subprocess.Popen, thrift_port: int, connect_port: int, log: Path
+    server: subprocess.Popen, thrift_port: int, connect_port: int, log: Path, start: int
 ) -> None:
-    """Return once both ports answer."""
+    """Return once both ports answer; what this server says is in the log from a byte on."""
     limit_s = float(os.environ.get("SPARKIFY_SERVER_START_S", "180"))
     deadline = time.monotonic() + limit_s
     while not (listens(HOST, thrift_port) and listens(HOST, connect_port)):
@@ -166,10 +168,7 @@ def wait_until_ready(
             raise SparkifyError(f"the server did not answer within {limit_s:.0f} s; see {log}")
         with suppress(subprocess.TimeoutExpired):
             server.wait(timeout=0.5)
-            raise SparkifyError(
-                f"the server ended at once; the reason is at the end of {log} or of "
-                f"{log.with_suffix('.out')}"
-            )
+            raise BadInput(why_not_started(log, start))
 
 
 def check_server(settings: Settings, *, thrift_port: int, connect_port: int) -> None:

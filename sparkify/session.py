@@ -12,8 +12,11 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import yaml
+from py4j.protocol import Py4JError
+from pyspark.errors import PySparkRuntimeError
 from pyspark.sql import SparkSession
 
 from sparkify.delta import has_jars
@@ -25,6 +28,7 @@ from sparkify.remote import (
     CONNECT_TOKEN,
     check_thrift,
     has_remote,
+    listens,
     open_remote,
     show_token,
 )
@@ -34,6 +38,14 @@ JAVA_VERSIONS = (17, 21)
 # What the children of this process show to its session. In the environment of the JVM, for every
 # user of a machine can read its command line.
 TOKEN = secrets.token_urlsafe()
+
+# How Java and Spark tell of their end, among warnings and stacks.
+FAILURE = re.compile(
+    r"^(?:Exception in thread \S+ |Caused by: |# |Error: )*"
+    r"((?:[a-z]\w*\.)+\w*(?:Exception|Error)\b.*|There is insufficient memory.*|"
+    r"(?:Could not|Unrecognized|Invalid) .*)",
+    re.M,
+)
 
 
 def open_session(
@@ -79,8 +91,29 @@ def open_local(settings: Settings, *, shared: bool, size: int | None) -> SparkSe
     for name, value in conf.items():
         builder = builder.config(name, value)
     settings.logs.mkdir(parents=True, exist_ok=True)
-    with output_to(settings.logs / "spark.log"), token_to_jvm(is_given=shared):
-        return builder.getOrCreate()
+    log = settings.logs / "spark.log"
+    said_before = size_of(log)
+    try:
+        with output_to(log), token_to_jvm(is_given=shared):
+            return builder.getOrCreate()
+    except (PySparkRuntimeError, Py4JError) as error:
+        raise BadInput(why_not_started(log, said_before)) from error
+
+
+def size_of(log: Path) -> int:
+    """The bytes of a file; 0 without one."""
+    return log.stat().st_size if log.exists() else 0
+
+
+def why_not_started(log: Path, start: int = 0) -> str:
+    """What Java or Spark said of why it ended, in a log from a byte on, and where to look."""
+    said = log.read_bytes()[start:].decode(errors="replace") if log.exists() else ""
+    found = FAILURE.search(said)
+    reason = ": " + found[1].rstrip(".") if found else ""
+    return (
+        f"Spark does not start{reason}; see whether SPARK_MASTER, SPARKIFY_DRIVER_HOST and "
+        f"SPARKIFY_DRIVER_MEMORY suit this machine (log: {log})"
+    )
 
 
 @contextmanager
@@ -119,13 +152,17 @@ def check_java() -> None:
 
 
 def check_machine(settings: Settings) -> None:
-    """Refuse what would fail in the JVM: the wrong Java, no jars, a metastore in use."""
+    """Refuse what would fail in the JVM: the wrong Java, no jars, no master, a metastore in use."""
     check_java()
     if settings.table_format == "delta" and not has_jars(settings.jars):
         raise BadInput(
             f"no Delta Lake jars in {settings.jars}; run `sparkify setup`, "
             "or do without them: SPARKIFY_TARGET=parquet"
         )
+    master = os.environ.get("SPARK_MASTER", "")
+    places = [urlsplit(f"//{each}") for each in master.removeprefix("spark://").split(",")]
+    if master.startswith("spark://") and not any(listens(p.hostname, p.port) for p in places):
+        raise BadInput(f"no Spark master answers at {master}; start it, or mend SPARK_MASTER")
     if is_locked(settings.metastore / "dbex.lck"):
         raise WrongUse(METASTORE_IN_USE.format(settings.metastore))
 

@@ -6,7 +6,6 @@ import re
 import shlex
 import sys
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import yaml
 
-from sparkify.errors import WrongUse
+from sparkify.errors import BadInput, WrongUse
 from sparkify.identity import key_digest, user_key
 
 if TYPE_CHECKING:  # what a command does not need it does not import
@@ -38,6 +37,9 @@ FORMS = {
     ),
     "SPARKIFY_HOME": (r"(?![A-Za-z][\w+.-]*://).*", "a folder of this machine"),
 }
+
+
+NOT_WRITABLE = "nothing can be written to {}; name another folder with SPARKIFY_HOME"
 
 
 @dataclass(frozen=True)
@@ -94,10 +96,17 @@ class Settings:
         """Make the profile resolve to the same places, whatever the working folder.
 
         Home is made for its owner alone: the tables in it are of people. One that is there stays.
+
+        Raises:
+            BadInput: nothing can be written there.
         """
-        with suppress(OSError):  # told by who writes into it
+        try:
             self.home.parent.mkdir(parents=True, exist_ok=True)
             self.home.mkdir(mode=0o700, exist_ok=True)
+        except OSError as error:
+            raise BadInput(f"{NOT_WRITABLE.format(self.home)}: {error.strerror}") from error
+        if not os.access(self.home, os.W_OK):
+            raise BadInput(NOT_WRITABLE.format(self.home))
         os.environ["SPARKIFY_HOME"] = str(self.home)
         os.environ["SPARKIFY_JARS"] = str(self.jars)
         os.environ["SPARKIFY_TARGET"] = self.target

@@ -12,7 +12,7 @@ from dbt.artifacts.schemas.results import NodeStatus
 from dbt.cli.main import dbtRunner, dbtRunnerResult
 from dbt_common.events.functions import reset_metadata_vars
 
-from sparkify.errors import BadInput, CheckFailed, SparkifyError
+from sparkify.errors import DISK_FULL, NO_SPACE, BadInput, CheckFailed, SparkifyError
 from sparkify.events import find_files, find_forms, uri_of
 from sparkify.settings import Settings, written
 
@@ -146,6 +146,8 @@ def raise_failure(settings: Settings, result: dbtRunnerResult) -> None:
             f"{unquote(unreadable[0][1])} cannot be read: {cause(bad[0].message)}; "
             "mend it, or take it away"
         )
+    if any(NO_SPACE in (node.message or "") for node in bad):
+        raise BadInput(DISK_FULL.format(settings.home))
     words = "; ".join(f"{name_of(node)}: {reason(settings, node)}" for node in bad)
     if failed:
         raise CheckFailed(f"{len(failed)} data tests failed: {words}")

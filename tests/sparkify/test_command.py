@@ -19,6 +19,7 @@ from pyspark.errors.exceptions.connect import SparkConnectGrpcException
 
 from ml.tuning import LEARNERS
 from sparkify import cli
+from sparkify.errors import SparkifyError
 from sparkify.session import TOKEN, child_environment
 from sparkify.settings import PROJECT, Settings
 from sparkify.simulator.worlds import WORLDS
@@ -209,6 +210,38 @@ def test_a_setting_that_cannot_work_is_refused_before_spark_starts(
 ):
     monkeypatch.setenv(name, value)
     assert_refused(ask("sql", "select 1"), 2, "target" if name == "SPARKIFY_TARGET" else name)
+
+
+@pytest.mark.parametrize(
+    ("command", "name", "value", "reason"),
+    [
+        ("sql 1", "SPARKIFY_DRIVER_MEMORY", "900t", "memory|heap"),
+        ("sql 1", "SPARKIFY_DRIVER_HOST", "nowhere.invalid", "UnresolvedAddress"),
+        ("sql 1", "SPARK_MASTER", "spark://127.0.0.1:1", "no Spark master answers at spark://127"),
+        ("sql 1", "SPARK_MASTER", "nonsense", "Master must either be yarn or start with"),
+        ("serve --open", "SPARKIFY_DRIVER_MEMORY", "900t", "memory|heap"),
+    ],
+)
+def test_spark_that_cannot_start_is_told_in_a_line(tmp_path, command, name, value, reason):
+    done = call(*command.split(), SPARKIFY_HOME=str(tmp_path), **{name: value})
+    assert_one_line(done, 3, "SPARK")
+    assert re.search(reason, done.stderr)
+
+
+def test_a_home_that_cannot_be_written_is_told_in_a_line():
+    assert_one_line(call("tables", SPARKIFY_HOME="/proc/none"), 3, "another folder", "/proc/none")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(28, "No space left on device", "/home/a.parquet"),
+        SparkifyError("dbt could not finish: dim_users: No space left on device"),
+    ],
+)
+def test_a_full_disk_is_told_with_what_to_do(error):
+    assert cli.exit_code(error) == 3
+    assert "the disk is full: free some space" in cli.in_words(error, ["build"])
 
 
 def test_an_impossible_thrift_port_is_no_server_to_start(no_spark, monkeypatch):
