@@ -2,6 +2,9 @@
     The fields of an event from a map of keys in whatever case, as a struct.
 
         {{ fields_of_keys('each') }}  ->  struct(coalesce(each['ts'], ...) as `ts`, ...)
+
+    Arguments:
+        map: of texts by key, as an expression.
 #}
 {% macro fields_of_keys(map) -%}
     struct(

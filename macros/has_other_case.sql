@@ -5,6 +5,10 @@
         {{ has_other_case('get(objects, 0)', 'text', 'lower_text') }}
             ->  (get(objects, 0).ts is null and (not contains(text, '"ts"') or ...)
                 and contains(lower_text, '"ts"')) or ...
+
+    Arguments:
+        object: a struct with the fields of an event.
+        text, lower_text: the line it was read from.
 #}
 {% macro has_other_case(object, text, lower_text) -%}
     {%- for field in event_fields() -%}

@@ -4,6 +4,9 @@
 
         {{ is_left_out('user_id') }}
             ->  pmod(xxhash64('user_share', user_id), 1000000000) >= 0.1 * 1000000000
+
+    Arguments:
+        user_id: the id of the log, cleaned, as an expression.
 #}
 {% macro is_left_out(user_id) -%}
     {%- set user_share = valid_var('user_share', otherwise=1) -%}

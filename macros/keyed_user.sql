@@ -7,6 +7,9 @@
 
     The key, 64 letters, is as long as a block of SHA-256; HMAC wants it with every byte xor 0x36,
     and xor 0x5c. `stored_id` of sparkify/identity.py says the same.
+
+    Arguments:
+        user: an id of the log, as an expression.
 #}
 {% macro keyed_user(user) -%}
     {%- set digits = '0123456789abcdef' -%}

@@ -5,6 +5,9 @@
             ->  case when userAgent like '%iPhone%' then 'iPhone' ... end
 
     An iPhone or iPad also says "Mac OS X", so it is asked for first. Null stays null.
+
+    Arguments:
+        user_agent: an expression.
 #}
 {% macro platform(user_agent) -%}
     case

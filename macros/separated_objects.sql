@@ -5,6 +5,9 @@
 
     Between two objects a brace closes and the next opens, outside of any text. The groups are
     possessive, so that a line of any length is matched without recursion.
+
+    Arguments:
+        text: a line, as an expression.
 #}
 {% macro separated_objects(text) -%}
     {%- set string = '"(?:[^"\\\\\\\\]++|\\\\\\\\.)*+"' -%}

@@ -2,6 +2,9 @@
     The model that a test is of, as a node of the graph; of a test of a source alone, none.
 
         {{ tested_model(result.node).name }}  ->  fct_user_days
+
+    Arguments:
+        test: the node of a test.
 #}
 {% macro tested_model(test) %}
     {% set ids = test.depends_on.nodes | select('in', graph.nodes) | list %}

@@ -5,6 +5,9 @@
 
     Only a text that begins or ends with one is trimmed: Spark takes a text apart, letter by letter,
     to trim more than blanks.
+
+    Arguments:
+        text: an expression.
 #}
 {% macro trimmed(text) -%}
     {%- set ends -%}

@@ -5,6 +5,9 @@
 
     The parser puts what JSON has as NaN, without quotes, into quotes. An artist or a song may be
     called NaN.
+
+    Arguments:
+        field: the name of a field of an event.
 #}
 {% macro unless_missing(field) -%}
     {%- set missing = ['', '"NaN"'] + ([] if field in ['artist', 'song'] else ['NaN']) -%}

@@ -4,6 +4,9 @@
 
         {{ valid_time('ts') }}
             ->  case when try_cast(ts as double) >= ... then timestamp_millis(...) end
+
+    Arguments:
+        text: an expression.
 #}
 {% macro valid_time(text) -%}
     case

@@ -5,6 +5,10 @@
             ->  coalesce(each['userId'], element_at(filter(map_entries(each), ...), -1).value)
 
     The entries are looked through rather than renamed, for two keys may differ by case alone.
+
+    Arguments:
+        map: an expression.
+        key: a field of an event.
 #}
 {% macro value_of_key(map, key) -%}
 coalesce(

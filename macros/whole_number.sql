@@ -6,6 +6,9 @@
 
     Exporters write whole numbers as floats. Only what has a fraction or a signed exponent is taken
     for one: 5e3 may be the id of somebody.
+
+    Arguments:
+        text: an expression.
 #}
 {% macro whole_number(text) -%}
     case

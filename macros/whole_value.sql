@@ -3,6 +3,9 @@
     large for `whole_number` to write out is one all the same.
 
         {{ whole_value('status_text') }}  ->  200.0 of '200', 1E30 of '1.0E30', null of '200.5'
+
+    Arguments:
+        text: what `whole_number` made of a field, as an expression.
 #}
 {% macro whole_value(text) -%}
     if(

@@ -10,6 +10,9 @@
     rather too much is masked than too little. So is the end of a text that a line begins with, as
     the second half of a line does. What is not UTF-8 is made so, and loses the zeros between the
     letters of UTF-16.
+
+    Arguments:
+        line: a line of the log, as an expression.
 #}
 {% macro without_people(line) -%}
     {#- \x22 and \x27 are the quotes; each quote that is escaped has more backslashes than the first. -#}

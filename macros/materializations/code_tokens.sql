@@ -2,6 +2,9 @@
     SQL without what does not matter: comments, blanks, the names of single files, and who is erased.
 
         {{ code_tokens("select  'a  b' -- why") }}  ->  select 'a  b'
+
+    Arguments:
+        code: SQL, as text.
 #}
 {% macro code_tokens(code) %}
     {% set code = modules.re.sub('/\\* (files|erased) \\*/.*?/\\* end of \\1 \\*/', '', code) %}

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import runpy
 import time
 from pathlib import Path
 
@@ -134,6 +135,12 @@ def test_macros_are_one_a_file_and_documented():
         assert text.startswith("{#"), f"{file.name} has no description"
         first = re.search(r"{% (?:macro|materialization) (\w+)", text).group(1)
         assert first == file.stem
+
+
+def test_the_documentation_of_macros_is_that_of_their_comments():
+    """With every argument; `python macros/document.py` writes it anew."""
+    script = runpy.run_path(str(PROJECT / "macros" / "document.py"))
+    assert script["TARGET"].read_text() == script["documented"]()
 
 
 def test_every_feature_has_a_family_and_a_sentence(models):
