@@ -20,12 +20,14 @@ import org.apache.hadoop.fs.Path;
 import org.apache.hive.service.auth.PasswdAuthenticationProvider;
 import org.apache.spark.sql.SparkSession;
 import org.apache.spark.sql.SparkSessionExtensions;
+import org.apache.spark.sql.catalyst.catalog.CatalogTable;
 import org.apache.spark.sql.catalyst.expressions.Expression;
 import org.apache.spark.sql.catalyst.parser.ParserInterface;
 import org.apache.spark.sql.catalyst.plans.logical.Command;
 import org.apache.spark.sql.catalyst.plans.logical.LogicalPlan;
 import org.apache.spark.sql.execution.datasources.HadoopFsRelation;
 import org.apache.spark.sql.execution.datasources.LogicalRelation;
+import scala.Option;
 import scala.collection.Iterable;
 import scala.jdk.javaapi.CollectionConverters;
 import scala.runtime.AbstractFunction1;
@@ -143,7 +145,7 @@ public final class Gate extends AbstractFunction1 implements PasswdAuthenticatio
                 throw refusal(name);
             }
             if (plan.children().isEmpty() && !(plan instanceof Command) && !mayRead(plan, name)) {
-                throw refusal("files and other sources: " + name);
+                throw refusal("files, the log, and other sources: " + name);
             }
         }
         checkExpressions(plan.expressions());
@@ -166,10 +168,17 @@ public final class Gate extends AbstractFunction1 implements PasswdAuthenticatio
     static boolean mayRead(LogicalPlan source, String name) {
         if (source instanceof LogicalRelation) {
             LogicalRelation read = (LogicalRelation) source;
-            return read.catalogTable().isDefined() || isDeltaInWarehouse(read.relation());
+            return read.catalogTable().isDefined()
+                ? !isLog(((CatalogTable) read.catalogTable().get()).identifier().database())
+                : isDeltaInWarehouse(read.relation());
         }
         // What a command names, such as the table that is described.
         return SOURCES.contains(name) || name.startsWith("Resolved");
+    }
+
+    /** Whether a schema is that of the log as it was written, which has the names of people. */
+    static boolean isLog(Option schema) {
+        return schema.isDefined() && ((String) schema.get()).endsWith("_raw");
     }
 
     /** A Delta table has lost its name by now: those of the catalogue lie in the warehouse. */

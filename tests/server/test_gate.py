@@ -99,6 +99,8 @@ ATTACKS = (
     "select * from delta.`{home}/elsewhere`",
     "execute immediate 'select * from text.`/etc/passwd`'",
     "select * from d.files",
+    "select * from d_raw.lines",
+    "select max(value) from d_raw.lines where value in (select value from d_raw.lines)",
 )
 
 
@@ -112,6 +114,8 @@ def server(tmp_path_factory):
             "insert into d.t values (5, 'five')",
             "create view d.v as select * from d.t",
             "create table d.p using parquet as select 1 as a",
+            "create database d_raw",
+            "create table d_raw.lines using text as select 'a name' as value",
             "create view d.files as select * from text.`/etc/passwd`",
             f"create table delta.`{server.home}/elsewhere` using delta as select 1 as a",
         ):

@@ -62,11 +62,11 @@ def test_commands_are_found_in_shells_and_crontabs():
 
 def test_every_make_target_that_is_named_exists_and_help_lists_all_of_them():
     makefile = (PROJECT / "Makefile").read_text()
-    listed = set(re.findall(r"^([a-z]+):.*## ", makefile, re.M))
+    listed = set(re.findall(r"^([a-z-]+):.*## ", makefile, re.M))
     declared = set(re.search(r"^\.PHONY: (.+)$", makefile, re.M).group(1).split())
     assert declared == listed
     for page in PAGES:
-        assert set(re.findall(r"(?:`|^)make ([a-z]+)", page.read_text(), re.M)) <= listed
+        assert set(re.findall(r"(?:`|^)make ([a-z-]+)", page.read_text(), re.M)) <= listed
 
 
 def test_the_fields_of_the_input_are_those_that_are_read():
