@@ -18,7 +18,8 @@ from sparkify.simulator import simulate
 # A file runs in one process. What takes longest begins first, so that none is left with it alone.
 LONGEST = (
     *("test_run", "test_replay", "test_weeks", "test_own_table", "test_incremental"),
-    *("test_oracle", "test_inputs", "test_staging", "test_leakage", "test_targets", "test_gate"),
+    *("test_oracle", "test_inputs", "test_staging", "test_leakage"),
+    *("test_cluster", "test_targets", "test_gate"),
 )
 
 
