@@ -189,6 +189,15 @@ def duckdb_sql(name: str, node: dict) -> str:
                 break
             each.pop()
         fields.set("this", sqlglot.parse_one(fields_by_hand(names), read="duckdb"))
+        # Nor is a broken line, of which there is none by hand, rid of names.
+        for line in list(tree.find_all(exp.Column)):
+            masked = line
+            while line.name == "malformed_line" and isinstance(masked.parent, exp.Func):
+                if isinstance(masked.parent, exp.If | exp.Case | exp.Coalesce):
+                    break
+                masked = masked.parent
+            if masked is not line:
+                masked.replace(exp.column("malformed_line"))
     # What stands within first, for what is replaced is not looked into.
     for each in reversed(list(tree.walk())):
         changed = to_duckdb(each)
