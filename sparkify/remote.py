@@ -33,16 +33,18 @@ def show_token(settings: Settings) -> None:
 
     A server elsewhere never sees it.
     """
-    with suppress(OSError):  # started with --open, or with another home
-        token = (settings.tokens / "writer").read_text()
-        if thrift_host() in THIS_MACHINE:
-            os.environ.setdefault(THRIFT_TOKEN, token)
-        url = os.environ.get("SPARK_REMOTE", "")
-        if urlsplit(url).hostname in THIS_MACHINE and "token=" not in url:
-            os.environ.setdefault(CONNECT_TOKEN, token)
-    # To a server of any other name the client sends a token over TLS only.
-    if os.environ.get("SPARK_REMOTE", "").startswith("sc://127.0.0.1"):
-        os.environ["SPARK_REMOTE"] = os.environ["SPARK_REMOTE"].replace("127.0.0.1", "localhost", 1)
+    url = os.environ.get("SPARK_REMOTE", "")
+    with suppress(ValueError):  # no address: told by `check_server`
+        host = urlsplit(url).hostname
+        # To a server of any other name the client sends a token over TLS only.
+        if host == "127.0.0.1":
+            os.environ["SPARK_REMOTE"] = url.replace(host, "localhost", 1)
+        with suppress(OSError):  # started with --open, or with another home
+            token = (settings.tokens / "writer").read_text()
+            if thrift_host() in THIS_MACHINE:
+                os.environ.setdefault(THRIFT_TOKEN, token)
+            if host in THIS_MACHINE and "token=" not in url:
+                os.environ.setdefault(CONNECT_TOKEN, token)
 
 
 def open_remote(url: str):

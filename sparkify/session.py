@@ -160,11 +160,19 @@ def check_machine(settings: Settings) -> None:
             "or do without them: SPARKIFY_TARGET=parquet"
         )
     master = os.environ.get("SPARK_MASTER", "")
-    places = [urlsplit(f"//{each}") for each in master.removeprefix("spark://").split(",")]
-    if master.startswith("spark://") and not any(listens(p.hostname, p.port) for p in places):
+    if master.startswith("spark://") and not is_there(master):
         raise BadInput(f"no Spark master answers at {master}; start it, or mend SPARK_MASTER")
     if is_locked(settings.metastore / "dbex.lck"):
         raise WrongUse(METASTORE_IN_USE.format(settings.metastore))
+
+
+def is_there(master: str) -> bool:
+    """Whether one of the masters of an address such as spark://one:7077,other:7077 answers."""
+    try:
+        places = [urlsplit(f"//{each}") for each in master.removeprefix("spark://").split(",")]
+        return any(listens(place.hostname, place.port) for place in places)
+    except ValueError:  # a port that is none
+        return False
 
 
 def java_version() -> int | None:

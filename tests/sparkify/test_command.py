@@ -20,7 +20,8 @@ from pyspark.errors.exceptions.connect import SparkConnectGrpcException
 from ml.tuning import LEARNERS
 from sparkify import cli
 from sparkify.errors import SparkifyError
-from sparkify.session import TOKEN, child_environment
+from sparkify.remote import CONNECT_TOKEN, show_token
+from sparkify.session import TOKEN, child_environment, is_there
 from sparkify.settings import PROJECT, Settings
 from sparkify.simulator.worlds import WORLDS
 from tests.sparkify.pages import PAGES
@@ -226,6 +227,35 @@ def test_spark_that_cannot_start_is_told_in_a_line(tmp_path, command, name, valu
     done = call(*command.split(), SPARKIFY_HOME=str(tmp_path), **{name: value})
     assert_one_line(done, 3, "SPARK")
     assert re.search(reason, done.stderr)
+
+
+@pytest.mark.parametrize(
+    "master", ["spark://here:x", "spark://", "spark://[::1", "spark://a:99999"]
+)
+def test_an_address_of_no_master_is_told(master):
+    assert not is_there(master)
+
+
+@pytest.mark.parametrize(
+    ("given", "shown", "is_handed_out"),
+    [
+        ("sc://127.0.0.1:15002", "sc://localhost:15002", True),
+        ("sc://127.0.0.10:15002", "sc://127.0.0.10:15002", False),
+        ("sc://spark.example:443", "sc://spark.example:443", False),
+        ("sc://localhost:1/;token=x", "sc://localhost:1/;token=x", False),
+        ("sc://[::1", "sc://[::1", False),
+    ],
+)
+def test_only_a_server_of_this_machine_is_shown_the_token(
+    tmp_path, monkeypatch, given, shown, is_handed_out
+):
+    (tmp_path / "tokens").mkdir()
+    (tmp_path / "tokens" / "writer").write_text("secret")
+    environment = {name: value for name, value in os.environ.items() if name != CONNECT_TOKEN}
+    monkeypatch.setattr(os, "environ", environment | {"SPARK_REMOTE": given})
+    show_token(Settings(home=tmp_path, jars=tmp_path, target="local"))
+    assert os.environ["SPARK_REMOTE"] == shown
+    assert (os.environ.get(CONNECT_TOKEN) == "secret") == is_handed_out
 
 
 def test_a_home_that_cannot_be_written_is_told_in_a_line():
