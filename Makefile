@@ -4,6 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
+# What is imported is compiled once, into .venv: that takes longer than all else a command does.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help setup run test test-server bench lint lock clean
 .DEFAULT_GOAL := help
 

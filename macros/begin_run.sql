@@ -8,7 +8,7 @@
     running server, so that it ends with it. `end_run` lets go of it.
 #}
 {% macro begin_run() %}
-    {% if execute and target.method != 'session' %}
+    {% if execute and is_shared() %}
         {% set lock = run_lock() %}
         {% do run_query('create schema if not exists ' ~ lock.schema) %}
         {% do run_query(

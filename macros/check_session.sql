@@ -7,7 +7,7 @@
     A session in this process has the metastore alone.
 #}
 {% macro check_session() %}
-    {% if execute and flags.WHICH in ['run', 'build', 'test', 'run-operation'] and target.method != 'session' %}
+    {% if execute and flags.WHICH in ['run', 'build', 'test', 'run-operation'] and is_shared() %}
         {% set zone = run_query('select current_timezone()').rows[0][0] %}
         {% if zone not in ['UTC', 'Etc/UTC', 'GMT', 'Z', '+00:00'] %}
             {% do exceptions.raise_compiler_error(

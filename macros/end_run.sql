@@ -8,7 +8,7 @@
         own: only if this run holds it.
 #}
 {% macro end_run(own=false) %}
-    {% if execute and target.method != 'session' %}
+    {% if execute and is_shared() %}
         {% set lock = run_lock() %}
         {% if load_relation(lock) %}
             {% set holder = run_query('select invocation_id from ' ~ lock).rows[0][0] %}

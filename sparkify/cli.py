@@ -139,6 +139,7 @@ def run(
     as_json: bool,
 ) -> None:
     """Simulate or read, build, check, train, score, report."""
+    check_events(events)
     from sparkify.run import run_all
 
     settings = with_share(settings, user_share)
@@ -164,6 +165,7 @@ def build(
     as_json: bool,
 ) -> None:
     """Build and test every table, and check the expectations."""
+    check_events(events)
     from sparkify.run import build_command
 
     settings = with_share(settings, user_share)
@@ -518,6 +520,14 @@ def model_name(given: str | None) -> str | None:
     if given and set(given) & set("/:"):
         raise click.BadParameter(f"{given!r} has a slash or a colon; choose another name")
     return given
+
+
+def check_events(given: str | None) -> None:
+    """Refuse events that are not there before anything is imported that takes seconds."""
+    if given and "://" not in given:
+        from sparkify.events import find_files
+
+        find_files(Path(given))
 
 
 def main() -> None:

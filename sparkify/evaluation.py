@@ -13,6 +13,8 @@ from sparkify.stages import open_stage
 from sparkify.summary import interval
 from sparkify.terminal import line, stage, table
 
+# Where a run of training keeps how the usual public way would judge.
+PUBLIC = "public_protocol.csv"
 # What the public solutions learn from: sums over a user's whole history, the end included.
 WHOLE_HISTORY = """
     select

@@ -5,7 +5,8 @@ import socket
 import sys
 import threading
 import warnings
-from contextlib import closing, suppress
+from concurrent.futures import Future
+from contextlib import suppress
 from urllib.parse import urlsplit
 
 from sparkify.errors import BadInput, WrongUse
@@ -23,6 +24,8 @@ REFUSED = (
 )
 # A server that is there answers within milliseconds.
 ANSWER_S = 10
+# A Thrift server makes a session before it answers.
+LOGIN_S = 30
 # With waits of 50 ms, 200 ms, 800 ms and 3 s between them; Spark's own go on for 10 minutes.
 TRIES = 4
 GOODBYE_S = 5
@@ -113,18 +116,27 @@ def check_thrift() -> None:
     port = os.environ.get("SPARKIFY_THRIFT_PORT", str(THRIFT_PORT))
     if not (port.isdecimal() and 1 <= int(port) <= 65_535):
         raise WrongUse(f"SPARKIFY_THRIFT_PORT is {port!r}; give a port from 1 to 65535")
+    answer = f"no Spark Thrift server answers at {host}:{port}"
+    remedy = f"; {how_to_start('--thrift-port', int(port), THRIFT_PORT)}"
     if not listens(host, int(port)):
-        raise BadInput(
-            f"no Spark Thrift server answers at {host}:{port}; "
-            f"{how_to_start('--thrift-port', int(port), THRIFT_PORT)}"
-        )
+        raise BadInput(answer + remedy)
+    done = Future()
+
+    def log_in() -> None:
+        try:
+            hive.connect(host, int(port), **thrift_credentials()).close()
+            done.set_result(True)
+        except Exception as error:
+            done.set_exception(error)
+
+    # PyHive waits for ever for one that says nothing.
+    threading.Thread(target=log_in, daemon=True).start()
     try:
-        with closing(hive.connect(host, int(port), **thrift_credentials())):
-            pass
-    except TTransportException as error:
-        if "validating the login" not in str(error):
-            raise
-        raise BadInput(REFUSED.format(f"{host}:{port}", THRIFT_TOKEN)) from error
+        done.result(timeout=LOGIN_S)
+    except (TTransportException, TimeoutError) as error:
+        if "validating the login" in str(error):
+            raise BadInput(REFUSED.format(f"{host}:{port}", THRIFT_TOKEN)) from error
+        raise BadInput(f"{answer}, though something listens there{remedy}") from error
 
 
 def thrift_host() -> str:

@@ -1,6 +1,7 @@
 """The stages that several commands begin or end with."""
 
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 
@@ -78,14 +79,13 @@ def retention_stage(spark: SparkSession, settings: Settings) -> int:
 
 
 def report_stage(spark: SparkSession, settings: Settings) -> Path:
-    """Write the page, then execute the notebook, which lies beside it; return the page."""
+    """Write the page and execute the notebook, which lies beside it; return the page."""
     # Importing Altair and Jupyter takes seconds that other commands need not spend.
     from sparkify.report import write_page
-
-    with stage("Writing the report"):
-        page = write_page(spark, settings)
     from sparkify.report.notebook import write_notebook
 
-    with stage("Executing the notebook"):
-        write_notebook(spark, settings)
+    with stage("Writing the report and the notebook"), ThreadPoolExecutor(1) as beside:
+        notebook = beside.submit(write_notebook, spark, settings)
+        page = write_page(spark, settings)
+        notebook.result()
     return page

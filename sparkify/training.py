@@ -8,6 +8,7 @@ from pyspark.sql import DataFrame, SparkSession
 from sparkify import ledger, own_table
 from sparkify.datasets import FEATURES, SNAPSHOTS, Dataset, feature_table, read_own_table
 from sparkify.errors import WrongUse
+from sparkify.evaluation import PUBLIC, whole_history
 from sparkify.registered import OWN_MODEL, champion_of, registry
 from sparkify.settings import Settings
 from sparkify.stages import check_tables, open_stage
@@ -188,6 +189,8 @@ def train_snapshots(
             settings.ml_table("model_performance"),
         )
         append_learned(spark, settings, result, run_id=registered.run_id)
+        if version is None:
+            keep_public(spark, settings, run_id=registered.run_id)
         ledger.record(spark, settings, [skill_check(result)], tool="ml")
     return result, registered
 
@@ -246,6 +249,23 @@ def append_learned(spark: SparkSession, settings: Settings, result, *, run_id: s
         ("stack_weights", tables.weights_table(result, run_id=run_id)),
     ):
         append_pandas(spark, settings, rows, settings.ml_table(name))
+
+
+def keep_public(spark: SparkSession, settings: Settings, *, run_id: str) -> None:
+    """Judge the same users the usual public way, and keep it in the run; nothing if too few left."""
+    from mlflow import MlflowClient
+
+    from ml.errors import NotTrainable, TableMismatch
+    from ml.leaky import public_protocol
+
+    table = whole_history(spark, settings)
+    # A row a user, which is read many times.
+    rows = table.rows.coalesce(1).localCheckpoint()
+    try:
+        public = public_protocol(rows, table.spec)
+    except (NotTrainable, TableMismatch):
+        return
+    MlflowClient(settings.tracking_uri).log_text(run_id, public.to_csv(index=False), PUBLIC)
 
 
 def skill_check(result) -> dict:

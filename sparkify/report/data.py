@@ -14,7 +14,7 @@ from pyspark.sql import SparkSession
 from sparkify import ledger, status
 from sparkify.datasets import FEATURES, SNAPSHOTS, USER_SHARE, definitions, feature_table
 from sparkify.errors import BadInput
-from sparkify.evaluation import whole_history
+from sparkify.evaluation import PUBLIC
 from sparkify.registered import champion_of, registry
 from sparkify.settings import Settings
 from sparkify.wording import label_of, wording_of
@@ -58,7 +58,7 @@ class Model:
     metrics: of every candidate; gains: how much less its log loss is than that of no skill, on the
     same rows (candidate, value, ci_low, ci_high); calibration, profit: of the one in use; y, p: its
     predictions; dates: on how many dates.
-    protocols: see `ml.leaky.side_by_side`, empty where that could not be learned.
+    protocols: see `ml.leaky.side_by_side`, empty where training did not measure it.
     """
 
     version: int
@@ -295,7 +295,7 @@ def model_of(spark: SparkSession, settings: Settings) -> Model | None:
         y=rows["y"].to_numpy(float),
         p=rows["p"].to_numpy(),
         dates=rows["as_of_date"].nunique(),
-        protocols=_protocols(spark, settings, metrics, candidate=version.candidate),
+        protocols=_protocols(settings, metrics, run_id=version.run_id, candidate=version.candidate),
     )
 
 
@@ -310,20 +310,18 @@ def tuning_of(settings: Settings, run_id: str | None) -> pd.DataFrame:
 
 
 def _protocols(
-    spark: SparkSession, settings: Settings, honest: pd.DataFrame, *, candidate: str
+    settings: Settings, honest: pd.DataFrame, *, run_id: str, candidate: str
 ) -> pd.DataFrame:
-    """The usual public way to judge beside this one; empty where it cannot be learned."""
-    from ml.errors import NotTrainable, TableMismatch
-    from ml.leaky import public_protocol, side_by_side
+    """The usual public way to judge beside this one; empty where training did not measure it."""
+    from mlflow import MlflowClient
 
-    table = whole_history(spark, settings)
-    # A row a user, which is read many times.
-    rows = table.rows.coalesce(1).localCheckpoint()
-    try:
-        public = public_protocol(rows, table.spec, draws=DRAWS)
-    except (NotTrainable, TableMismatch):
+    from ml.leaky import side_by_side
+
+    run = MlflowClient(settings.tracking_uri).get_run(run_id)
+    kept = Path(unquote(urlparse(run.info.artifact_uri).path), PUBLIC)
+    if not kept.exists():
         return pd.DataFrame()
-    return side_by_side(public, honest, candidate=candidate)
+    return side_by_side(pd.read_csv(kept), honest, candidate=candidate)
 
 
 def differences_of(spark: SparkSession, settings: Settings) -> pd.DataFrame:

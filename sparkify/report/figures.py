@@ -436,7 +436,10 @@ def protocols(model: Model | None) -> Figure | Missing:
     both = model.protocols
     both = both[both["metric"] != "log_loss"] if len(both) else both
     if both.empty:
-        return Missing("The usual public way to judge cannot be shown: too few users cancelled.")
+        return Missing(
+            "The usual public way to judge cannot be shown: too few users had cancelled when this "
+            "model was trained, or its version did not measure it yet."
+        )
     both = both.assign(protocol=both["protocol"].map(lambda name: PROTOCOLS.get(name, name)))
     public, honest = (
         both[(both["metric"] == "roc_auc") & (both["protocol"] == name)].iloc[0]

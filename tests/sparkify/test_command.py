@@ -18,7 +18,7 @@ from grpc import StatusCode
 from pyspark.errors.exceptions.connect import SparkConnectGrpcException
 
 from ml.tuning import LEARNERS
-from sparkify import cli
+from sparkify import cli, remote
 from sparkify.errors import SparkifyError
 from sparkify.remote import CONNECT_TOKEN, show_token
 from sparkify.session import TOKEN, child_environment, is_there
@@ -384,6 +384,14 @@ def test_a_client_of_something_else_ends_too(tmp_path):
         url = f"sc://127.0.0.1:{silent.getsockname()[1]}"
         done = call("sql", "select 1", SPARKIFY_HOME=str(tmp_path), SPARK_REMOTE=url)
     assert_one_line(done, 3, "something listens there", "sparkify serve")
+
+
+def test_a_thrift_client_of_something_else_ends_too(no_spark, monkeypatch):
+    monkeypatch.setattr(remote, "LOGIN_S", 0.2)
+    monkeypatch.delenv("SPARK_REMOTE", raising=False)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        monkeypatch.setenv("SPARKIFY_THRIFT_PORT", str(silent.getsockname()[1]))
+        assert_refused(ask("--target", "thrift", "status"), 3, "something listens there")
 
 
 def test_every_message_and_page_names_commands_and_options_that_there_are():
