@@ -252,7 +252,7 @@ def append_learned(spark: SparkSession, settings: Settings, result, *, run_id: s
 
 
 def keep_public(spark: SparkSession, settings: Settings, *, run_id: str) -> None:
-    """Judge the same users the usual public way, and keep it in the run; nothing if too few left."""
+    """Judge the same users the usual public way, and keep it in the run, unless too few left."""
     from mlflow import MlflowClient
 
     from ml.errors import NotTrainable, TableMismatch
