@@ -133,6 +133,9 @@ def spark_submit(
         f"-Dlog4j2.configurationFile={LOG_SETTINGS}",
         f"-Dsparkify.log={shlex.quote(str(log))}",
         f"-Dhive.server2.custom.authentication.class={CLASS}",
+        # Nor is what a client sets while it connects filled in from the environment.
+        "-Dhive.variable.substitute=false",
+        "-Dhive.conf.restricted.list=hive.variable.substitute",
     )
     classes = conf["spark.driver.extraClassPath"], str(compiled_gate(settings))
     conf |= {
