@@ -152,6 +152,9 @@ def spark_submit(
         "spark.hadoop.hive.server2.thrift.port": str(thrift_port),
         "spark.sql.catalogImplementation": "hive",
     }
+    if conf["spark.master"].split("[")[0] == "local":
+        # Spark's own ports, on loopback as well, answer nobody else; it makes the secret itself.
+        conf["spark.authenticate"] = "true"
     return [
         str(Path(pyspark.__file__).parent / "bin" / "spark-submit"),
         *("--class", "org.apache.spark.sql.hive.thriftserver.HiveThriftServer2"),

@@ -2,7 +2,9 @@
 
 import os
 import re
+import socket
 import stat
+import struct
 import subprocess
 from contextlib import closing
 
@@ -298,6 +300,22 @@ def test_a_reader_sets_nothing_of_the_server_while_it_connects(server, configura
     with pytest.raises(TTransportException, match="validating the login"):
         server.connect("none")
     server.connect(server.token("writer")).close()
+
+
+def test_ports_of_spark_itself_answer_nobody_else(server):
+    (java,) = (
+        each
+        for each, words in running_under(psutil.Process(server.process.pid)).items()
+        if each.name() == "java"
+    )
+    known = {server.thrift, int(server.environment["SPARK_REMOTE"].rsplit(":")[-1])}
+    listening = {each.laddr.port for each in java.net_connections() if each.status == "LISTEN"}
+    assert listening > known
+    for port in listening - known:
+        # A request of Spark's protocol: its length, kind, id, and a body of a byte.
+        with socket.create_connection(("127.0.0.1", port), timeout=10) as client:
+            client.sendall(struct.pack(">qbqib", 22, 3, 1, 1, 0))
+            assert b"SASL" in client.recv(4096)
 
 
 @pytest.mark.parametrize("prefix", ["", "set:hiveconf:"])
