@@ -318,6 +318,21 @@ def test_ports_of_spark_itself_answer_nobody_else(server):
             assert b"SASL" in client.recv(4096)
 
 
+@pytest.mark.parametrize("written", ["", " ", "a\n", "\xff"])
+def test_a_server_does_not_start_with_a_file_that_holds_no_token(tmp_path, written):
+    (tmp_path / "tokens").mkdir()
+    (tmp_path / "tokens" / "writer").write_text(written)
+    refused = subprocess.run(
+        [BIN / "sparkify", "serve"],
+        env=os.environ | {"SPARKIFY_HOME": str(tmp_path), "SPARKIFY_TARGET": "local"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert refused.returncode == 3
+    assert len(refused.stderr.splitlines()) == 1 and "holds no token" in refused.stderr
+
+
 @pytest.mark.parametrize("prefix", ["", "set:hiveconf:"])
 @pytest.mark.parametrize("name", ["mine", "spark_catalog"])
 def test_a_reader_brings_no_catalogue_along(server, name, prefix):
