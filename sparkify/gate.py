@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 import secrets
 import shutil
 import tempfile
@@ -10,18 +11,24 @@ from pathlib import Path
 import pyspark
 from py4j.protocol import Py4JJavaError
 
-from sparkify.errors import SparkifyError
+from sparkify.errors import BadInput, SparkifyError
 from sparkify.session import output_to
 from sparkify.settings import PROJECT, Settings
 from sparkify.terminal import stage
 
 WRITER, READER = "writer", "reader"
+# What a header of HTTP carries unchanged.
+TOKEN = re.compile(rb"[!-~]+")
 CLASS = "sparkify.Gate"
 SOURCE = PROJECT / "sparkify" / "java" / "Gate.java"
 
 
 def make_tokens(settings: Settings) -> Path:
-    """The folder with a file for each role's token, for its owner alone; made where missing."""
+    """The folder with a file for each role's token, for its owner alone; made where missing.
+
+    Raises:
+        BadInput: a file that is there holds none. To an empty one Connect lets everybody in.
+    """
     folder = settings.tokens
     folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(0o700)
@@ -34,6 +41,11 @@ def make_tokens(settings: Settings) -> Path:
                 new.write(secrets.token_urlsafe(32))
             os.replace(name, file)
         file.chmod(0o600)
+        if not TOKEN.fullmatch(file.read_bytes()):
+            raise BadInput(
+                f"{file} holds no token, which is visible ASCII without blanks or line ends; "
+                "delete it and start the server again, which makes one"
+            )
     return folder
 
 

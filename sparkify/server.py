@@ -133,6 +133,9 @@ def spark_submit(
         f"-Dlog4j2.configurationFile={LOG_SETTINGS}",
         f"-Dsparkify.log={shlex.quote(str(log))}",
         f"-Dhive.server2.custom.authentication.class={CLASS}",
+        # Nor is what a client sets while it connects filled in from the environment.
+        "-Dhive.variable.substitute=false",
+        "-Dhive.conf.restricted.list=hive.variable.substitute",
     )
     classes = conf["spark.driver.extraClassPath"], str(compiled_gate(settings))
     conf |= {
@@ -149,6 +152,9 @@ def spark_submit(
         "spark.hadoop.hive.server2.thrift.port": str(thrift_port),
         "spark.sql.catalogImplementation": "hive",
     }
+    if conf["spark.master"].split("[")[0] == "local":
+        # Spark's own ports, on loopback as well, answer nobody else; it makes the secret itself.
+        conf["spark.authenticate"] = "true"
     return [
         str(Path(pyspark.__file__).parent / "bin" / "spark-submit"),
         *("--class", "org.apache.spark.sql.hive.thriftserver.HiveThriftServer2"),

@@ -14,6 +14,7 @@ import java.util.Collections;
 import java.util.Iterator;
 import java.util.List;
 import java.util.Map;
+import java.util.Properties;
 import java.util.WeakHashMap;
 import javax.security.sasl.AuthenticationException;
 import org.apache.hadoop.fs.Path;
@@ -21,13 +22,18 @@ import org.apache.hive.service.auth.PasswdAuthenticationProvider;
 import org.apache.spark.sql.SparkSession;
 import org.apache.spark.sql.SparkSessionExtensions;
 import org.apache.spark.sql.catalyst.catalog.CatalogTable;
+import org.apache.spark.sql.catalyst.catalog.HiveTableRelation;
 import org.apache.spark.sql.catalyst.expressions.Expression;
+import org.apache.spark.sql.catalyst.expressions.XmlToStructs;
 import org.apache.spark.sql.catalyst.parser.ParserInterface;
 import org.apache.spark.sql.catalyst.plans.logical.Command;
 import org.apache.spark.sql.catalyst.plans.logical.LogicalPlan;
+import org.apache.spark.sql.connector.catalog.Table;
+import org.apache.spark.sql.execution.command.SetCommand;
 import org.apache.spark.sql.execution.datasources.HadoopFsRelation;
 import org.apache.spark.sql.execution.datasources.LogicalRelation;
 import scala.Option;
+import scala.Tuple2;
 import scala.collection.Iterable;
 import scala.jdk.javaapi.CollectionConverters;
 import scala.runtime.AbstractFunction1;
@@ -52,11 +58,15 @@ public final class Gate extends AbstractFunction1 implements PasswdAuthenticatio
     // Plans without children from which a reader's query may come, besides tables.
     private static final List SOURCES = Arrays.asList(new String[] {
         "OneRowRelation", "LocalRelation", "Range", "CTERelationRef", "CommandResult",
-        "HiveTableRelation", "UnionLoopRef", "LogicalRDD", "ExternalRDD", "InMemoryRelation",
+        "UnionLoopRef", "LogicalRDD", "ExternalRDD", "InMemoryRelation",
     });
     private static final List COMMANDS = Arrays.asList(new String[] {
-        "ExplainCommand", "SetCommand", "ResetCommand", "SetNamespaceCommand",
-        "SetCatalogAndNamespace",
+        "ExplainCommand", "SetCommand", "SetNamespaceCommand", "SetCatalogAndNamespace",
+    });
+    // What a reader's session has switched off: tables that are named by a path, of which Spark
+    // reads and tells something before a plan can be checked, and ${env:...} in a statement.
+    private static final List SWITCHED_OFF = Arrays.asList(new String[] {
+        "spark.sql.runSQLOnFiles", "spark.sql.variable.substitute",
     });
 
     /** Called at each login: the password is a token, the name does not matter. */
@@ -81,6 +91,9 @@ public final class Gate extends AbstractFunction1 implements PasswdAuthenticatio
 
     /** Called once by Spark, with what every session is built of. */
     public Object apply(Object extensions) {
+        if (!(System.getProperties() instanceof SystemProperties)) {
+            System.setProperties(new SystemProperties(System.getProperties()));
+        }
         // A parser is built with the session, in the thread that opens it; a check at its first use.
         ((SparkSessionExtensions) extensions).injectParser(new AbstractFunction2() {
             public Object apply(Object session, Object parser) {
@@ -102,7 +115,21 @@ public final class Gate extends AbstractFunction1 implements PasswdAuthenticatio
         return BoxedUnit.UNIT;
     }
 
-    /** A parser that refuses where the session has a catalogue of the client's. */
+    /** Those of the JVM: Hive lets a client set them while it connects, and would obey. */
+    private static final class SystemProperties extends Properties {
+        SystemProperties(Properties before) {
+            putAll(before);
+        }
+
+        public synchronized Object setProperty(String name, String value) {
+            if ("reader".equals(LOGGED_IN.get())) {
+                throw refusal("settings of the server: " + name);
+            }
+            return super.setProperty(name, value);
+        }
+    }
+
+    /** A parser that refuses where the client has set what it may not. */
     static Object guarded(final SparkSession session, final Object parser) {
         return Proxy.newProxyInstance(
             ParserInterface.class.getClassLoader(),
@@ -115,10 +142,13 @@ public final class Gate extends AbstractFunction1 implements PasswdAuthenticatio
                     while (settings.hasNext()) {
                         Map.Entry each = (Map.Entry) settings.next();
                         String name = (String) each.getKey();
-                        if (name.startsWith("spark.sql.catalog.")
+                        if (!SWITCHED_OFF.contains(name)
                                 && !each.getValue().equals(ofServer(session, name))) {
-                            throw refusal("other catalogues: " + name);
+                            checkSetting(name, (String) each.getValue());
                         }
+                    }
+                    for (int i = 0; i < SWITCHED_OFF.size(); i++) {
+                        session.conf().set((String) SWITCHED_OFF.get(i), "false");
                     }
                     try {
                         return method.invoke(parser, arguments);
@@ -129,9 +159,25 @@ public final class Gate extends AbstractFunction1 implements PasswdAuthenticatio
             });
     }
 
+    /**
+     * Refuse a setting by which a reader would come to more than tables: another catalogue, another
+     * file system below a table (Hadoop takes any name), or a value that Spark fills in from the
+     * environment.
+     */
+    static void checkSetting(String name, String value) {
+        if (name.startsWith("spark.sql.catalog.")) {
+            throw refusal("other catalogues: " + name);
+        }
+        boolean isHarmless = name.startsWith("spark.") || name.startsWith("sparkify.")
+            || name.startsWith("hive.server2.");
+        if (!isHarmless || SWITCHED_OFF.contains(name) || value.contains("${")) {
+            throw refusal("this setting: " + name);
+        }
+    }
+
     /** A setting as the server was started with, whatever a client has made of it; empty if unset. */
     static String ofServer(SparkSession session, String name) {
-        return session.sparkContext().getConf().get(name, "");
+        return session.sparkContext().getConf().get(name, System.getProperty(name, ""));
     }
 
     /** Refuse an analysed plan that runs a program or, for a reader, does more than read tables. */
@@ -144,11 +190,21 @@ public final class Gate extends AbstractFunction1 implements PasswdAuthenticatio
             if (plan instanceof Command ? !mayRun(name) : isDelta(plan)) {
                 throw refusal(name);
             }
+            if (name.equals("DescribeDeltaHistoryCommand")
+                    && ((Table) plan.productElement(0)).name().contains("/")) {
+                throw refusal("files: " + name);
+            }
+            if (plan instanceof SetCommand && ((SetCommand) plan).kv().isDefined()) {
+                Tuple2 set = (Tuple2) ((SetCommand) plan).kv().get();
+                if (((Option) set._2()).isDefined()) {
+                    checkSetting((String) set._1(), (String) ((Option) set._2()).get());
+                }
+            }
             if (plan.children().isEmpty() && !(plan instanceof Command) && !mayRead(plan, name)) {
                 throw refusal("files, the log, and other sources: " + name);
             }
         }
-        checkExpressions(plan.expressions());
+        checkExpressions(plan.expressions(), isReader);
         checkAll(plan.children(), isReader);
         checkAll(plan.subqueries(), isReader);
     }
@@ -168,9 +224,14 @@ public final class Gate extends AbstractFunction1 implements PasswdAuthenticatio
     static boolean mayRead(LogicalPlan source, String name) {
         if (source instanceof LogicalRelation) {
             LogicalRelation read = (LogicalRelation) source;
-            return read.catalogTable().isDefined()
-                ? !isLog(((CatalogTable) read.catalogTable().get()).identifier().database())
-                : isDeltaInWarehouse(read.relation());
+            if (read.catalogTable().isEmpty()) {
+                return isDeltaInWarehouse(read.relation());
+            }
+            CatalogTable table = (CatalogTable) read.catalogTable().get();
+            return !isLog(table.identifier().database()) && hasOwnOptions(read.relation(), table);
+        }
+        if (source instanceof HiveTableRelation) {
+            return !isLog(((HiveTableRelation) source).tableMeta().identifier().database());
         }
         // What a command names, such as the table that is described.
         return SOURCES.contains(name) || name.startsWith("Resolved");
@@ -179,6 +240,27 @@ public final class Gate extends AbstractFunction1 implements PasswdAuthenticatio
     /** Whether a schema is that of the log as it was written, which has the names of people. */
     static boolean isLog(Option schema) {
         return schema.isDefined() && ((String) schema.get()).endsWith("_raw");
+    }
+
+    /**
+     * Whether a table is read with no options but its own and those of its format: with others, as
+     * in `from t with (...)`, Hadoop would take another file system, or a validator a file.
+     */
+    static boolean hasOwnOptions(Object relation, CatalogTable table) {
+        if (!(relation instanceof HadoopFsRelation)) {
+            return true;
+        }
+        String own = (table.storage().properties().keySet() + " " + table.properties().keySet())
+            .toLowerCase();
+        Iterator names = CollectionConverters.asJava(
+            ((HadoopFsRelation) relation).options()).keySet().iterator();
+        while (names.hasNext()) {
+            String name = ((String) names.next()).toLowerCase();
+            if ((name.contains(".") || name.contains("xsdpath")) && !own.contains(name)) {
+                return false;
+            }
+        }
+        return true;
     }
 
     /** A Delta table has lost its name by now: those of the catalogue lie in the warehouse. */
@@ -195,7 +277,8 @@ public final class Gate extends AbstractFunction1 implements PasswdAuthenticatio
         Iterator roots = CollectionConverters.asJava((Iterable) files.location().rootPaths())
             .iterator();
         while (roots.hasNext()) {
-            if (!((Path) roots.next()).toUri().getPath().startsWith(warehouse)) {
+            String root = ((Path) roots.next()).toUri().getPath();
+            if (!root.startsWith(warehouse) || root.contains("_raw.db/")) {
                 return false;
             }
         }
@@ -209,14 +292,21 @@ public final class Gate extends AbstractFunction1 implements PasswdAuthenticatio
         }
     }
 
-    static void checkExpressions(Iterable expressions) {
+    static void checkExpressions(Iterable expressions, boolean isReader) {
         Iterator each = CollectionConverters.asJava(expressions).iterator();
         while (each.hasNext()) {
             Expression expression = (Expression) each.next();
-            if (expression.getClass().getSimpleName().contains("Reflect")) {
+            String name = expression.getClass().getSimpleName();
+            // Functions that are classes of Hive's: `reflect` is one of them, under any name.
+            if (name.contains("Reflect") || name.startsWith("Hive")) {
                 refuseProgram(expression.prettyName());
             }
-            checkExpressions(expression.children());
+            if (isReader && expression instanceof XmlToStructs
+                    && ((XmlToStructs) expression).options().toString().toLowerCase()
+                        .contains("xsdpath")) {
+                throw refusal("files: " + expression.prettyName());
+            }
+            checkExpressions(expression.children(), isReader);
         }
     }
 

@@ -2,7 +2,9 @@
 
 import os
 import re
+import socket
 import stat
+import struct
 import subprocess
 from contextlib import closing
 
@@ -15,6 +17,7 @@ from sparkify.remote import CONNECT_TOKEN, THRIFT_TOKEN
 from tests.server.serving import BIN, running_under, serving
 
 JDBC = "org.apache.spark.sql.execution.datasources.v2.jdbc"
+VIEWFS = "org.apache.hadoop.fs.viewfs"
 PROGRAMS = (
     "select transform(a) using 'id' as x from d.t",
     "select reflect('java.lang.System', 'getenv', 'PATH')",
@@ -24,11 +27,13 @@ PROGRAMS = (
     "select * from d.t where b = (select transform(a) using 'id' as x from d.t)",
     'execute immediate \'select reflect("java.lang.System", "getenv", "PATH")\'',
     "create table d.stolen as select reflect('java.lang.System', 'getenv', 'PATH') as a",
+    "select d.hidden('java.lang.System', 'getenv', 'PATH')",
 )
 READING = (
     "select * from d.t",
     "select * from d.v",
     "select * from d.p",
+    "select * from d.p with (mergeSchema = true)",
     "select * from d.t version as of 0",
     "select a, max(b) over (partition by a) from d.t where a in (select a from d.p)",
     "with x as (select * from d.t) select * from x join x as y using (a)",
@@ -46,7 +51,9 @@ READING = (
     "describe detail d.t",
     "explain select * from d.t",
     "execute immediate 'select 1'",
+    "select from_xml('<a><b>1</b></a>', 'b int')",
     "set spark.sql.session.timeZone = UTC",
+    "set spark.sql.shuffle.partitions = 3",
     "use d",
 )
 ATTACKS = (
@@ -91,16 +98,49 @@ ATTACKS = (
     "add file '/etc/passwd'",
     "execute immediate 'drop table d.t'",
     "begin drop table d.t; end",
+    "select from_xml('<a/>', 'b int', map('rowValidationXSDPath', '/etc/passwd'))",
+    "describe history '{home}/elsewhere'",
+    f"select * from d.p with (`fs.file.impl` = '{VIEWFS}.ViewFileSystem')",
+    "select * from d_raw.lines",
+    "select * from d_raw.hive",
+    "select * from d_raw.delta",
+    "select * from d_raw.delta version as of 0",
+    "select max(value) from d_raw.lines where value in (select value from d_raw.lines)",
+    "set spark.sql.runSQLOnFiles = true",
+    "set spark.sql.variable.substitute = true",
+    "set spark.sql.columnNameOfCorruptRecord = ${env:HOME}",
+    f"set fs.file.impl = {VIEWFS}.ViewFileSystem",
+    "reset",
+)
+FILES = (
     "select * from text.`/etc/passwd`",
     "select * from text.`{home}/tokens/writer`",
     "select * from text.`{home}/warehouse/../tokens/writer`",
     "select * from binaryFile.`/etc/passwd`",
     "select * from parquet.`{home}/warehouse/d.db/p`",
     "select * from delta.`{home}/elsewhere`",
+    "select * from delta.`{home}/warehouse/d_raw.db/delta`",
     "execute immediate 'select * from text.`/etc/passwd`'",
+    "select * from identifier('text.`/etc/passwd`')",
     "select * from d.files",
-    "select * from d_raw.lines",
-    "select max(value) from d_raw.lines where value in (select value from d_raw.lines)",
+    "describe delta.`{home}/elsewhere`",
+    "describe history delta.`{home}/elsewhere`",
+    # Their first line would be the name of a column, which Spark suggests.
+    "select nosuch from csv.`{home}/tokens/writer` with (header = true, multiLine = true)",
+    "select nosuch from csv.`/etc/passwd` with (header = true, multiLine = true, sep = '|')",
+)
+GREETINGS = (
+    {
+        "set:system:hive.server2.custom.authentication.class": "org.apache.hive.service.auth."
+        "AnonymousAuthenticationProviderImpl"
+    },
+    {"set:hiveconf:fs.file.impl": f"{VIEWFS}.ViewFileSystem"},
+    {"set:spark.sql.columnNameOfCorruptRecord": "${env:HOME}"},
+    {
+        "hive.variable.substitute": "true",
+        "set:spark.sql.columnNameOfCorruptRecord": "${env:HOME}",
+    },
+    {"set:hivevar:a": "${env:HOME}"},
 )
 
 
@@ -116,6 +156,9 @@ def server(tmp_path_factory):
             "create table d.p using parquet as select 1 as a",
             "create database d_raw",
             "create table d_raw.lines using text as select 'a name' as value",
+            "create table d_raw.hive stored as textfile as select 'a name' as value",
+            "create table d_raw.delta using delta as select 'a name' as value",
+            "create function d.hidden as 'org.apache.hadoop.hive.ql.udf.generic.GenericUDFReflect'",
             "create view d.files as select * from text.`/etc/passwd`",
             f"create table delta.`{server.home}/elsewhere` using delta as select 1 as a",
         ):
@@ -231,8 +274,63 @@ def test_a_reader_reads(reader, statement):
 def test_a_reader_changes_nothing_and_reads_no_files(server, reader, statement):
     before = ask(reader, "describe history d.t"), ask(reader, "show tables in d")
     with pytest.raises(OperationalError, match="only reads tables"):
-        ask(reader, statement.format(home=server.home))
+        ask(reader, statement.replace("{home}", str(server.home)))
     assert (ask(reader, "describe history d.t"), ask(reader, "show tables in d")) == before
+
+
+@pytest.mark.parametrize("statement", FILES)
+def test_to_a_reader_a_path_is_no_table(server, reader, statement):
+    with pytest.raises(OperationalError, match="TABLE_OR_VIEW_NOT_FOUND") as refused:
+        ask(reader, statement.replace("{home}", str(server.home)))
+    assert server.token("writer") not in str(refused) and "root:" not in str(refused)
+
+
+def test_a_reader_does_not_see_the_environment(reader):
+    for name in ("env:SPARK_CONNECT_AUTHENTICATE_TOKEN", "env:HOME", "system:user.home"):
+        assert ask(reader, f"select '${{{name}}}'") == [(f"${{{name}}}",)]
+
+
+@pytest.mark.parametrize("configuration", GREETINGS, ids=lambda given: " ".join(given))
+def test_a_reader_sets_nothing_of_the_server_while_it_connects(server, configuration):
+    with (
+        pytest.raises(OperationalError, match="only reads tables|Cannot modify"),
+        closing(server.connect(server.token("reader"), configuration=configuration)) as connection,
+    ):
+        ask(connection, "set spark.sql.columnNameOfCorruptRecord")
+    with pytest.raises(TTransportException, match="validating the login"):
+        server.connect("none")
+    server.connect(server.token("writer")).close()
+
+
+def test_ports_of_spark_itself_answer_nobody_else(server):
+    (java,) = (
+        each
+        for each, words in running_under(psutil.Process(server.process.pid)).items()
+        if each.name() == "java"
+    )
+    known = {server.thrift, int(server.environment["SPARK_REMOTE"].rsplit(":")[-1])}
+    listening = {each.laddr.port for each in java.net_connections() if each.status == "LISTEN"}
+    assert listening > known
+    for port in listening - known:
+        # A request of Spark's protocol: its length, kind, id, and a body of a byte.
+        with socket.create_connection(("127.0.0.1", port), timeout=10) as client:
+            client.sendall(struct.pack(">qbqib", 22, 3, 1, 1, 0))
+            assert b"SASL" in client.recv(4096)
+
+
+@pytest.mark.parametrize("written", ["", " ", "a\n", "\xff"])
+def test_a_server_does_not_start_with_a_file_that_holds_no_token(tmp_path, written):
+    (tmp_path / "tokens").mkdir()
+    (tmp_path / "tokens" / "writer").write_text(written)
+    refused = subprocess.run(
+        [BIN / "sparkify", "serve"],
+        env=os.environ | {"SPARKIFY_HOME": str(tmp_path), "SPARKIFY_TARGET": "local"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert refused.returncode == 3
+    assert len(refused.stderr.splitlines()) == 1 and "holds no token" in refused.stderr
 
 
 @pytest.mark.parametrize("prefix", ["", "set:hiveconf:"])
