@@ -36,6 +36,8 @@ ENDS = r"\s\x22\x27\\,;:=(){}\[\]<>/|&"
 MASK = "…"
 # The columns of a file that name a user, in small letters; in a file without any, every cell may.
 NAMING = ("user", "user_id", "userid")
+# What a table of plain Parquet is written anew from.
+COPY = "__erasing"
 # Of these a table's log has a checkpoint after each commit, and none names files of the past.
 FORGETFUL = {
     "delta.checkpointInterval": "1",
@@ -106,6 +108,8 @@ def erase(settings: Settings, given: str, *, is_confirmed: bool) -> None:
     with stage("Starting Spark"):
         spark = open_session(settings)
     user = User(given, tuple(dict.fromkeys([given, stored_id(given)])))
+    if settings.table_format != "delta":
+        restore(spark, settings)
     places = list(personal_places(spark, settings))
     with stage("Looking for the user"):
         check_id(spark, places, user)
@@ -276,13 +280,26 @@ def erase_rows(spark: SparkSession, settings: Settings, place: Place, user: User
     # Plain Parquet has no row that can be changed: the table is written anew.
     selected = ", ".join(f"{changed.get(name, f'`{name}`')} as `{name}`" for name in columns)
     gone = "false" if place.is_of_rows else is_user
-    kept = f"{place.name}__kept"
-    spark.sql(f"drop table if exists {kept}")
+    kept = f"{place.name}{COPY}"
     spark.sql(
         f"create table {kept} using parquet as select {selected} from {place.name} where not {gone}"
     )
     spark.sql(f"insert overwrite table {place.name} select * from {kept}")
     spark.sql(f"drop table {kept}")
+
+
+def restore(spark: SparkSession, settings: Settings) -> None:
+    """Give a table of plain Parquet its rows back, of which an erasure that was killed has a copy.
+
+    One that has as many rows was not begun, is whole again, or was built since.
+    """
+    for schema in (settings.schema, f"{settings.schema}_ml"):
+        for copy in [name for name in tables_of(spark, schema) if name.endswith(COPY)]:
+            name = f"{schema}.{copy.removesuffix(COPY)}"
+            kept = spark.table(f"{schema}.{copy}")
+            if spark.catalog.tableExists(name) and spark.table(name).count() < kept.count():
+                spark.sql(f"insert overwrite table {name} select * from {schema}.{copy}")
+            spark.sql(f"drop table {schema}.{copy}")
 
 
 def forget_history(spark: SparkSession, name: str) -> None:

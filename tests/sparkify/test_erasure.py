@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -12,7 +13,15 @@ from click.testing import CliRunner
 
 from sparkify import erasure, transform
 from sparkify.cli import cli
-from sparkify.erasure import Place, User, check_id, holds, personal_columns, without_rows
+from sparkify.erasure import (
+    Place,
+    User,
+    check_id,
+    holds,
+    personal_columns,
+    restore,
+    without_rows,
+)
 from sparkify.errors import BadInput
 from sparkify.identity import stored_id
 from sparkify.query import described, tables_of
@@ -205,6 +214,16 @@ def test_a_number_that_is_not_the_user_is_left_alone(spark, tmp_path):
     text = "priority,user_id,p\n200,4,0.1\n2,200,0.2\n3,'200,0.3\n"
     (tmp_path / "contact.csv").write_text(text)
     assert without_rows(tmp_path / "contact.csv", user) == (b"priority,user_id,p\n200,4,0.1\n", 2)
+
+
+def test_a_table_of_plain_parquet_that_was_half_written_has_its_rows_back(spark, settings):
+    spark.sql("create schema restoring")
+    for name, rows in {"half": 0, "half__erasing": 3, "whole": 3, "whole__erasing": 2}.items():
+        spark.sql(f"create table restoring.{name} using parquet as select id from range({rows})")
+    restore(spark, replace(settings, schema="restoring"))
+    assert tables_of(spark, "restoring") == ["half", "whole"]
+    assert [spark.table(f"restoring.{name}").count() for name in ("half", "whole")] == [3, 3]
+    spark.sql("drop schema restoring cascade")
 
 
 @pytest.mark.parametrize("user", ["größe", 'the "one"', "ab/c==", "auth0|5f7c", "back\\slash"])
