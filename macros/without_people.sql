@@ -1,45 +1,40 @@
 {#
     A line of the log that is not JSON, with the names of people masked; with a SPARKIFY_USER_KEY
-    the ids of users too, and always words that are the id of a user who is erased.
+    the ids of users too, and always those of users who are erased.
 
         {{ without_people('line') }}
             ->  {"firstName": "Colin", "page" ... becomes {"firstName": …", "page" ...
 
-    Names are kept nowhere, so not in the lines that are rejected either. The value goes to its own
-    closing quote, past quotes that are escaped in it; without quotes to the next comma or bracket:
-    rather too much is masked than too little. So is the end of a text that a line begins with, as
-    the second half of a line does. What is not UTF-8 is made so, and loses the zeros between the
-    letters of UTF-16.
+    Names are kept nowhere, so not in the lines that are rejected either. The value goes to the
+    quote of its own kind that a bracket, a comma with another quote, or nothing follows: past
+    quotes that are escaped in it, and past those that should have been. Without quotes it goes to
+    the next comma or bracket, and where it begins with a bracket to the end of the line: rather too
+    much is masked than too little. So is what a line begins with that begins in the midst of a key
+    or a value, as the second half of a line does. What is not UTF-8 is made so, and loses the zeros
+    between the letters of UTF-16.
 
     Arguments:
         line: a line of the log, as an expression.
 #}
 {% macro without_people(line) -%}
-    {#- \x22 and \x27 are the quotes; each quote that is escaped has more backslashes than the first. -#}
+    {#- \x22 and \x27 are the quotes. What repeats is possessive, so that no line is too long. -#}
     {%- set fields = '(?:first|last)[_\\s-]?name' ~ ('|user[_\\s-]?id' if user_key_digest() else '') -%}
-    {%- set key = '(?:' ~ fields ~ ')[\\\\\\x22\\x27]*\\s*[:=>,]?\\s*' -%}
+    {%- set key = '(?:' ~ fields ~ ')[\\\\\\x22\\x27]*\\s*(?:[:=>]+|,)?\\s*' -%}
+    {%- set end = '\\s*(?:[}\\]]|,\\s*(?:[\\x22\\x27\\\\]|$)|$)' -%}
     {%- set value = [
-        '\\\\+\\x22[^\\x22]*(?:(?<=\\\\\\\\\\\\)\\x22[^\\x22]*){0,99}',
-        '\\x22[^\\x22]*(?:(?<=\\\\)\\x22[^\\x22]*){0,99}',
-        '\\x27[^\\x27]*(?:(?<=\\\\)\\x27[^\\x27]*){0,99}',
-        '[{\\[][^}\\]]*',
+        '(\\\\*)([\\x22\\x27])(?:[^\\x22\\x27\\\\]++|(?!\\2\\3' ~ end ~ ')(?:\\\\++[\\x22\\x27]?|[\\x22\\x27]))*+',
+        '[{\\[][\\s\\S]*',
         '[^,;}\\]<]*',
     ] | join('|') -%}
-    {%- set end_of_text = '^[^{\\[\\x22]+(?=\\x22\\s*[,}])' -%}
-    {%- set word = '[^\\s\\x22\\x27\\\\,;:=(){}\\[\\]<>/|&]+' -%}
-    array_join(
-        transform(
-            regexp_extract_all(
-                regexp_replace(
-                    replace(make_valid_utf8({{ line }}), '\0', ''),
-                    r'(?i){{ end_of_text }}|({{ key }})(?:{{ value }})',
-                    '$1…'
-                ),
-                r'{{ word }}|{{ word | replace("[^", "[", 1) }}',
-                0
-            ),
-            word -> if({{ is_erased("regexp_replace(word, r'\\.0*$', '')") }}, '…', word)
-        ),
-        ''
-    )
+    {%- set half = '^(?:[^{\\[\\x22]|\\x22\\s*:)'
+        ~ '(?:[^\\x22\\\\{\\[]++|(?!\\x22' ~ end ~ ')(?:\\\\++\\x22?|\\x22))*+(?=\\x22' ~ end ~ ')'
+        ~ '|^\\x22[^\\x22]*(?=\\x22\\s*,)' -%}
+    {%- set masked -%}
+        regexp_replace(
+            replace(make_valid_utf8({{ line }}), '\0', ''),
+            r'(?i){{ half }}|({{ key }})(?:{{ value }})',
+            '$1…'
+        )
+    {%- endset -%}
+    {{ without_erased(masked) }}
 {%- endmacro %}

@@ -2,9 +2,10 @@
 
 import csv
 import io
+import json
 import re
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from hashlib import sha256
@@ -19,7 +20,7 @@ from pyspark.sql import SparkSession
 
 from sparkify import unchanged
 from sparkify.errors import BadInput
-from sparkify.identity import key_digest, stored_id
+from sparkify.identity import cleaned_id, key_digest, stored_id
 from sparkify.maintenance import DELTA, delta_settings, run_held
 from sparkify.query import described, tables_of
 from sparkify.session import open_session
@@ -30,9 +31,13 @@ from sparkify.terminal import line, stage, table
 ERASED = "erased_users"
 # A row of the log that is erased stays as one that is counted, with these columns.
 ROWS, KEPT = "base_sparkify__rows", ("source_file", "input_version", "is_line_start")
-# What ends a word, as in the macro without_people.
+# What ends a word, as in the macro without_erased.
 ENDS = r"\s\x22\x27\\,;:=(){}\[\]<>/|&"
 MASK = "…"
+# The columns of a file that name a user, in small letters; in a file without any, every cell may.
+NAMING = ("user", "user_id", "userid")
+# What a table of plain Parquet is written anew from.
+COPY = "__erasing"
 # Of these a table's log has a checkpoint after each commit, and none names files of the past.
 FORGETFUL = {
     "delta.checkpointInterval": "1",
@@ -57,6 +62,11 @@ class Place:
         """Whether what is erased here goes on to be counted."""
         return self.name.endswith(f".{ROWS}")
 
+    @property
+    def telling(self) -> str:
+        """In which rows the texts may tell of a user whom no id names, in SQL."""
+        return "rejection_reason <=> 'malformed_json'" if self.is_of_rows else "true"
+
 
 @dataclass(frozen=True)
 class User:
@@ -66,10 +76,22 @@ class User:
     ids: tuple[str, ...]
 
     @property
+    def written(self) -> str:
+        """A regular expression, of Java's and Python's: an id as a word begins with it."""
+        ids = "|".join(re.escape(each) for id in self.ids for each in spellings(id))
+        return rf"(?<![^{ENDS}])(?:{ids})"
+
+    @property
     def word(self) -> str:
-        """A regular expression, of Java's and Python's: an id that stands as a word of its own."""
-        ids = "|".join(map(re.escape, self.ids))
-        return rf"(?<![^{ENDS}])(?:{ids})(?:\.0*)?(?![^{ENDS}])"
+        """As `written`, of an id that is the whole word."""
+        return rf"{self.written}(?:\.0*)?(?![^{ENDS}])"
+
+
+def spellings(id: str) -> list[str]:
+    """An id as texts have it: as it is, and as JSON does, whose writers escape more or less."""
+    escaped = [json.dumps(id, ensure_ascii=is_all)[1:-1] for is_all in (True, False)]
+    escaped.append(re.sub(r"(?<=\\u)[0-9a-f]{4}", lambda digits: digits[0].upper(), escaped[0]))
+    return list(dict.fromkeys([id, *escaped, *(each.replace("/", r"\/") for each in escaped)]))
 
 
 def erase(settings: Settings, given: str, *, is_confirmed: bool) -> None:
@@ -79,13 +101,18 @@ def erase(settings: Settings, given: str, *, is_confirmed: bool) -> None:
     so that after a failure the same command does the rest.
 
     Raises:
-        BadInput: there is no such user, or the files of the tables are out of reach.
+        BadInput: there is no such user, it is a hash of one, or the files of the tables are out of
+            reach.
     """
+    given = cleaned_id(given)
     with stage("Starting Spark"):
         spark = open_session(settings)
     user = User(given, tuple(dict.fromkeys([given, stored_id(given)])))
+    if settings.table_format != "delta":
+        restore(spark, settings)
     places = list(personal_places(spark, settings))
     with stage("Looking for the user"):
+        check_id(spark, places, user)
         counts = {place.name: count(spark, place, user) for place in places}
         files = [file for file, how in personal_files(settings.home) if how == "rows"]
         files = [file for file in files if without_rows(file, user)[1]]
@@ -159,7 +186,8 @@ def names(place: Place, user: User) -> str:
 def holds(place: Place, user: User) -> str:
     """Whether a row is of the user, or tells of the user, in SQL."""
     word = literal(user.word)
-    return " or ".join([names(place, user), *(f"`{each}` rlike {word}" for each in place.texts)])
+    told = [f"(`{each}` rlike {word} and {place.telling})" for each in place.texts]
+    return " or ".join([names(place, user), *told])
 
 
 def literal(text: str) -> str:
@@ -173,6 +201,32 @@ def count(spark: SparkSession, place: Place, user: User) -> int:
     return spark.sql(f"select count(*) as n from {place.name} where {holds(place, user)}").first()[
         "n"
     ]
+
+
+def check_id(spark: SparkSession, places: list[Place], user: User) -> None:
+    """Refuse the hash by which tables know a user: of that no build could recognize the user.
+
+    Raises:
+        BadInput: only the id as it was given is in the tables, and looks like such a hash.
+    """
+    given, stored = user.given, stored_id(user.given)
+    if stored == given or not re.fullmatch("[0-9a-f]{32}", given):
+        return
+    places = [place for place in places if place.ids]
+    is_there = {
+        id: any(
+            spark.sql(
+                f"select 1 from {place.name} where {names(place, User(id, (id,)))} limit 1"
+            ).collect()
+            for place in places
+        )
+        for id in (given, stored)
+    }
+    if is_there[given] and not is_there[stored]:
+        raise BadInput(
+            f"{given} is what tables call a user: with SPARKIFY_USER_KEY give the id of the log, "
+            "by which files name the user; if it is that, run `sparkify build --events PATH` first"
+        )
 
 
 def check_reach(spark: SparkSession, settings: Settings, places: list[Place], user: User) -> None:
@@ -190,8 +244,12 @@ def check_reach(spark: SparkSession, settings: Settings, places: list[Place], us
                     "be erased from here: run this where they are"
                 )
     if spark.catalog.tableExists(rows):
+        # As in the macro event_field; 36.json is named for 36 too.
+        decoded = "try_url_decode(try_url_decode(replace(source_file, '+', '%2B')))"
+        word = literal(rf"{user.written}(?![^{ENDS}.])")
         named = spark.sql(
-            f"select source_file from {rows} where source_file rlike {literal(user.word)} limit 1"
+            f"select source_file from {rows} "
+            f"where coalesce({decoded}, source_file) rlike {word} limit 1"
         ).first()
         if named:
             raise BadInput(
@@ -204,7 +262,10 @@ def erase_rows(spark: SparkSession, settings: Settings, place: Place, user: User
     """Take the user out of the current version of a table."""
     columns = spark.table(place.name).columns
     is_user, word = names(place, user), literal(user.word)
-    changed = {name: f"regexp_replace(`{name}`, {word}, '{MASK}')" for name in place.texts}
+    changed = {
+        name: f"if({place.telling}, regexp_replace(`{name}`, {word}, '{MASK}'), `{name}`)"
+        for name in place.texts
+    }
     if place.is_of_rows:
         others = {name: changed.get(name, f"`{name}`") for name in columns if name not in KEPT}
         changed = {name: f"if({is_user}, null, {value})" for name, value in others.items()}
@@ -219,13 +280,26 @@ def erase_rows(spark: SparkSession, settings: Settings, place: Place, user: User
     # Plain Parquet has no row that can be changed: the table is written anew.
     selected = ", ".join(f"{changed.get(name, f'`{name}`')} as `{name}`" for name in columns)
     gone = "false" if place.is_of_rows else is_user
-    kept = f"{place.name}__kept"
-    spark.sql(f"drop table if exists {kept}")
+    kept = f"{place.name}{COPY}"
     spark.sql(
         f"create table {kept} using parquet as select {selected} from {place.name} where not {gone}"
     )
     spark.sql(f"insert overwrite table {place.name} select * from {kept}")
     spark.sql(f"drop table {kept}")
+
+
+def restore(spark: SparkSession, settings: Settings) -> None:
+    """Give a table of plain Parquet its rows back, of which an erasure that was killed has a copy.
+
+    One that has as many rows was not begun, is whole again, or was built since.
+    """
+    for schema in (settings.schema, f"{settings.schema}_ml"):
+        for copy in [name for name in tables_of(spark, schema) if name.endswith(COPY)]:
+            name = f"{schema}.{copy.removesuffix(COPY)}"
+            kept = spark.table(f"{schema}.{copy}")
+            if spark.catalog.tableExists(name) and spark.table(name).count() < kept.count():
+                spark.sql(f"insert overwrite table {name} select * from {schema}.{copy}")
+            spark.sql(f"drop table {schema}.{copy}")
 
 
 def forget_history(spark: SparkSession, name: str) -> None:
@@ -235,6 +309,8 @@ def forget_history(spark: SparkSession, name: str) -> None:
     """
     rows = spark.sql(f"show tblproperties {name}").collect()
     before = {row["key"]: row["value"] for row in rows if row["key"] in FORGETFUL}
+    # An erasure that was killed has left its own.
+    before = {key: value for key, value in before.items() if value != FORGETFUL[key]}
     set_properties(spark, name, FORGETFUL)
     spark.sql(f"vacuum {name} retain 0 hours")
     log = log_of(spark, name)
@@ -333,19 +409,34 @@ def personal_files(home: Path) -> list[tuple[Path, str]]:
 
 
 def without_rows(file: Path, user: User) -> tuple[bytes, int]:
-    """A CSV or Parquet file without the rows that have an id as a value, and how many they are."""
+    """A CSV or Parquet file without the rows that an id names, and how many they are."""
+    out = io.BytesIO()
     if file.suffix == ".parquet":
         rows = pq.read_table(file)
-        is_kept = [not set(user.ids) & set(row.values()) for row in rows.to_pylist()]
-        out = io.BytesIO()
+        places = naming(rows.column_names)
+        is_kept = [not names_user(row.values(), places, user) for row in rows.to_pylist()]
         pq.write_table(rows.filter(is_kept), out)
         return out.getvalue(), is_kept.count(False)
     with file.open(newline="", encoding="utf-8", errors="surrogateescape") as text:
         rows = list(csv.reader(text))
-    kept = [row for row in rows if not any(cell.removeprefix("'") in user.ids for cell in row)]
-    out = io.StringIO()
-    csv.writer(out, lineterminator="\n").writerows(kept)
-    return out.getvalue().encode("utf-8", "surrogateescape"), len(rows) - len(kept)
+    places = naming(rows[0]) if rows else set()
+    kept = [row for row in rows if not names_user(row, places, user)]
+    with io.TextIOWrapper(out, "utf-8", "surrogateescape", newline="") as text:
+        csv.writer(text, lineterminator="\n").writerows(kept)
+        text.flush()
+        return out.getvalue(), len(rows) - len(kept)
+
+
+def naming(header: list[str]) -> set[int]:
+    """The places of the columns that name a user; empty where none does by its name."""
+    names = (name.strip("\ufeff ").lower() for name in header)
+    return {place for place, name in enumerate(names) if name in NAMING}
+
+
+def names_user(row: Iterable[object], places: set[int], user: User) -> bool:
+    """Whether a row has an id at one of these places, or anywhere without them."""
+    cells = (cell for place, cell in enumerate(row) if place in places or not places)
+    return any(isinstance(cell, str) and cell.removeprefix("'") in user.ids for cell in cells)
 
 
 def without_words(file: Path, user: User) -> tuple[bytes, int]:

@@ -3,6 +3,11 @@
 import hashlib
 import hmac
 import os
+import re
+from decimal import Decimal
+
+# What denotes a number, as in the macro `whole_number`.
+NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]*)?([eE][+-]?[0-9]{1,2})?")
 
 
 def user_key() -> str:
@@ -17,6 +22,19 @@ def key_digest() -> str:
     """
     key = user_key()
     return hashlib.sha256(f"digest of {key}".encode()).hexdigest()[:12] if key else ""
+
+
+def cleaned_id(user: str) -> str:
+    """An id of the log as staging reads it: " 36.0" is 36.
+
+    The macros `trimmed` and `whole_number` say the same.
+    """
+    text = user.strip(" \t\r\n")
+    if {".", "+"} & {*text} and NUMBER.fullmatch(text):
+        number = Decimal(text)
+        if abs(number) < 10**28 and number % 1 == 0:
+            return str(int(number))
+    return text
 
 
 def stored_id(user: str) -> str:

@@ -91,7 +91,7 @@ judged as (
             when event_at is null then 'invalid_ts'
             when page is null then 'missing_page'
             when session_id is null then 'missing_session_id'
-            when {{ is_left_out('user_id') }} then 'other_user'
+            when {{ is_left_out('log_user_id') }} then 'other_user'
         end as rejection_reason
     from identified
 ),

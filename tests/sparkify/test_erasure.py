@@ -1,7 +1,9 @@
 """`sparkify erase`: nothing of one user is left, all of the others is, and nobody returns."""
 
 import json
+import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -11,12 +13,23 @@ from click.testing import CliRunner
 
 from sparkify import erasure, transform
 from sparkify.cli import cli
-from sparkify.erasure import personal_columns
+from sparkify.erasure import (
+    Place,
+    User,
+    check_id,
+    holds,
+    personal_columns,
+    restore,
+    without_rows,
+)
+from sparkify.errors import BadInput
+from sparkify.identity import stored_id
 from sparkify.query import described, tables_of
 from sparkify.settings import Settings
 from tests.declared import declared
 
-GONE = "erase-me-7f3a91"
+# A sign that parts words is a part of it.
+GONE = "erase-me|7f3a91"
 SCHEMAS = ("erasing", "erasing_ml")
 
 
@@ -29,7 +42,7 @@ def log(simulated_days, tmp_path_factory) -> Path:
         event["userId"] = GONE if event["userId"] == "3" else event["userId"]
     one = next(event for event in events if event["userId"] == GONE)
     lines = [json.dumps(event) for event in [*events, one, one | {"ts": "soon"}]]
-    broken = [lines[-1][:-30], f"17,{GONE}.0,NextSong", '{"userId": "4", "page": "erase-me-7f3a911']
+    broken = [lines[-1][:-30], f"17,{GONE}.0,NextSong", f'{{"userId": "4", "page": "{GONE}1']
     (folder / "log.json").write_text("\n".join([*lines, *broken]))
     return folder
 
@@ -132,7 +145,7 @@ def files_with(home: Path, text: str) -> list[str]:
         if file.suffix == ".parquet":
             content += str(pq.ParquetFile(file).read().to_pylist()).encode()
         # Another user's id may begin with it.
-        if text.encode() in content.replace(b"erase-me-7f3a911", b""):
+        if text.encode() in content.replace(f"{GONE}1".encode(), b""):
             found.append(file.relative_to(home).as_posix())
     return found
 
@@ -173,6 +186,50 @@ def test_who_is_not_there_cannot_be_erased(before):
     assert done.exception.exit_code == 3 and "dim_users" in str(done.exception)
     asked = CliRunner().invoke(cli, ["erase", "--user", GONE], input="n\n")
     assert asked.exit_code == 1 and "for good?" in asked.output
+
+
+def test_a_user_whom_a_file_is_named_for_cannot_be_erased(before):
+    done = CliRunner().invoke(cli, ["erase", "--user", "log", "--yes"])
+    assert done.exception.exit_code == 3 and "log.json is named for the user" in str(done.exception)
+
+
+def test_a_hash_that_tables_have_is_no_id_of_the_log(spark, monkeypatch):
+    monkeypatch.setenv("SPARKIFY_USER_KEY", "0123456789abcdef" * 4)
+    spark.createDataFrame([(stored_id("36"),)], "user_id string").createOrReplaceTempView("keyed")
+    keyed = [Place("keyed", ("user_id",), ())]
+    with pytest.raises(BadInput, match="give the id of the log"):
+        check_id(spark, keyed, User(stored_id("36"), (stored_id("36"),)))
+    check_id(spark, keyed, User("36", ("36", stored_id("36"))))
+
+
+def test_a_number_that_is_not_the_user_is_left_alone(spark, tmp_path):
+    rows = Place("erasing.base_sparkify__rows", ("user_id",), ("raw_row",))
+    user = User("200", ("200",))
+    found = spark.sql(
+        f"select n from values (1, '200', 'invalid_ts', '{{}}'), (2, '4', 'invalid_ts', '200'), "
+        "(3, null, 'malformed_json', '200'), (4, null, 'malformed_json', '2001') "
+        f"as t (n, user_id, rejection_reason, raw_row) where {holds(rows, user)}"
+    )
+    assert [row.n for row in found.orderBy("n").collect()] == [1, 3]
+    text = "priority,user_id,p\n200,4,0.1\n2,200,0.2\n3,'200,0.3\n"
+    (tmp_path / "contact.csv").write_text(text)
+    assert without_rows(tmp_path / "contact.csv", user) == (b"priority,user_id,p\n200,4,0.1\n", 2)
+
+
+def test_a_table_of_plain_parquet_that_was_half_written_has_its_rows_back(spark, settings):
+    spark.sql("create schema restoring")
+    for name, rows in {"half": 0, "half__erasing": 3, "whole": 3, "whole__erasing": 2}.items():
+        spark.sql(f"create table restoring.{name} using parquet as select id from range({rows})")
+    restore(spark, replace(settings, schema="restoring"))
+    assert tables_of(spark, "restoring") == ["half", "whole"]
+    assert [spark.table(f"restoring.{name}").count() for name in ("half", "whole")] == [3, 3]
+    spark.sql("drop schema restoring cascade")
+
+
+@pytest.mark.parametrize("user", ["größe", 'the "one"', "ab/c==", "auth0|5f7c", "back\\slash"])
+def test_an_id_is_found_as_json_writes_it(user):
+    for text in (json.dumps(user), json.dumps(user, ensure_ascii=False), user):
+        assert re.search(User(user, (user,)).word, f'{{"userId": {text}, "page')
 
 
 def test_no_byte_of_the_user_is_left_and_the_others_are_as_they_were(spark, before, erased, home):

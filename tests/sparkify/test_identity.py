@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from sparkify.cli import cli
-from sparkify.identity import stored_id
+from sparkify.identity import cleaned_id, stored_id
 
 KEYS = ("0123456789abcdef" * 4, "fedcba9876543210" * 4)
 IDS = ("raw-id-5c1d07", "größe raw-id-5c1d07")
@@ -86,3 +86,14 @@ def test_without_a_key_ids_are_those_of_the_log(monkeypatch, user):
     assert stored_id(user) == user
     monkeypatch.setenv("SPARKIFY_USER_KEY", KEYS[0])
     assert stored_id(user) == hmac_of(KEYS[0], user)
+
+
+@pytest.mark.parametrize(
+    ("given", "read"),
+    [
+        *(("36.0", "36"), (" 36\t", "36"), ("36.", "36"), ("1.01E2", "101"), ("+36", "36")),
+        *((id, id) for id in ("36", "0036", "v1.0", "1.5", "5e3", "1.0e30", "größe", "a b", "")),
+    ],
+)
+def test_an_id_that_is_given_is_read_as_one_of_the_log(given, read):
+    assert cleaned_id(given) == read

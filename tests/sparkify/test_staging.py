@@ -94,8 +94,21 @@ REJECTED = {
                 '{"firstName": "Jo, "lastName": "Colin"',
                 "<lastName>Colin</lastName>",
                 'Colin", "page": "Home"',
+                # Quotes that should have been escaped, or that the line was cut at.
+                '{"firstName": "Jo "Colin", "page": "Home"',
+                '{"firstName": "Jo, "Colin", Jr", "page": "Home"',
+                "{'lastName': 'O'Colin', 'page': 'Home'",
+                r'{"event": "{\"firstName\": \"Jo \"Colin\"\", \"page\": 1',
+                '{"firstName": {"a": {"b": "Jo"}, "c": "Colin"}, "page": "Home"',
+                '{"firstName":: "Jo, Colin", "page": "Home"',
+                'Name": "Colin", "page": "Home"',
+                '"Colin", "page": "Home"',
+                '": "Colin", "page": "Home"',
+                r'Jo \"Colin\"", "page": "Home"',
             )
         ),
+        # The rest of the line is kept.
+        '{"firstName": "Jo "Colin"", "status": 200, "auth": "said',
     ],
 }
 
@@ -151,6 +164,7 @@ def test_names_of_people_are_kept_nowhere(spark, staged):
     assert rows.where(" or ".join(f"{name} like '%Colin%'" for name in texts)).count() == 0
     masked = rows.where("""raw_row like '%"firstName": …", "registration"%'""")
     assert masked.count() > 0
+    assert rows.where("""raw_row like '{"firstName": …", "status": 200, "auth": "said'""").count()
 
 
 def test_files_are_listed_without_their_contents(spark, staged):
