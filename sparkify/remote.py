@@ -48,6 +48,9 @@ def show_token(settings: Settings) -> None:
                 os.environ.setdefault(THRIFT_TOKEN, token)
             if host in THIS_MACHINE and "token=" not in url:
                 os.environ.setdefault(CONNECT_TOKEN, token)
+    for name in {THRIFT_TOKEN, CONNECT_TOKEN} & {*os.environ}:
+        # A file's line end is no part of a token; with it a client would try for a minute.
+        os.environ[name] = os.environ[name].strip()
 
 
 def open_remote(url: str):

@@ -258,6 +258,13 @@ def test_only_a_server_of_this_machine_is_shown_the_token(
     assert (os.environ.get(CONNECT_TOKEN) == "secret") == is_handed_out
 
 
+def test_a_token_is_shown_without_the_line_end_of_its_file(tmp_path, monkeypatch):
+    monkeypatch.setenv("SPARK_REMOTE", "sc://localhost:15002")
+    monkeypatch.setenv(CONNECT_TOKEN, "secret\n")
+    show_token(Settings(home=tmp_path, jars=tmp_path, target="local"))
+    assert os.environ[CONNECT_TOKEN] == "secret"
+
+
 def test_a_home_that_cannot_be_written_is_told_in_a_line():
     assert_one_line(call("tables", SPARKIFY_HOME="/proc/none"), 3, "another folder", "/proc/none")
 
