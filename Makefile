@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-# What is imported is compiled once, into .venv: that takes longer than all else a command does.
+# Without the compiled files every command would compile for seconds what it imports.
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help setup run test test-server bench lint lock clean

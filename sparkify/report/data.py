@@ -227,7 +227,7 @@ def is_simulated(file: str) -> bool:
     """Whether a file of the log lies in what `sparkify simulate` wrote."""
     from sparkify.simulator import MARKER
 
-    path = Path(unquote(urlparse(file).path))
+    path = _path_of(file)
     return any((folder / MARKER).is_file() for folder in path.parents)
 
 
@@ -303,22 +303,28 @@ def tuning_of(settings: Settings, run_id: str | None) -> pd.DataFrame:
     """What a run's tuning tried (learner, point, fold, log_loss, chosen, split); empty without."""
     if run_id is None:
         return pd.DataFrame(columns=["learner", "point", "fold", "log_loss", "chosen", "split"])
+    return pd.read_csv(_artifact(settings, run_id, "model/tuning.csv"))
+
+
+def _artifact(settings: Settings, run_id: str, name: str) -> Path:
+    """Where a run of training keeps a file, if it left one."""
     from mlflow import MlflowClient
 
     run = MlflowClient(settings.tracking_uri).get_run(run_id)
-    return pd.read_csv(f"{run.info.artifact_uri}/model/tuning.csv")
+    return _path_of(run.info.artifact_uri) / name
+
+
+def _path_of(uri: str) -> Path:
+    return Path(unquote(urlparse(uri).path))
 
 
 def _protocols(
     settings: Settings, honest: pd.DataFrame, *, run_id: str, candidate: str
 ) -> pd.DataFrame:
     """The usual public way to judge beside this one; empty where training did not measure it."""
-    from mlflow import MlflowClient
-
     from ml.leaky import side_by_side
 
-    run = MlflowClient(settings.tracking_uri).get_run(run_id)
-    kept = Path(unquote(urlparse(run.info.artifact_uri).path), PUBLIC)
+    kept = _artifact(settings, run_id, PUBLIC)
     if not kept.exists():
         return pd.DataFrame()
     return side_by_side(pd.read_csv(kept), honest, candidate=candidate)
