@@ -190,6 +190,7 @@ def train_snapshots(
         )
         append_learned(spark, settings, result, run_id=registered.run_id)
         if version is None:
+            say("Judging the usual public way too")
             keep_public(spark, settings, run_id=registered.run_id)
         ledger.record(spark, settings, [skill_check(result)], tool="ml")
     return result, registered
