@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
-from pyspark.sql import Column as SparkColumn
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
@@ -99,10 +98,10 @@ def _edges(training: DataFrame, columns: Columns) -> dict[str, list[float]]:
     numbers = [feature for feature in columns.features if feature.kind == "numeric"]
     if not numbers:
         return {}
-    shares = [i / BINS for i in range(1, BINS)]
-    found = training.agg(
+    shares = ", ".join(str(i / BINS) for i in range(1, BINS))
+    found = training.selectExpr(
         *(
-            F.percentile_approx(F.expr(clean(feature)), shares).alias(f"e{i}")
+            f"percentile_approx({clean(feature)}, array({shares})) as e{i}"
             for i, feature in enumerate(numbers)
         )
     ).first()
@@ -121,9 +120,9 @@ def _counts(
 ) -> dict[str, dict[str, int]]:
     """Rows by bin, for each column that has any."""
     names = [f"c{i}" for i in range(len(columns.features))]
-    binned = rows.select(
+    binned = rows.selectExpr(
         *(
-            _bin(feature, edges.get(feature.name, [])).alias(name)
+            f"{_bin(feature, edges.get(feature.name, []))} as {name}"
             for name, feature in zip(names, columns.features, strict=True)
         )
     )
@@ -136,14 +135,14 @@ def _counts(
     }
 
 
-def _bin(feature: Feature, edges: list[float]) -> SparkColumn:
-    """The bin's name; a missing value has one of its own."""
+def _bin(feature: Feature, edges: list[float]) -> str:
+    """SQL for the bin's name; a missing value has one of its own."""
     if feature.kind != "numeric":
-        return F.coalesce(F.col(quote(feature.name)).cast("string"), F.lit("(none)"))
-    value = F.expr(clean(feature))
+        return f"coalesce(cast({quote(feature.name)} as string), '(none)')"
+    value, ends = clean(feature), ", ".join(f"{edge!r}D" for edge in edges)
     # One call a column: a sum of comparisons would outgrow what Spark can compile.
-    above = F.size(F.filter(F.array(*map(F.lit, edges)), lambda edge: edge < value))
-    return F.when(value.isNull(), "(none)").otherwise(above.cast("string"))
+    above = f"size(filter(cast(array({ends}) as array<double>), edge -> edge < {value}))"
+    return f"if({value} is null, '(none)', cast({above} as string))"
 
 
 def _stability(first: pd.Series, second: pd.Series, n: float, m: float) -> dict[str, float]:

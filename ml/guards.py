@@ -93,10 +93,10 @@ def _steps(rows: DataFrame, features: dict) -> DataFrame | None:
         return None
     numeric = next(iter(features.values())).kind != "category"
     values = [
-        F.expr(clean(feature) if numeric else quote(feature.name)).alias(name)
+        f"{clean(feature) if numeric else quote(feature.name)} as {name}"
         for name, feature in features.items()
     ]
-    long = rows.select(LABEL, *values).unpivot(LABEL, list(features), "column", "value")
+    long = rows.selectExpr(LABEL, *values).unpivot(LABEL, list(features), "column", "value")
     churners, others = F.sum(LABEL), F.sum(1 - F.col(LABEL))
     grouped = long.groupBy("column", "value").agg(
         churners.alias("churners"), others.alias("others")

@@ -172,10 +172,10 @@ def screen(table: DataFrame, columns: Columns, *, keys: Sequence[str], users: in
     if not columns.features:
         return columns
     limit = min(max(users // USERS_PER_CATEGORY, MIN_CATEGORIES), MAX_CATEGORIES)
-    aggregates: list[SparkColumn] = [F.count(F.lit(1)).alias("rows")]
+    aggregates = ["count(*) as rows"]
     for i, feature in enumerate(columns.features):
-        aggregates += [each.alias(f"{name}_{i}") for name, each in _looks(feature, keys).items()]
-    found = table.agg(*aggregates).first().asDict()
+        aggregates += [f"{each} as {name}_{i}" for name, each in _looks(feature, keys).items()]
+    found = table.selectExpr(*aggregates).first().asDict()
     kept, dropped, notes = [], list(columns.dropped), list(columns.notes)
     first: dict[tuple, str] = {}
     for i, feature in enumerate(columns.features):
@@ -238,15 +238,15 @@ def fit_preparation(train: DataFrame, columns: Columns, *, scaled: bool) -> Pipe
 
 def typical_row(table: DataFrame, columns: Columns) -> dict[str, object]:
     """The typical user: the median of each number, the most frequent of each other column."""
-    aggregates = []
-    for feature in columns.features:
-        column = _col(feature.name)
-        if feature.kind == "numeric":
-            value = F.percentile_approx(F.expr(clean(feature)), 0.5)
-        else:
-            value = F.mode(column, True)
-        aggregates.append(value.alias(feature.name))
-    return table.agg(*aggregates).first().asDict()
+    found = table.selectExpr(
+        *(
+            f"percentile_approx({clean(feature)}, 0.5) as {quote(feature.name)}"
+            if feature.kind == "numeric"
+            else f"mode({quote(feature.name)}, true) as {quote(feature.name)}"
+            for feature in columns.features
+        )
+    )
+    return found.first().asDict()
 
 
 def quote(name: str) -> str:
@@ -321,11 +321,11 @@ def _facts(train: DataFrame, numeric: list[Feature]) -> dict[str, tuple]:
     if not numeric:
         return {}
     names = {f"c{i}": feature.name for i, feature in enumerate(numeric)}
-    values = [F.expr(clean(each)).alias(c) for c, each in zip(names, numeric, strict=True)]
+    values = [f"{clean(each)} as {c}" for c, each in zip(names, numeric, strict=True)]
     value = F.col("value")
     quantiles, none = [TAILS[0], 0.5, TAILS[1]], F.array(*[F.lit(0.0)] * 3)
     found = (
-        train.select(*values)
+        train.selectExpr(*values)
         .unpivot([], list(names), "column", "value")
         .groupBy("column")
         .agg(
@@ -337,33 +337,29 @@ def _facts(train: DataFrame, numeric: list[Feature]) -> dict[str, tuple]:
     return {names[column]: tuple(facts) for column, *facts in found.collect()}
 
 
-def _looks(feature: Feature, keys: Sequence[str]) -> dict[str, SparkColumn]:
-    """What `screen` wants to know of a column, as aggregates."""
-    category = feature.kind == "category"
-    value = _col(feature.name) if category else F.expr(clean(feature))
+def _looks(feature: Feature, keys: Sequence[str]) -> dict[str, str]:
+    """What `screen` wants to know of a column, as aggregates in SQL."""
+    category, text = feature.kind == "category", quote(feature.name)
+    value = text if category else clean(feature)
     looks = {
-        "count": F.count(value),
-        "min": F.min(value),
-        "max": F.max(value),
+        "count": f"count({value})",
+        "min": f"min({value})",
+        "max": f"max({value})",
         # Equal for columns that are equal row by row, whatever the order of rows.
-        "same": F.bit_xor(F.xxhash64(value, *map(_col, keys))),
+        "same": f"bit_xor(xxhash64({', '.join([value, *map(quote, keys)])}))",
     }
     # A sketch for every column would cost more than the rest of the job.
     if category:
-        text = quote(feature.name)
         odd = f"{written.is_given(text)} and {written.number(text)} is null"
-        looks["given"] = F.count_if(F.expr(written.is_given(text)))
-        looks["like_numbers"] = F.count_if(
-            F.expr(f"{written.text(text)} rlike '{written.LIKE_NUMBER}'")
-        )
-        looks["odd"] = F.min(F.expr(f"if({odd}, {text}, null)"))
+        looks["given"] = f"count_if({written.is_given(text)})"
+        looks["like_numbers"] = f"count_if({written.text(text)} rlike '{written.LIKE_NUMBER}')"
+        looks["odd"] = f"min(if({odd}, {text}, null))"
     if category or _named_id(feature.name):
-        looks["distinct"] = F.approx_count_distinct(value, 0.02)
+        looks["distinct"] = f"approx_count_distinct({value}, 0.02)"
     if feature.type in ("float", "double"):
-        infinite = F.abs(_col(feature.name)) == F.lit(float("inf"))
-        looks["infinite"] = F.count_if(infinite)
+        looks["infinite"] = f"count_if(abs({text}) = double('infinity'))"
     if feature.kind == "numeric" and feature.type in ("int", "bigint", "string"):
-        looks["sum"] = F.sum(value)
+        looks["sum"] = f"sum({value})"
     return looks
 
 
@@ -424,7 +420,3 @@ def _reading(value: str, kind: str) -> str:
     if kind == "category":
         return f"cast({value} as string)"
     return written.number(value) if kind == "numeric" else written.truth(value)
-
-
-def _col(name: str) -> SparkColumn:
-    return F.col(quote(name))

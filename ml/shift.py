@@ -25,7 +25,7 @@ SHIFTED_AUC = 0.65
 TELLING = 1.5
 # Two sets that differ are told apart on a part of the users as well.
 SAMPLE_ROWS = 20_000
-FOLDS, MAX_ROUNDS = 3, 6
+FOLDS, MAX_ROUNDS = 2, 6
 
 
 @dataclass(frozen=True)
@@ -143,7 +143,7 @@ def _both(training: DataFrame, scoring: DataFrame, columns: Columns, *, user: st
     check_scoring(scoring, columns, user=user)
     names = [user, *columns.names]
     parts = [
-        part.select(*map(quote, names)).withColumn(LABEL, F.lit(label))
+        part.selectExpr(*map(quote, names)).withColumn(LABEL, F.lit(label))
         for part, label in ((training, 0.0), (scoring, 1.0))
     ]
     rows = parts[0].unionByName(parts[1])
