@@ -19,9 +19,11 @@ run: $(READY)  ## Simulate events (or EVENTS=path to your own), build, check, tr
 	@$(BIN)/sparkify run $(if $(EVENTS),--events "$(EVENTS)")
 
 test: $(READY) lint  ## Lint the code and run the tests
+	@$(BIN)/sparkify setup --fast-start
 	@$(BIN)/python -m pytest
 
 test-server: $(READY)  ## Run the tests of servers, other engines and a cluster
+	@$(BIN)/sparkify setup --fast-start
 	@$(BIN)/python -m pytest tests/server
 
 bench: $(READY)  ## Measure the simulator, builds, one more day, DuckDB and the models (BENCH=name: one)

@@ -68,6 +68,9 @@ def serve(
         if not name.startswith("HIVE_SERVER2_") and not name.endswith("SPARKIFY_USER_KEY")
     }
     environment["SPARKIFY_PROGRAMS"] = "1" if allows_programs else "0"
+    # Last of the class path: an archive of classes fits only what begins as its own did.
+    classes = str(compiled_gate(settings)), environment.get("SPARK_DIST_CLASSPATH")
+    environment["SPARK_DIST_CLASSPATH"] = ":".join(filter(None, classes))
     environment.pop(CONNECT_TOKEN, None)
     if not is_open:
         # Not in the command line, which every user of the machine can read.
@@ -137,10 +140,8 @@ def spark_submit(
         "-Dhive.variable.substitute=false",
         "-Dhive.conf.restricted.list=hive.variable.substitute",
     )
-    classes = conf["spark.driver.extraClassPath"], str(compiled_gate(settings))
     conf |= {
         "spark.driver.extraJavaOptions": " ".join(options),
-        "spark.driver.extraClassPath": ":".join(classes),
         "spark.hadoop.hive.server2.authentication": "NONE" if is_open else "CUSTOM",
         "spark.sql.extensions": f"{conf['spark.sql.extensions']},{CLASS}",
         # Who reads does not wait until a build has done all that it asked for.

@@ -115,6 +115,10 @@ class Settings:
         os.environ.setdefault("DBT_PROJECT_DIR", str(PROJECT))
         os.environ.setdefault("DBT_TARGET_PATH", str(self.home / "dbt"))
         os.environ.setdefault("DBT_LOG_PATH", str(self.logs))
+        # It fits a class path that has the jars.
+        if self.table_format == "delta" and self.class_archive.exists():
+            option = f'-XX:SharedArchiveFile="{self.class_archive}"'
+            os.environ.setdefault("SPARKIFY_CLASS_SHARING", option)
         os.environ[KEY_DIGEST] = key_digest()
         os.environ[SECRET_KEY] = user_key()
         # Without it Spark's Python workers are whatever `python3` the path finds first.
@@ -185,6 +189,11 @@ class Settings:
     def table_format(self) -> str:
         """The format of the tables that `ml` and dbt write."""
         return "parquet" if self.target == "parquet" else "delta"
+
+    @property
+    def class_archive(self) -> Path:
+        """What `sparkify setup --fast-start` makes, beside the jars that most of it is of."""
+        return self.jars / "classes.jsa"
 
     @property
     def tracking_uri(self) -> str:
