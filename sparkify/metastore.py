@@ -15,7 +15,7 @@ from py4j.protocol import Py4JError, Py4JJavaError
 
 from sparkify.delta import resolved
 from sparkify.errors import BadInput, SparkifyError
-from sparkify.settings import METASTORE_PASSWORD, METASTORE_USER, Settings
+from sparkify.settings import Settings
 
 COORDINATE = "org.postgresql:postgresql:42.7.8"
 DRIVER = "org.postgresql.Driver"
@@ -29,7 +29,8 @@ ANSWER_S, LOCK_S = 10, 60
 # What a server says, by the beginning of its SQLSTATE. Its own words name the user.
 REASONS = {
     "08": "does not answer; start it, or mend SPARKIFY_METASTORE_URL",
-    "28": f"does not take this user and password; mend {METASTORE_USER} or {METASTORE_PASSWORD}",
+    "28": "does not take this user and password; mend SPARKIFY_METASTORE_USER or "
+    "SPARKIFY_METASTORE_PASSWORD",
     "3D": "has no such database; create it, or mend SPARKIFY_METASTORE_URL",
     "42501": "does not let this user read its tables; grant the user all rights on them",
     "53": "has no room for another connection; raise its max_connections",
@@ -64,9 +65,11 @@ def check_needs(settings: Settings) -> None:
     Raises:
         BadInput: it names what.
     """
-    for name in (METASTORE_USER, METASTORE_PASSWORD):
-        if not os.environ.get(name):
-            raise BadInput(f"SPARKIFY_METASTORE_URL is set, and {name} is not; set both")
+    if not all(who_logs_in()):
+        raise BadInput(
+            "SPARKIFY_METASTORE_URL is set, and SPARKIFY_METASTORE_USER or "
+            "SPARKIFY_METASTORE_PASSWORD is not; set both"
+        )
     if not has_driver(settings.jars):
         raise BadInput(
             f"no JDBC driver of PostgreSQL in {settings.jars}; run `sparkify setup`, which fetches "
@@ -142,6 +145,7 @@ def create_by_datanucleus(jvm: JVMView, settings: Settings) -> None:
     """Make a table for each class of Hive's metastore, with indices and keys, where missing."""
     (jar,) = (Path(pyspark.__file__).parent / "jars").glob("hive-metastore-*.jar")
     model = ZipFile(jar).read("package.jdo").decode()
+    user, password = who_logs_in()
     classes = jvm.java.util.HashSet()
     for name in re.findall(r'<class\s+name="(\w+)"', model):
         classes.add(f"{MODEL}.{name}")
@@ -153,8 +157,8 @@ def create_by_datanucleus(jvm: JVMView, settings: Settings) -> None:
             ),
             "javax.jdo.option.ConnectionURL": settings.metastore_url,
             "javax.jdo.option.ConnectionDriverName": DRIVER,
-            "javax.jdo.option.ConnectionUserName": os.environ[METASTORE_USER],
-            "javax.jdo.option.ConnectionPassword": os.environ[METASTORE_PASSWORD],
+            "javax.jdo.option.ConnectionUserName": user,
+            "javax.jdo.option.ConnectionPassword": password,
             "datanucleus.connectionPoolingType": "None",
             "datanucleus.schema.autoCreateAll": "true",
             # As Hive has them: they decide the names of columns.
@@ -177,9 +181,10 @@ def connected(jvm: JVMView, settings: Settings) -> Iterator:
     Raises:
         BadInput: it names the cause and the remedy, and no user.
     """
+    user, password = who_logs_in()
     login = {
-        "user": os.environ[METASTORE_USER],
-        "password": os.environ[METASTORE_PASSWORD],
+        "user": user,
+        "password": password,
         "connectTimeout": str(ANSWER_S),
         "loginTimeout": str(ANSWER_S),
         "options": f"-c lock_timeout={LOCK_S}s",
@@ -208,6 +213,14 @@ def state_of(error: Py4JJavaError) -> str:
         return error.java_exception.getSQLState() or ""
     except Py4JError:  # it has none
         return ""
+
+
+def who_logs_in() -> tuple[str, str]:
+    """User and password; Hive reads them from the environment of Java: see profiles.yml."""
+    return (
+        os.environ.get("SPARKIFY_METASTORE_USER", ""),
+        os.environ.get("SPARKIFY_METASTORE_PASSWORD", ""),
+    )
 
 
 def properties(jvm: JVMView, values: dict[str, str]):

@@ -24,8 +24,6 @@ PROJECT = Path(__file__).resolve().parents[1]
 # dbt keeps out of its logs.
 KEY_DIGEST = "DBT_ENV_CUSTOM_ENV_SPARKIFY_KEY_DIGEST"
 SECRET_KEY = "DBT_ENV_SECRET_SPARKIFY_USER_KEY"
-# Read by Java from its environment: see profiles.yml.
-METASTORE_USER, METASTORE_PASSWORD = "SPARKIFY_METASTORE_USER", "SPARKIFY_METASTORE_PASSWORD"
 # What Java or Spark would refuse, long after it could be known: a pattern, and what it asks for.
 FORMS = {
     "SPARKIFY_DRIVER_MEMORY": (r"[1-9]\d*[kmgtKMGT]", "a size such as 4g"),
@@ -105,7 +103,8 @@ class Settings:
         if re.search(r"@|[?&](user|password|sslpassword)=", url, re.I):
             raise WrongUse(
                 "SPARKIFY_METASTORE_URL holds a user or a password, which would stand in command "
-                f"lines: leave them out, and set {METASTORE_USER} and {METASTORE_PASSWORD}"
+                "lines: leave them out, and set SPARKIFY_METASTORE_USER and "
+                "SPARKIFY_METASTORE_PASSWORD"
             )
         if url and not re.fullmatch(r"jdbc:postgresql://[^\s/?]+/[^\s/?]+(\?\S*)?", url):
             raise WrongUse(

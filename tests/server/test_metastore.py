@@ -130,7 +130,7 @@ def test_what_cannot_be_used_is_told_in_one_line(database, environment, tmp_path
         (2, {"URL": "jdbc:postgresql://h/d?user=me&password=geheim"}, "holds a user or a password"),
         (2, {"URL": "jdbc:postgresql://me:geheim@h/d"}, "holds a user or a password"),
         (2, {"URL": "jdbc:mysql://h/geheim"}, "jdbc:postgresql://host:5432/metastore"),
-        (3, {"PASSWORD": ""}, "SPARKIFY_METASTORE_PASSWORD is not"),
+        (3, {"PASSWORD": ""}, "set both"),
         (3, {"URL": "jdbc:postgresql://127.0.0.1:1/d"}, "does not answer"),
     ],
 )
