@@ -1,11 +1,10 @@
 {#
-    Take the lock of the server that runs share, or refuse to begin beside another one.
+    Take the lock that runs share, or refuse to begin beside another one.
 
         {% do begin_run() %}
         dbt run-operation begin_run
 
-    A view is the lock: to create one is atomic, and its text holds who did. It is named for the
-    running server, so that it ends with it. `end_run` lets go of it.
+    A view is the lock: to create one is atomic, and its text holds who did. `end_run` lets go of it.
 #}
 {% macro begin_run() %}
     {% if execute and is_shared() %}
@@ -18,7 +17,7 @@
         {% set holder = run_query('select invocation_id, began from ' ~ lock).rows[0] %}
         {% if holder[0] != invocation_id %}
             {% do exceptions.raise_compiler_error(
-                'another run is under way on this server since ' ~ holder[1] ~ ' UTC; wait for it. '
+                'another run is under way on this server or metastore since ' ~ holder[1] ~ ' UTC; wait for it. '
                 ~ 'If it was killed: dbt run-operation end_run --target ' ~ target.name
             ) %}
         {% endif %}

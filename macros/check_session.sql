@@ -1,10 +1,10 @@
 {#
     Refuse a server whose sessions do not keep UTC, for then a day would be another one, and a run
-    beside another one on the same server.
+    beside another one on the same server or metastore.
 
         on-run-start: "{{ check_session() }}"
 
-    A session in this process has the metastore alone.
+    A session in this process has the embedded metastore alone.
 #}
 {% macro check_session() %}
     {% if execute and flags.WHICH in ['run', 'build', 'test', 'run-operation'] and is_shared() %}

@@ -110,7 +110,8 @@ def cli(context: click.Context, debug: bool, target: str | None, overrides: str)
     settings = Settings.from_environment(target=target, overrides=read_vars(overrides))
     settings.check()
     is_chosen = target or "SPARKIFY_TARGET" in os.environ
-    if not is_chosen and context.invoked_subcommand != "setup" and not has_jars(settings.jars):
+    may_fall_back = not (is_chosen or settings.metastore_url)
+    if may_fall_back and context.invoked_subcommand != "setup" and not has_jars(settings.jars):
         settings = replace(settings, target="parquet")
         warn(f"no Delta Lake jars in {settings.jars}: {WITHOUT_DELTA}")
     if settings.overrides:
@@ -495,17 +496,26 @@ def erase(settings: Settings, user: str, yes: bool) -> None:
 def setup(settings: Settings, fast_start: bool) -> None:
     """Fetch the Delta Lake jars into the environment.
 
-    Without them runs go to plain Parquet tables.
+    Without them runs go to plain Parquet tables. With SPARKIFY_METASTORE_URL set, also fetch the
+    driver of PostgreSQL and make the tables of the metastore, where they are missing.
     """
-    from sparkify.session import check_java
+    from sparkify.session import check_java, java
 
     check_java()
     try:
         install_jars(settings.jars)
     except BadInput as error:
         warn(f"{error}: {WITHOUT_DELTA}")
-        return
-    if fast_start:
+    if settings.metastore_url:
+        from sparkify.metastore import check_needs, create_tables, install_driver
+
+        install_driver(settings.jars)
+        check_needs(settings)
+        settings.export()
+        with java(settings) as jvm:
+            is_new = create_tables(jvm, settings)
+        line(f"Metastore: {'its tables are made' if is_new else 'its tables are there'}.")
+    if fast_start and has_jars(settings.jars):
         from sparkify.archive import make_archive
 
         with stage("Keeping the classes of Spark in an archive"):

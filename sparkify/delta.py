@@ -2,6 +2,8 @@
 
 import shutil
 import subprocess
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from sparkify.errors import BadInput
@@ -38,7 +40,7 @@ def has_jars(folder: Path) -> bool:
 
 
 def install_jars(folder: Path) -> None:
-    """Resolve the jars with Spark's own Ivy and put them into `folder`, all or none.
+    """Put the jars into `folder`, all or none.
 
     They must lie on the driver's class path: `spark.jars.packages` breaks Delta in the Thrift
     server and in Spark Connect, which load classes in another way.
@@ -48,6 +50,25 @@ def install_jars(folder: Path) -> None:
     """
     if has_jars(folder):
         return
+    with resolved(COORDINATE, WANTED, EXCLUDED) as jars:
+        arriving = folder.with_name(f"{folder.name}.arriving")
+        shutil.rmtree(arriving, ignore_errors=True)
+        arriving.mkdir(parents=True)
+        for jar in jars:
+            shutil.copy(jar, arriving)
+        shutil.rmtree(folder, ignore_errors=True)
+        arriving.rename(folder)
+
+
+@contextmanager
+def resolved(
+    coordinate: str, wanted: Collection[str], excluded: Collection[str]
+) -> Iterator[list[Path]]:
+    """The jars of a package that have names as `wanted`, by Spark's own Ivy, for as long.
+
+    Raises:
+        BadInput: they cannot be had; the message ends with Ivy's own last words.
+    """
     # Importing Spark takes a second that `--help` need not spend.
     import pyspark
 
@@ -57,22 +78,14 @@ def install_jars(folder: Path) -> None:
         resolved = subprocess.run(
             [
                 str(Path(pyspark.__file__).parent / "bin" / "spark-submit"),
-                *("--packages", COORDINATE, "--exclude-packages", ",".join(EXCLUDED)),
+                *("--packages", coordinate, "--exclude-packages", ",".join(excluded)),
                 *("--conf", f"spark.jars.ivy={scratch}", str(script)),
             ],
             capture_output=True,
             text=True,
         )
-        jars = [jar for pattern in WANTED for jar in (scratch / "jars").glob(pattern)]
+        jars = [jar for pattern in wanted for jar in (scratch / "jars").glob(pattern)]
         if resolved.returncode or not jars:
             words = (resolved.stderr.strip() or "no output").splitlines()[-1].strip()
-            raise BadInput(
-                f"the Delta Lake jars could not be downloaded from Maven Central ({words})"
-            )
-        arriving = folder.with_name(f"{folder.name}.arriving")
-        shutil.rmtree(arriving, ignore_errors=True)
-        arriving.mkdir(parents=True)
-        for jar in jars:
-            shutil.copy(jar, arriving)
-        shutil.rmtree(folder, ignore_errors=True)
-        arriving.rename(folder)
+            raise BadInput(f"{coordinate} could not be downloaded from Maven Central ({words})")
+        yield jars

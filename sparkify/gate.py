@@ -12,7 +12,7 @@ import pyspark
 from py4j.protocol import Py4JJavaError
 
 from sparkify.errors import BadInput, SparkifyError
-from sparkify.session import output_to
+from sparkify.session import java
 from sparkify.settings import PROJECT, Settings
 from sparkify.terminal import stage
 
@@ -54,31 +54,22 @@ def compiled_gate(settings: Settings) -> Path:
 
     By Janino, the compiler that Spark brings along: where Java runs, `javac` may be missing.
     """
-    from pyspark.java_gateway import launch_gateway
-
     version = hashlib.sha256(SOURCE.read_bytes() + pyspark.__version__.encode()).hexdigest()[:16]
     classes = settings.home / "gate" / version
     if classes.exists():
         return classes
     classes.parent.mkdir(parents=True, exist_ok=True)
     scratch = Path(tempfile.mkdtemp(dir=classes.parent))
-    with stage("Compiling its gate"), output_to(settings.logs / "spark.log"):
-        gateway = launch_gateway()
-    try:
-        java = gateway.jvm
-        compiler = java.org.codehaus.janino.CompilerFactory().newCompiler()
-        compiler.setDestinationDirectory(java.java.io.File(str(scratch)), False)
-        sources = gateway.new_array(java.java.io.File, 1)
-        sources[0] = java.java.io.File(str(SOURCE))
+    with stage("Compiling its gate"), java(settings) as jvm:
+        compiler = jvm.org.codehaus.janino.CompilerFactory().newCompiler()
+        compiler.setDestinationDirectory(jvm.java.io.File(str(scratch)), False)
+        sources = jvm.java.lang.reflect.Array.newInstance(jvm.java.io.File("").getClass(), 1)
+        sources[0] = jvm.java.io.File(str(SOURCE))
         try:
             compiler.compile(sources)
         except Py4JJavaError as error:  # it can be read only while Java runs
             reason = error.java_exception.getMessage()
             raise SparkifyError(f"{SOURCE.name} cannot be compiled: {reason}") from None
-    finally:
-        gateway.shutdown()
-        gateway.proc.stdin.close()
-        gateway.proc.wait()
     try:
         scratch.rename(classes)
     except OSError:  # another server was faster

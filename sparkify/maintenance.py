@@ -137,8 +137,8 @@ def learned_from(settings: Settings) -> dict[str, set[int]]:
 
 @contextmanager
 def run_held(settings: Settings) -> Iterator[None]:
-    """Keep runs of others away while files go; in this process the metastore does so itself."""
-    if settings.target != "thrift":
+    """Keep runs of others away while files go; a metastore of this process alone does so itself."""
+    if settings.target != "thrift" and not settings.metastore_url:
         yield
         return
     transform.run_dbt(settings, "run-operation", "begin_run")

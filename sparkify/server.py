@@ -15,8 +15,16 @@ from sparkify.engine import set_engine, size_of_tables
 from sparkify.errors import BadInput, SparkifyError, WrongUse
 from sparkify.gate import CLASS, READER, WRITER, compiled_gate, make_tokens
 from sparkify.interrupt import SIGNALS, end_with_parent
+from sparkify.metastore import check_metastore
 from sparkify.remote import CONNECT_PORT, CONNECT_TOKEN, THRIFT_PORT, THRIFT_TOKEN, listens
-from sparkify.session import check_machine, open_session, size_of, spark_settings, why_not_started
+from sparkify.session import (
+    check_machine,
+    java,
+    open_session,
+    size_of,
+    spark_settings,
+    why_not_started,
+)
 from sparkify.settings import PROJECT, Settings
 from sparkify.terminal import line, stage
 
@@ -56,6 +64,9 @@ def serve(
             raise WrongUse(
                 f"port {port} is taken; choose another with --thrift-port/--connect-port"
             )
+    if local.metastore_url:
+        with stage("Looking at the metastore"), java(local) as jvm:
+            check_metastore(jvm, local, spark_settings(local)["spark.sql.warehouse.dir"])
     log = settings.logs / "server.log"
     settings.logs.mkdir(parents=True, exist_ok=True)
     tokens = make_tokens(settings)

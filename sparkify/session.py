@@ -15,6 +15,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import yaml
+from py4j.java_gateway import JVMView
 from py4j.protocol import Py4JError
 from pyspark.errors import PySparkRuntimeError
 from pyspark.sql import SparkSession
@@ -23,6 +24,7 @@ from sparkify.delta import has_jars
 from sparkify.engine import set_engine, size_of_tables
 from sparkify.errors import METASTORE_IN_USE, BadInput, WrongUse
 from sparkify.interrupt import signals_kept
+from sparkify.metastore import check_metastore, check_needs
 from sparkify.remote import (
     CONNECT_PORT,
     CONNECT_TOKEN,
@@ -95,9 +97,16 @@ def open_local(settings: Settings, *, shared: bool, size: int | None) -> SparkSe
     said_before = size_of(log)
     try:
         with output_to(log), token_to_jvm(is_given=shared):
-            return builder.getOrCreate()
+            spark = builder.getOrCreate()
     except (PySparkRuntimeError, Py4JError) as error:
         raise BadInput(why_not_started(log, said_before)) from error
+    if settings.metastore_url:
+        try:
+            check_metastore(spark._jvm, settings, conf["spark.sql.warehouse.dir"])
+        except BadInput:
+            spark.stop()
+            raise
+    return spark
 
 
 def size_of(log: Path) -> int:
@@ -162,7 +171,9 @@ def check_machine(settings: Settings) -> None:
     master = os.environ.get("SPARK_MASTER", "")
     if master.startswith("spark://") and not is_there(master):
         raise BadInput(f"no Spark master answers at {master}; start it, or mend SPARK_MASTER")
-    if is_locked(settings.metastore / "dbex.lck"):
+    if settings.metastore_url:
+        check_needs(settings)
+    elif is_locked(settings.metastore / "dbex.lck"):
         raise WrongUse(METASTORE_IN_USE.format(settings.metastore))
 
 
@@ -219,6 +230,24 @@ def child_environment(spark: SparkSession) -> dict[str, str]:
         "SPARK_REMOTE": f"sc://localhost:{port}",
         CONNECT_TOKEN: TOKEN,
     }
+
+
+@contextmanager
+def java(settings: Settings) -> Iterator[JVMView]:
+    """Java with the classes of Spark and of the jars, but no session; what it says is logged."""
+    from pyspark.conf import SparkConf
+    from pyspark.java_gateway import launch_gateway
+
+    settings.logs.mkdir(parents=True, exist_ok=True)
+    conf = SparkConf(loadDefaults=False).set("spark.driver.extraClassPath", f"{settings.jars}/*")
+    with output_to(settings.logs / "spark.log"):
+        gateway = launch_gateway(conf)
+    try:
+        yield gateway.jvm
+    finally:
+        gateway.shutdown()
+        gateway.proc.stdin.close()
+        gateway.proc.wait()
 
 
 @contextmanager

@@ -88,9 +88,34 @@ class Settings:
             if given is not None and not re.fullmatch(form, given):
                 said = "set to something else" if name == "SPARKIFY_USER_KEY" else repr(given)
                 raise WrongUse(f"{name} is {said}: it has to be {wanted}, or not set")
+        self.check_metastore_url()
         above = next(each for each in (self.home, *self.home.parents) if each.exists())
         if not above.is_dir():
             raise WrongUse(f"SPARKIFY_HOME is {str(self.home)!r}: {above} is a file; name a folder")
+
+    def check_metastore_url(self) -> None:
+        """Refuse an address with a password in it, which stands in command lines, or of nothing.
+
+        Raises:
+            WrongUse: it does not show the address, for the password's sake.
+        """
+        url = os.environ.get("SPARKIFY_METASTORE_URL", "").strip()
+        if re.search(r"@|[?&](user|password|sslpassword)=", url, re.I):
+            raise WrongUse(
+                "SPARKIFY_METASTORE_URL holds a user or a password, which would stand in command "
+                "lines: leave them out, and set SPARKIFY_METASTORE_USER and "
+                "SPARKIFY_METASTORE_PASSWORD"
+            )
+        if url and not re.fullmatch(r"jdbc:postgresql://[^\s/?]+/[^\s/?]+(\?\S*)?", url):
+            raise WrongUse(
+                "SPARKIFY_METASTORE_URL has to be an address such as "
+                "jdbc:postgresql://host:5432/metastore, or not set"
+            )
+        if url and self.target == "parquet":
+            raise WrongUse(
+                "SPARKIFY_METASTORE_URL is set, and the target parquet has a metastore of its own: "
+                "unset it, or use another target"
+            )
 
     def export(self) -> None:
         """Make the profile resolve to the same places, whatever the working folder.
@@ -184,6 +209,12 @@ class Settings:
     def metastore(self) -> Path:
         """The folder of the embedded Derby metastore."""
         return self.home / ("parquet/metastore" if self.target == "parquet" else "metastore")
+
+    @property
+    def metastore_url(self) -> str:
+        """The address of the metastore that several drivers share; empty where it is Derby's."""
+        given = os.environ.get("SPARKIFY_METASTORE_URL", "").strip()
+        return given if self.target == "local" else ""
 
     @property
     def table_format(self) -> str:

@@ -30,6 +30,8 @@ def inputs_of(settings: Settings, events: str) -> dict[str, str] | None:
     files = [(str(file), *times(file)) for file in find_files(Path(events)).files]
     code = [(str(file), file.read_text()) for file in code_files()]
     made_by = [*map(version, PACKAGES), settings.schema, dict(settings.overrides), key_digest()]
+    # Another metastore knows no tables, though their files are there.
+    made_by.append(settings.metastore_url)
     return {"events": hashed(files), "code": hashed(code), "settings": hashed(made_by)}
 
 
