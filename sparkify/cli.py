@@ -15,7 +15,7 @@ from pathlib import Path
 import click
 
 from ml.errors import NotTrainable, TableMismatch, UnknownVersion
-from sparkify.delta import has_jars, install_jars
+from sparkify.delta import S3, has_jars, install_jars
 from sparkify.errors import (
     DISK_FULL,
     METASTORE_IN_USE,
@@ -485,9 +485,10 @@ def erase(settings: Settings, user: str, yes: bool) -> None:
     run_erasure(settings, user, is_confirmed=yes)
 
 
-@cli.command(epilog="Example: sparkify setup")
+@cli.command(epilog="Example: sparkify setup --with s3")
+@click.option("--with", "more", type=click.Choice(["s3"]), help="Also those for a warehouse there.")
 @click.pass_obj
-def setup(settings: Settings) -> None:
+def setup(settings: Settings, more: str | None) -> None:
     """Fetch the Delta Lake jars into the environment.
 
     Without them runs go to plain Parquet tables.
@@ -499,6 +500,8 @@ def setup(settings: Settings) -> None:
         install_jars(settings.jars)
     except BadInput as error:
         warn(f"{error}: {WITHOUT_DELTA}")
+    if more:
+        install_jars(settings.jars, S3)
 
 
 def emit_json(found: dict) -> None:

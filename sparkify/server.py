@@ -16,9 +16,17 @@ from sparkify.errors import BadInput, SparkifyError, WrongUse
 from sparkify.gate import CLASS, READER, WRITER, compiled_gate, make_tokens
 from sparkify.interrupt import SIGNALS, end_with_parent
 from sparkify.remote import CONNECT_PORT, CONNECT_TOKEN, THRIFT_PORT, THRIFT_TOKEN, listens
-from sparkify.session import check_machine, open_session, size_of, spark_settings, why_not_started
+from sparkify.session import (
+    check_machine,
+    open_session,
+    output_to,
+    size_of,
+    spark_settings,
+    why_not_started,
+)
 from sparkify.settings import PROJECT, Settings
 from sparkify.terminal import line, stage
+from sparkify.warehouse import check_place, end_java
 
 HOST = "127.0.0.1"
 LOG_SETTINGS = PROJECT / "sparkify" / "java" / "log4j2.properties"
@@ -51,13 +59,16 @@ def serve(
     os.environ.pop("SPARK_REMOTE", None)
     check_machine(local)
     set_engine(size_of_tables(local))
+    settings.logs.mkdir(parents=True, exist_ok=True)
+    with output_to(settings.logs / "spark.log"):
+        check_place(local, spark_settings(local))
+        end_java()
     for port in (thrift_port, connect_port):
         if listens(HOST, port):
             raise WrongUse(
                 f"port {port} is taken; choose another with --thrift-port/--connect-port"
             )
     log = settings.logs / "server.log"
-    settings.logs.mkdir(parents=True, exist_ok=True)
     tokens = make_tokens(settings)
     command = spark_submit(local, log, thrift_port, connect_port, is_open=is_open)
     # Nor to bind elsewhere: Hive would obey. The key of user ids is a client's, for what the server

@@ -33,6 +33,7 @@ from sparkify.remote import (
     show_token,
 )
 from sparkify.settings import PROJECT, Settings
+from sparkify.warehouse import check_place, check_schemas, check_warehouse
 
 JAVA_VERSIONS = (17, 21)
 # What the children of this process show to its session. In the environment of the JVM, for every
@@ -61,7 +62,8 @@ def open_session(
     returns.
 
     Raises:
-        BadInput: no Java, the wrong Java, no Delta jars, or no server where one should answer.
+        BadInput: no Java, the wrong Java, no jars, no server where one should answer, or the place
+            of the tables is out of reach.
         WrongUse: another process holds the metastore.
     """
     active = SparkSession.getActiveSession()
@@ -95,7 +97,12 @@ def open_local(settings: Settings, *, shared: bool, size: int | None) -> SparkSe
     said_before = size_of(log)
     try:
         with output_to(log), token_to_jvm(is_given=shared):
-            return builder.getOrCreate()
+            check_place(settings, conf)
+            has_schemas = settings.metastore.exists()
+            spark = builder.getOrCreate()
+            if has_schemas:
+                check_schemas(spark, settings)
+            return spark
     except (PySparkRuntimeError, Py4JError) as error:
         raise BadInput(why_not_started(log, said_before)) from error
 
@@ -159,6 +166,7 @@ def check_machine(settings: Settings) -> None:
             f"no Delta Lake jars in {settings.jars}; run `sparkify setup`, "
             "or do without them: SPARKIFY_TARGET=parquet"
         )
+    check_warehouse(settings)
     master = os.environ.get("SPARK_MASTER", "")
     if master.startswith("spark://") and not is_there(master):
         raise BadInput(f"no Spark master answers at {master}; start it, or mend SPARK_MASTER")
