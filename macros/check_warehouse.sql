@@ -15,6 +15,7 @@
             and adapter.check_schema_exists(none, schema) %}
             {% set rows = run_query('describe schema ' ~ schema).rows %}
             {% set location = (rows | selectattr(0, 'equalto', 'Location') | first)[1] %}
+            {% set location = location | replace('%20', ' ') %}
             {% set are_folders = location.startswith('file:') and warehouse.startswith('file:') %}
             {% if location != warehouse ~ '/' ~ schema ~ '.db' and (given or not are_folders) %}
                 {% do refuse(

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from py4j.protocol import Py4JJavaError
 from pyspark import SparkConf, SparkContext
@@ -104,7 +104,8 @@ def check_schemas(spark: SparkSession, settings: Settings) -> None:
     for schema in (settings.schema, f"{settings.schema}_raw", f"{settings.schema}_ml"):
         if not spark.catalog.databaseExists(schema):
             continue
-        location = spark.catalog.getDatabase(schema).locationUri
+        # A URI with its escapes.
+        location = unquote(spark.catalog.getDatabase(schema).locationUri)
         if real(location) != real(f"{warehouse}/{schema}.db"):
             raise WrongUse(
                 f"the tables of {schema} lie in {location}, and new ones would lie in {warehouse}: "
