@@ -54,7 +54,7 @@ def measured(users: int) -> Cost:
     """Simulate a log and build it twice."""
     with tempfile.TemporaryDirectory() as scratch:
         log, home = Path(scratch, "log"), Path(scratch, "home")
-        environment = os.environ | {"SPARKIFY_HOME": str(home)}
+        environment = os.environ | {"SPARKIFY_HOME": str(home), "SPARKIFY_WAREHOUSE": ""}
         run(SPARKIFY, "simulate", "--users", str(users), "--out", str(log), environment=environment)
         command = (SPARKIFY, "build", "--json", "--events", str(log / "events"))
         seconds, cpu_s, peak_bytes, said = run(*command, environment=environment)

@@ -114,7 +114,7 @@ def measured(users: int) -> dict:
     """Simulate a log, build it on both sides in turn, and hold one against the other."""
     with tempfile.TemporaryDirectory() as scratch:
         log, home, file = (Path(scratch, name) for name in ("log", "home", "tables.duckdb"))
-        environment = os.environ | {"SPARKIFY_HOME": str(home)}
+        environment = os.environ | {"SPARKIFY_HOME": str(home), "SPARKIFY_WAREHOUSE": ""}
         simulate = ("simulate", "--users", str(users), "--out", str(log))
         subprocess.run([SPARKIFY, *simulate], env=environment, check=True)
         build = (SPARKIFY, "build", "--json", "--events", str(log / "events"))

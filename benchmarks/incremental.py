@@ -25,6 +25,7 @@ def main(users: int = 2000) -> None:
     """Print the seconds and the ratio, for `dbt run` and for `dbt build` with its tests."""
     with tempfile.TemporaryDirectory() as scratch:
         os.environ["SPARKIFY_HOME"] = str(Path(scratch, "home"))
+        os.environ["SPARKIFY_WAREHOUSE"] = ""
         settings = Settings.from_environment()
         settings.export()
         spark = open_session(settings, size=users * USER_BYTES)

@@ -41,6 +41,7 @@ def main(users: str = "5000", seeds: str = "1", *worlds: str) -> None:
     skills: dict[str, list[float]] = {}
     with tempfile.TemporaryDirectory() as scratch:
         os.environ["SPARKIFY_HOME"] = str(Path(scratch, "home"))
+        os.environ["SPARKIFY_WAREHOUSE"] = ""
         settings = Settings.from_environment()
         settings.export()
         spark = open_session(settings, size=int(users) * USER_BYTES)

@@ -1,4 +1,4 @@
-"""An archive of the classes that Spark loads, from which Java starts faster (class data sharing)."""
+"""An archive of the classes of Spark, from which Java starts faster: class data sharing."""
 
 import os
 import shutil
@@ -20,7 +20,7 @@ STATEMENTS = """
 
 
 def make_archive(settings: Settings) -> None:
-    """Start Spark once and keep the classes that it loads, unless that was done since the jars came.
+    """Start Spark once and keep the classes that it loads, unless none came since the last time.
 
     Java does without an archive that fits neither it nor its class path any more.
 
@@ -38,7 +38,9 @@ def make_archive(settings: Settings) -> None:
 
     with scratch_folder() as scratch:
         made = scratch / archive.name
-        there = replace(settings, home=scratch, target="local")
+        for elsewhere in ("SPARKIFY_METASTORE_URL", "SPARKIFY_WAREHOUSE"):
+            os.environ.pop(elsewhere, None)
+        there = replace(settings, home=scratch, target="local", warehouse=None)
         there.export()
         there.logs.mkdir()
         os.environ |= TINY | {

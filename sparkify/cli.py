@@ -15,7 +15,7 @@ from pathlib import Path
 import click
 
 from ml.errors import NotTrainable, TableMismatch, UnknownVersion
-from sparkify.delta import has_jars, install_jars
+from sparkify.delta import POSTGRESQL, S3, has_jars, install_jars
 from sparkify.errors import (
     DISK_FULL,
     METASTORE_IN_USE,
@@ -486,14 +486,15 @@ def erase(settings: Settings, user: str, yes: bool) -> None:
     run_erasure(settings, user, is_confirmed=yes)
 
 
-@cli.command(epilog="Example: sparkify setup --fast-start")
+@cli.command(epilog="Example: sparkify setup --with s3")
+@click.option("--with", "more", type=click.Choice(["s3"]), help="Also those for a warehouse there.")
 @click.option(
     "--fast-start",
     is_flag=True,
-    help="Keep the classes of Spark in an archive too: once, every later start is faster.",
+    help="Keep the classes of Spark in an archive too, from which it starts faster.",
 )
 @click.pass_obj
-def setup(settings: Settings, fast_start: bool) -> None:
+def setup(settings: Settings, more: str | None, fast_start: bool) -> None:
     """Fetch the Delta Lake jars into the environment.
 
     Without them runs go to plain Parquet tables. With SPARKIFY_METASTORE_URL set, also fetch the
@@ -506,10 +507,12 @@ def setup(settings: Settings, fast_start: bool) -> None:
         install_jars(settings.jars)
     except BadInput as error:
         warn(f"{error}: {WITHOUT_DELTA}")
+    if more:
+        install_jars(settings.jars, S3)
     if settings.metastore_url:
-        from sparkify.metastore import check_needs, create_tables, install_driver
+        from sparkify.metastore import check_needs, create_tables
 
-        install_driver(settings.jars)
+        install_jars(settings.jars, POSTGRESQL)
         check_needs(settings)
         settings.export()
         with java(settings) as jvm:

@@ -33,5 +33,6 @@ def size_of_files(files: Iterable[Path]) -> int:
 
 
 def size_of_tables(settings: Settings) -> int:
-    """The bytes of JSON that the tables of this home came from, roughly."""
-    return size_of_files((settings.home / "warehouse").rglob("*.parquet"))
+    """The bytes of JSON that the tables came from, roughly; many, where they are elsewhere."""
+    folder = settings.local_warehouse
+    return SMALL_BYTES if folder is None else size_of_files(folder.rglob("*.parquet"))

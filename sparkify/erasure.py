@@ -8,6 +8,7 @@ import secrets
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -23,6 +24,7 @@ from sparkify.errors import BadInput
 from sparkify.identity import cleaned_id, key_digest, stored_id
 from sparkify.maintenance import DELTA, delta_settings, run_held
 from sparkify.query import described, tables_of
+from sparkify.remote import has_remote
 from sparkify.session import open_session
 from sparkify.settings import PROJECT, Settings
 from sparkify.tables import append_pandas, now
@@ -238,10 +240,10 @@ def check_reach(spark: SparkSession, settings: Settings, places: list[Place], us
     rows = settings.table(ROWS)
     if settings.table_format == "delta":
         for place in places:
-            if not log_of(spark, place.name).is_dir():
+            if not log_of(spark, place.name):
                 raise BadInput(
-                    f"the files of {place.name} are not on this machine, and its history cannot "
-                    "be erased from here: run this where they are"
+                    f"the files of {place.name} are out of reach, and its history cannot be erased "
+                    "from here: run this where they are, or where the server ran, without it"
                 )
     if spark.catalog.tableExists(rows):
         # As in the macro event_field; 36.json is named for 36 too.
@@ -314,10 +316,10 @@ def forget_history(spark: SparkSession, name: str) -> None:
     set_properties(spark, name, FORGETFUL)
     spark.sql(f"vacuum {name} retain 0 hours")
     log = log_of(spark, name)
-    last = max(version_of(file) for file in log.glob("*.checkpoint*.parquet"))
-    for file in log.iterdir():
-        if file.is_file() and version_of(file) < last:
-            file.unlink()
+    last = max(version_of(file) for file in log if fnmatchcase(file, "*.checkpoint*.parquet"))
+    for file, delete in log.items():
+        if version_of(file) < last:
+            delete()
     if unset := [f"'{each}'" for each in FORGETFUL if each not in before]:
         spark.sql(f"alter table {name} unset tblproperties ({', '.join(unset)})")
     if before:
@@ -330,15 +332,28 @@ def set_properties(spark: SparkSession, name: str, properties: dict[str, str]) -
     spark.sql(f"alter table {name} set tblproperties ({pairs})")
 
 
-def log_of(spark: SparkSession, name: str) -> Path:
-    """The folder of a Delta table's log, as this machine has it."""
+def log_of(spark: SparkSession, name: str) -> dict[str, Callable]:
+    """The files of a Delta table's log by name, each with what deletes it; none out of reach."""
     location = spark.sql(f"describe detail {name}").first()["location"]
-    return Path(unquote(urlsplit(location).path), "_delta_log")
+    if has_remote():
+        place = urlsplit(location)
+        folder = Path(unquote(place.path), "_delta_log")
+        if place.scheme not in ("", "file") or not folder.is_dir():
+            return {}
+        return {file.name: file.unlink for file in folder.iterdir() if file.is_file()}
+    java, context = spark.sparkContext._jvm, spark.sparkContext._jsc
+    folder = java.org.apache.hadoop.fs.Path(java.java.net.URI(f"{location}/_delta_log"))
+    files = folder.getFileSystem(context.hadoopConfiguration())
+    return {
+        found.getPath().getName(): partial(files.delete, found.getPath(), False)
+        for found in files.listStatus(folder)
+        if found.isFile()
+    }
 
 
-def version_of(file: Path) -> float:
+def version_of(file: str) -> float:
     """The version that a file of a log is of, its checksum too; infinity of what is of none."""
-    found = re.match(r"\.?(\d{20})\.", file.name)
+    found = re.match(r"\.?(\d{20})\.", file)
     return int(found[1]) if found else float("inf")
 
 

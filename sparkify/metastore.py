@@ -2,24 +2,22 @@
 
 import os
 import re
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 from zipfile import ZipFile
 
 import pyspark
 from py4j.java_gateway import JVMView
 from py4j.protocol import Py4JError, Py4JJavaError
 
-from sparkify.delta import resolved
+from sparkify.delta import POSTGRESQL, has_jars
 from sparkify.errors import BadInput, SparkifyError
 from sparkify.settings import Settings
+from sparkify.warehouse import real
 
-COORDINATE = "org.postgresql:postgresql:42.7.8"
 DRIVER = "org.postgresql.Driver"
-ANNOTATIONS = "org.checkerframework:checker-qual"
 # Of the tables that Spark's own Hive reads and writes.
 HIVE_SCHEMA = "2.3.0"
 MODEL = "org.apache.hadoop.hive.metastore.model"
@@ -39,26 +37,6 @@ REASONS = {
 }
 
 
-def install_driver(folder: Path) -> None:
-    """Put the JDBC driver into the folder of the jars.
-
-    Raises:
-        BadInput: it cannot be had.
-    """
-    if has_driver(folder):
-        return
-    with resolved(COORDINATE, ("org.postgresql_*.jar",), (ANNOTATIONS,)) as (jar, *_):
-        folder.mkdir(parents=True, exist_ok=True)
-        arriving = folder / f"{jar.name}.arriving"
-        shutil.copy(jar, arriving)
-        arriving.rename(folder / jar.name)
-
-
-def has_driver(folder: Path) -> bool:
-    """Whether a JDBC driver of PostgreSQL is among the jars."""
-    return any(folder.glob("*postgresql-*.jar"))
-
-
 def check_needs(settings: Settings) -> None:
     """Refuse what is missing before Java is started.
 
@@ -70,7 +48,7 @@ def check_needs(settings: Settings) -> None:
             "SPARKIFY_METASTORE_URL is set, and SPARKIFY_METASTORE_USER or "
             "SPARKIFY_METASTORE_PASSWORD is not; set both"
         )
-    if not has_driver(settings.jars):
+    if not has_jars(settings.jars, POSTGRESQL):
         raise BadInput(
             f"no JDBC driver of PostgreSQL in {settings.jars}; run `sparkify setup`, which fetches "
             "it where SPARKIFY_METASTORE_URL is set"
@@ -102,10 +80,10 @@ def check_metastore(jvm: JVMView, settings: Settings, warehouse: str) -> None:
         )
     for location in locations:
         found, _, _ = location.rpartition("/")
-        if place_of(found) != place_of(warehouse):
+        if real(found) != real(warehouse):
             raise BadInput(
-                f"the tables of schema {settings.schema} lie in {place_of(found)}, and this "
-                f"process has its own in {place_of(warehouse)}; all who share them need the same "
+                f"the tables of schema {settings.schema} lie in {real(found)}, and this "
+                f"process has its own in {real(warehouse)}; all who share them need the same "
                 "SPARKIFY_HOME: set it to that one, or SPARKIFY_SCHEMA to another name"
             )
 
@@ -247,11 +225,3 @@ def version_of(database) -> str | None:
     if query(database, "select to_regclass('\"VERSION\"')::text") == [None]:
         return None
     return next(iter(query(database, 'select "SCHEMA_VERSION" from "VERSION"')), None)
-
-
-def place_of(address: str) -> Path | str:
-    """Where a folder is, by whatever name: a path, or an address such as file:/data or s3a://data."""
-    scheme, _, path, *_ = urlsplit(address)
-    if scheme == "file":
-        return Path(unquote(path)).resolve()
-    return address.rstrip("/") if scheme else Path(address).resolve()

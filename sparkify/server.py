@@ -15,9 +15,9 @@ from sparkify.engine import set_engine, size_of_tables
 from sparkify.errors import BadInput, SparkifyError, WrongUse
 from sparkify.gate import CLASS, READER, WRITER, compiled_gate, make_tokens
 from sparkify.interrupt import SIGNALS, end_with_parent
-from sparkify.metastore import check_metastore
 from sparkify.remote import CONNECT_PORT, CONNECT_TOKEN, THRIFT_PORT, THRIFT_TOKEN, listens
 from sparkify.session import (
+    check_elsewhere,
     check_machine,
     java,
     open_session,
@@ -59,16 +59,16 @@ def serve(
     os.environ.pop("SPARK_REMOTE", None)
     check_machine(local)
     set_engine(size_of_tables(local))
+    settings.logs.mkdir(parents=True, exist_ok=True)
     for port in (thrift_port, connect_port):
         if listens(HOST, port):
             raise WrongUse(
                 f"port {port} is taken; choose another with --thrift-port/--connect-port"
             )
-    if local.metastore_url:
-        with stage("Looking at the metastore"), java(local) as jvm:
-            check_metastore(jvm, local, spark_settings(local)["spark.sql.warehouse.dir"])
+    if local.is_elsewhere:
+        with stage("Looking at metastore and warehouse"), java(local) as jvm:
+            check_elsewhere(jvm, local, spark_settings(local))
     log = settings.logs / "server.log"
-    settings.logs.mkdir(parents=True, exist_ok=True)
     tokens = make_tokens(settings)
     command = spark_submit(local, log, thrift_port, connect_port, is_open=is_open)
     # Nor to bind elsewhere: Hive would obey. The key of user ids is a client's, for what the server

@@ -9,7 +9,7 @@ import shutil
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 import yaml
 from py4j.java_gateway import JVMView
 from py4j.protocol import Py4JError
+from pyspark import SparkConf, SparkContext
 from pyspark.errors import PySparkRuntimeError
 from pyspark.sql import SparkSession
 
@@ -35,6 +36,7 @@ from sparkify.remote import (
     show_token,
 )
 from sparkify.settings import PROJECT, Settings
+from sparkify.warehouse import check_place, check_schemas, check_warehouse
 
 JAVA_VERSIONS = (17, 21)
 # What the children of this process show to its session. In the environment of the JVM, for every
@@ -63,7 +65,8 @@ def open_session(
     returns.
 
     Raises:
-        BadInput: no Java, the wrong Java, no Delta jars, or no server where one should answer.
+        BadInput: no Java, the wrong Java, no jars, no server where one should answer, or the place
+            of the tables is out of reach.
         WrongUse: another process holds the metastore.
     """
     active = SparkSession.getActiveSession()
@@ -97,16 +100,28 @@ def open_local(settings: Settings, *, shared: bool, size: int | None) -> SparkSe
     said_before = size_of(log)
     try:
         with output_to(log), token_to_jvm(is_given=shared):
+            if settings.is_elsewhere:
+                SparkContext._ensure_initialized(conf=SparkConf().setAll(list(conf.items())))
+                check_elsewhere(SparkContext._jvm, settings, conf)
+            has_schemas = settings.metastore.exists()
             spark = builder.getOrCreate()
+            if has_schemas and not settings.metastore_url:
+                check_schemas(spark, settings)
+            return spark
     except (PySparkRuntimeError, Py4JError) as error:
         raise BadInput(why_not_started(log, said_before)) from error
+
+
+def check_elsewhere(jvm: JVMView, settings: Settings, conf: Mapping[str, str]) -> None:
+    """Look whether what is not on this machine answers, before Hive and Hadoop try for minutes.
+
+    Raises:
+        BadInput: the metastore or the place of the tables is out of reach, or they do not fit.
+    """
     if settings.metastore_url:
-        try:
-            check_metastore(spark._jvm, settings, conf["spark.sql.warehouse.dir"])
-        except BadInput:
-            spark.stop()
-            raise
-    return spark
+        check_metastore(jvm, settings, conf["spark.sql.warehouse.dir"])
+    if settings.local_warehouse is None:
+        check_place(jvm, settings, conf)
 
 
 def size_of(log: Path) -> int:
@@ -168,6 +183,7 @@ def check_machine(settings: Settings) -> None:
             f"no Delta Lake jars in {settings.jars}; run `sparkify setup`, "
             "or do without them: SPARKIFY_TARGET=parquet"
         )
+    check_warehouse(settings)
     master = os.environ.get("SPARK_MASTER", "")
     if master.startswith("spark://") and not is_there(master):
         raise BadInput(f"no Spark master answers at {master}; start it, or mend SPARK_MASTER")

@@ -35,7 +35,15 @@ FORMS = {
         r"[0-9a-f]{64}|",
         "64 hexadecimal digits in lower case, such as `openssl rand -hex 32` prints",
     ),
-    "SPARKIFY_HOME": (r"(?![A-Za-z][\w+.-]*://).*", "a folder of this machine"),
+    "SPARKIFY_HOME": (
+        r"(?![A-Za-z][\w+.-]*://).*",
+        "a folder of this machine (the tables may lie elsewhere: SPARKIFY_WAREHOUSE)",
+    ),
+    # Hadoop knows S3 by this name only; Hive makes no schema in a bucket that has no folder.
+    "SPARKIFY_WAREHOUSE": (
+        r"(?!\w+://[^/]*:[^/]*@)(?!s3n?://)(?!file://[^/])(?!\w+://[^/]*/*$).*",
+        "a folder or the address of one, such as s3a://bucket/folder, without a password",
+    ),
 }
 
 
@@ -47,6 +55,7 @@ class Settings:
     """Paths are absolute; `target` names an output of profiles/profiles.yml.
 
     schema: of the tables; beside it are those of the same name and _raw (the log) or _ml.
+    warehouse: where the tables lie, a path or a URI; None below home.
     overrides: dbt vars of this call (`--vars`), by name.
     """
 
@@ -54,13 +63,14 @@ class Settings:
     jars: Path
     target: str
     schema: str = "sparkify"
+    warehouse: str | None = None
     overrides: Mapping[str, object] = field(default_factory=dict)
 
     @classmethod
     def from_environment(
         cls, *, target: str | None = None, overrides: Mapping[str, object] | None = None
     ) -> "Settings":
-        """Read SPARKIFY_HOME, SPARKIFY_JARS, SPARKIFY_TARGET and SPARKIFY_SCHEMA.
+        """Read SPARKIFY_HOME, _JARS, _TARGET, _SCHEMA and _WAREHOUSE.
 
         Raises:
             WrongUse: a schema cannot have that name.
@@ -71,6 +81,7 @@ class Settings:
             jars=folder_of("SPARKIFY_JARS", Path(sys.prefix) / "share/sparkify/jars"),
             target=target or os.environ.get("SPARKIFY_TARGET", "local"),
             schema=schema_name(os.environ.get("SPARKIFY_SCHEMA", "sparkify")),
+            warehouse=place_of("SPARKIFY_WAREHOUSE"),
         )
 
     def check(self) -> None:
@@ -86,12 +97,17 @@ class Settings:
         for name, (form, wanted) in FORMS.items():
             given = os.environ.get(name)
             if given is not None and not re.fullmatch(form, given):
-                said = "set to something else" if name == "SPARKIFY_USER_KEY" else repr(given)
+                is_secret = name == "SPARKIFY_USER_KEY" or "@" in given
+                said = "set to something else" if is_secret else repr(given)
                 raise WrongUse(f"{name} is {said}: it has to be {wanted}, or not set")
         self.check_metastore_url()
-        above = next(each for each in (self.home, *self.home.parents) if each.exists())
-        if not above.is_dir():
-            raise WrongUse(f"SPARKIFY_HOME is {str(self.home)!r}: {above} is a file; name a folder")
+        places = {"SPARKIFY_HOME": self.home, "SPARKIFY_WAREHOUSE": self.local_warehouse}
+        for name, place in places.items():
+            if place is None:
+                continue
+            above = next(each for each in (place, *place.parents) if each.exists())
+            if not above.is_dir():
+                raise WrongUse(f"{name} is {str(place)!r}: {above} is a file; name a folder")
 
     def check_metastore_url(self) -> None:
         """Refuse an address with a password in it, which stands in command lines, or of nothing.
@@ -136,14 +152,16 @@ class Settings:
         os.environ["SPARKIFY_JARS"] = str(self.jars)
         os.environ["SPARKIFY_TARGET"] = self.target
         os.environ["SPARKIFY_SCHEMA"] = self.schema
+        if self.warehouse:
+            os.environ["SPARKIFY_WAREHOUSE"] = self.warehouse
         os.environ.setdefault("DBT_PROFILES_DIR", str(PROJECT / "profiles"))
         os.environ.setdefault("DBT_PROJECT_DIR", str(PROJECT))
         os.environ.setdefault("DBT_TARGET_PATH", str(self.home / "dbt"))
         os.environ.setdefault("DBT_LOG_PATH", str(self.logs))
         # It fits a class path that has the jars.
-        if self.table_format == "delta" and self.class_archive.exists():
-            option = f'-XX:SharedArchiveFile="{self.class_archive}"'
-            os.environ.setdefault("SPARKIFY_CLASS_SHARING", option)
+        is_fast = self.table_format == "delta" and self.class_archive.exists()
+        option = f'-XX:SharedArchiveFile="{self.class_archive}"' if is_fast else ""
+        os.environ["SPARKIFY_CLASS_SHARING"] = option
         os.environ[KEY_DIGEST] = key_digest()
         os.environ[SECRET_KEY] = user_key()
         # Without it Spark's Python workers are whatever `python3` the path finds first.
@@ -201,6 +219,18 @@ class Settings:
         return self.home / "logs"
 
     @property
+    def is_elsewhere(self) -> bool:
+        """Whether the catalogue or the tables are not on this machine."""
+        return bool(self.metastore_url) or self.local_warehouse is None
+
+    @property
+    def local_warehouse(self) -> Path | None:
+        """The folder of the tables; None where they are elsewhere than on this machine."""
+        if self.warehouse is None:
+            return self.home / "warehouse"
+        return None if "://" in self.warehouse else Path(self.warehouse)
+
+    @property
     def tokens(self) -> Path:
         """The folder of the tokens of `sparkify serve`, a file for each role."""
         return self.home / "tokens"
@@ -235,6 +265,19 @@ class Settings:
 def folder_of(name: str, default: Path) -> Path:
     """The absolute path that a variable of the environment holds; an empty one counts as unset."""
     return Path(os.environ.get(name, "").strip() or default).absolute()
+
+
+def place_of(name: str) -> str | None:
+    """The URI or the absolute path that a variable of the environment holds; None of an empty one.
+
+    A URI of this machine is a path: Hadoop, too, reads no escapes in it.
+    """
+    given = os.environ.get(name, "").strip().rstrip("/")
+    if given.startswith("file:"):
+        given = "/" + given.removeprefix("file:").lstrip("/")
+    if not given:
+        return None
+    return given if "://" in given else str(Path(given).absolute())
 
 
 def command_for(target: str, overrides: str = "") -> str:

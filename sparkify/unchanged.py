@@ -25,6 +25,7 @@ def inputs_of(settings: Settings, events: str) -> dict[str, str] | None:
     """
     is_own = os.environ.get("DBT_PROJECT_DIR", str(PROJECT)) == str(PROJECT)
     is_here = settings.target == "local" and "SPARK_REMOTE" not in os.environ
+    is_here = is_here and settings.local_warehouse is not None
     if not (is_own and is_here) or "://" in events:
         return None
     files = [(str(file), *times(file)) for file in find_files(Path(events)).files]
@@ -81,7 +82,7 @@ def tables_of(settings: Settings) -> str:
     logs = [
         max((file.name, *times(file)) for file in folder.glob("*.json"))
         for schema in (settings.schema, f"{settings.schema}_ml")
-        for folder in sorted((settings.home / "warehouse" / f"{schema}.db").glob("*/_delta_log"))
+        for folder in sorted((settings.local_warehouse / f"{schema}.db").glob("*/_delta_log"))
     ]
     # Views have no versions; dbt alone makes them.
     last = settings.home / "dbt" / "run_results.json"

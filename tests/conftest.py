@@ -33,6 +33,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """A home of the suite's own, so that no run of the user's is touched."""
     os.environ["SPARKIFY_HOME"] = str(tmp_path_factory.mktemp("home"))
     os.environ.pop("SPARKIFY_TARGET", None)
+    os.environ.pop("SPARKIFY_WAREHOUSE", None)
     # As `sparkify` does with a tiny log.
     os.environ["SPARKIFY_CODEGEN"] = "NO_CODEGEN"
     found = Settings.from_environment()

@@ -272,12 +272,13 @@ public final class Gate extends AbstractFunction1 implements PasswdAuthenticatio
         if (!files.location().getClass().getName().startsWith("org.apache.spark.sql.delta.")) {
             return false;
         }
-        String warehouse = new Path(ofServer(SparkSession.active(), "spark.sql.warehouse.dir"))
-            .toUri().getPath() + "/";
+        // With its file system: another one may have the same folder.
+        String warehouse =
+            new Path(ofServer(SparkSession.active(), "spark.sql.warehouse.dir")) + "/";
         Iterator roots = CollectionConverters.asJava((Iterable) files.location().rootPaths())
             .iterator();
         while (roots.hasNext()) {
-            String root = ((Path) roots.next()).toUri().getPath();
+            String root = roots.next().toString();
             if (!root.startsWith(warehouse) || root.contains("_raw.db/")) {
                 return false;
             }

@@ -1,6 +1,7 @@
 """A running `sparkify serve` for tests."""
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -12,6 +13,9 @@ from pathlib import Path
 
 import psutil
 from pyhive import hive
+
+from sparkify.delta import Jars, install_jars
+from sparkify.settings import Settings
 
 BIN = Path(sys.executable).parent
 
@@ -50,6 +54,13 @@ def free_ports(count: int) -> list[int]:
         for one in sockets:
             one.bind(("127.0.0.1", 0))
         return [one.getsockname()[1] for one in sockets]
+
+
+def jars_with(more: Jars, settings: Settings, folder: Path) -> Path:
+    """A folder with the jars of the suite, and with others that the suite goes without."""
+    jars = shutil.copytree(settings.jars, folder / "jars", ignore=shutil.ignore_patterns("*.jsa"))
+    install_jars(jars, more)
+    return jars
 
 
 @contextmanager

@@ -12,15 +12,16 @@ from pathlib import Path
 import psutil
 import pytest
 
+from sparkify.delta import POSTGRESQL
 from sparkify.errors import BadInput
-from sparkify.metastore import create_tables, install_driver
+from sparkify.metastore import create_tables
 from sparkify.remote import THRIFT_TOKEN
 from sparkify.session import java
 from sparkify.settings import PROJECT, Settings
 from sparkify.simulator import simulate
 from sparkify.transform import EVENTS, described
 from tests.server.postgres import PASSWORD, USER, Postgres, postgres
-from tests.server.serving import BIN, running_under, serving
+from tests.server.serving import BIN, jars_with, running_under, serving
 from tests.sparkify.tables import fingerprint
 
 LIMIT_S = 400
@@ -41,9 +42,7 @@ def database() -> Iterator[Postgres]:
 @pytest.fixture(scope="module")
 def jars(settings, tmp_path_factory) -> Path:
     """Those of Delta Lake, and the driver."""
-    folder = shutil.copytree(settings.jars, tmp_path_factory.mktemp("with-driver") / "jars")
-    install_driver(folder)
-    return folder
+    return jars_with(POSTGRESQL, settings, tmp_path_factory.mktemp("with-driver"))
 
 
 @pytest.fixture

@@ -1,0 +1,116 @@
+"""Tables in another folder than that of SPARKIFY_HOME; tests/server/test_warehouse.py has S3."""
+
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pyspark
+import pytest
+
+from sparkify.delta import S3
+from sparkify.engine import SMALL_BYTES, size_of_tables
+from sparkify.errors import BadInput, WrongUse
+from sparkify.settings import PROJECT, Settings
+from sparkify.unchanged import inputs_of
+from sparkify.warehouse import check_warehouse
+
+BIN = Path(sys.executable).parent
+
+
+@pytest.mark.parametrize(
+    ("given", "place"),
+    [
+        ("", None),
+        ("s3a://lake/tables/", "s3a://lake/tables"),
+        ("file:///data/a b", "/data/a b"),
+        ("file:/data", "/data"),
+        ("/data/", "/data"),
+        ("data", str(Path("data").absolute())),
+    ],
+)
+def test_a_warehouse_is_an_address_or_an_absolute_path(monkeypatch, given, place):
+    monkeypatch.setenv("SPARKIFY_WAREHOUSE", given)
+    found = Settings.from_environment()
+    found.check()
+    assert found.warehouse == place
+    below_home = found.home / "warehouse"
+    assert found.local_warehouse == (
+        None if "s3a" in given else Path(place) if place else below_home
+    )
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        "s3://lake/tables",
+        "s3a://lake",
+        "s3a://lake/",
+        "file://data",
+        "s3a://me:hush@lake/x",
+        __file__,
+    ],
+)
+def test_a_warehouse_that_cannot_be_is_refused_and_a_password_not_repeated(monkeypatch, given):
+    monkeypatch.setenv("SPARKIFY_WAREHOUSE", given)
+    with pytest.raises(WrongUse, match="SPARKIFY_WAREHOUSE is") as refused:
+        Settings.from_environment().check()
+    assert "hush" not in str(refused.value)
+
+
+def test_a_warehouse_on_s3_needs_jars_and_delta(settings, tmp_path):
+    away = replace(settings, warehouse="s3a://lake/tables", jars=tmp_path)
+    with pytest.raises(BadInput, match="`sparkify setup --with s3`"):
+        check_warehouse(away)
+    with pytest.raises(WrongUse, match="SPARKIFY_WAREHOUSE is for Delta tables"):
+        check_warehouse(replace(away, target="parquet"))
+
+
+def test_of_tables_elsewhere_neither_size_nor_state_is_known(settings, tmp_path):
+    away = replace(settings, warehouse="s3a://lake/tables")
+    assert size_of_tables(away) == SMALL_BYTES
+    assert inputs_of(away, str(tmp_path)) is None
+
+
+def test_the_jars_of_s3_are_of_the_hadoop_that_spark_has():
+    jars = Path(pyspark.__file__).parent / "jars"
+    (hadoop,) = jars.glob("hadoop-client-api-*.jar")
+    version = hadoop.stem.removeprefix("hadoop-client-api-")
+    assert f"org.apache.hadoop:hadoop-aws:{version}" in S3.coordinates
+
+
+def test_tables_lie_in_the_folder_named_and_a_changed_one_is_refused(tmp_path):
+    home = tmp_path / "home"
+
+    def call(*command: str, warehouse: str) -> subprocess.CompletedProcess:
+        own = {"SPARKIFY_HOME": str(home), "SPARKIFY_WAREHOUSE": warehouse}
+        own |= {"DBT_TARGET_PATH": str(home / "dbt"), "DBT_LOG_PATH": str(home / "logs")}
+        command = [str(BIN / command[0]), *command[1:]]
+        return subprocess.run(
+            command,
+            cwd=PROJECT,
+            env=os.environ | own,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+
+    named, other = tmp_path / "named here", tmp_path / "other"
+    table = "create table sparkify.numbers using delta as select 1 as number"
+    for statement in ("create schema sparkify", table):
+        done = call("sparkify", "sql", "--write", statement, warehouse=f"file://{named}")
+        assert done.returncode == 0, done.stderr
+    assert (named / "sparkify.db" / "numbers" / "_delta_log").is_dir()
+    assert not (home / "warehouse").exists()
+    # By another name it is the same folder.
+    other.symlink_to(named)
+    done = call("sparkify", "sql", "select * from sparkify.numbers", warehouse=str(other))
+    assert "1" in done.stdout
+    other.unlink()
+    for place in (str(other), ""):
+        done = call("sparkify", "tables", warehouse=place)
+        assert done.returncode == 2 and done.stderr.count("\n") == 1, done.stderr
+        assert "the tables of sparkify lie in" in done.stderr and str(named) in done.stderr
+    done = call("dbt", "run", "--select", "dim_users", warehouse=str(other))
+    assert done.returncode and "the tables of sparkify lie in" in done.stdout
