@@ -31,23 +31,38 @@ def make_archive(settings: Settings) -> None:
     arrived = max(jar.stat().st_mtime for jar in settings.jars.glob("*.jar"))
     if archive.exists() and archive.stat().st_mtime > arrived:
         return
+    arriving = archive.with_suffix(".arriving")
+    with scratch_folder() as scratch:
+        made = scratch / archive.name
+        said = run_spark(replace(settings, home=scratch, target="local", warehouse=None), made)
+        if not made.exists():
+            words = (said.strip() or "no output").splitlines()[-1].strip()
+            raise BadInput(f"Java made no archive of classes ({words}); all works without it")
+        try:
+            shutil.copyfile(made, arriving)
+            arriving.replace(archive)
+        finally:
+            arriving.unlink(missing_ok=True)
+
+
+def run_spark(settings: Settings, archive: Path) -> str:
+    """Run the statements in a Java that writes the archive as it ends; return what it says."""
     # Importing Spark takes a second that `--help` need not spend.
     import pyspark
 
     from sparkify.session import spark_settings
 
-    with scratch_folder() as scratch:
-        made = scratch / archive.name
-        for elsewhere in ("SPARKIFY_METASTORE_URL", "SPARKIFY_WAREHOUSE"):
-            os.environ.pop(elsewhere, None)
-        there = replace(settings, home=scratch, target="local", warehouse=None)
-        there.export()
-        there.logs.mkdir()
+    before = dict(os.environ)
+    try:
+        settings.export()
+        settings.logs.mkdir()
         os.environ |= TINY | {
-            "SPARKIFY_JAVA_OPTIONS": f"-XX:TieredStopAtLevel=1 -XX:ArchiveClassesAtExit={made}",
+            "SPARKIFY_JAVA_OPTIONS": f"-XX:TieredStopAtLevel=1 -XX:ArchiveClassesAtExit={archive}",
             "SPARKIFY_CLASS_SHARING": "",
+            "SPARKIFY_METASTORE_URL": "",
+            "SPARKIFY_WAREHOUSE": "",
         }
-        conf = spark_settings(there) | {"spark.sql.catalogImplementation": "hive"}
+        conf = spark_settings(settings) | {"spark.sql.catalogImplementation": "hive"}
         done = subprocess.run(
             [
                 str(Path(pyspark.__file__).parent / "bin" / "spark-submit"),
@@ -58,9 +73,7 @@ def make_archive(settings: Settings) -> None:
             capture_output=True,
             text=True,
         )
-        if not made.exists():
-            words = (done.stderr.strip() or "no output").splitlines()[-1].strip()
-            raise BadInput(f"Java made no archive of classes ({words}); all works without it")
-        arriving = archive.with_suffix(".arriving")
-        shutil.copyfile(made, arriving)
-        arriving.replace(archive)
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+    return done.stderr
