@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import socket
 import subprocess
 import time
@@ -18,13 +17,14 @@ from sparkify.metastore import create_tables
 from sparkify.remote import THRIFT_TOKEN
 from sparkify.session import java
 from sparkify.settings import PROJECT, Settings
-from sparkify.simulator import simulate
 from sparkify.transform import EVENTS, described
 from tests.server.postgres import PASSWORD, USER, Postgres, postgres
 from tests.server.serving import BIN, jars_with, running_under, serving
 from tests.sparkify.tables import fingerprint
 
 LIMIT_S = 400
+# Of the simulated log.
+DAYS = 6
 MARTS = ("fct_sessions", "fct_user_days", "dim_users")
 SELECTED = ("--select", *(f"+{table}" for table in MARTS))
 LOCK = 'select count(*) from "TBLS" where "TBL_NAME" = \'run_of_all\''
@@ -147,14 +147,13 @@ def test_without_the_driver_set_up_is_named(environment, settings):
 
 
 def test_drivers_share_tables_which_are_those_of_one_process(
-    spark, build, database, environment, tmp_path, monkeypatch
+    spark, build, database, environment, simulated_days, tmp_path, monkeypatch
 ):
-    home = tmp_path / "home"
-    simulate(spark, users=12, seed=5, out=tmp_path / "log")
-    events, part = tmp_path / "log" / "events", tmp_path / "part"
-    shutil.copytree(events, part)
-    for day in sorted(part.iterdir())[-5:]:
-        shutil.rmtree(day)
+    home, events, part = (tmp_path / name for name in ("home", "log", "part"))
+    for folder, days in ((events, DAYS), (part, DAYS - 2)):
+        folder.mkdir()
+        for day in sorted(simulated_days)[:days]:
+            (folder / f"{day}.json").write_text("\n".join(simulated_days[day]) + "\n")
 
     # Two make its tables at the same time: one does, and the other finds them.
     said = [finish(each) for each in [begin(environment, "sparkify", "setup") for _ in "12"]]
