@@ -1,6 +1,5 @@
 """A standalone cluster of this machine makes the tables that one process makes."""
 
-import json
 import os
 import signal
 import socket
@@ -14,6 +13,7 @@ import psutil
 import pyspark
 import pytest
 
+from sparkify import transform
 from sparkify.simulator import simulate
 from tests.server.serving import BIN, free_ports, running_under
 from tests.sparkify.tables import fingerprint
@@ -21,10 +21,19 @@ from tests.sparkify.tables import fingerprint
 CLASS = str(Path(pyspark.__file__).parent / "bin" / "spark-class")
 MARTS = ("fct_sessions", "fct_user_days", "dim_users", "fct_user_snapshots", "fct_user_features")
 LIMIT_S = 400
-IN_ONE_PROCESS = """
-import json, sys
+SELECTION = ("--exclude", "path:models/marts/retention")
+# In one process, for the executors of each would start anew.
+COMMANDS = f"""
+import sys
+from sparkify import transform
 from sparkify.cli import cli
-for words in json.loads(sys.argv[1]):
+from sparkify.session import open_session
+from sparkify.settings import Settings
+settings = Settings.from_environment()
+open_session(settings)
+transform.register_events(settings, sys.argv[1])
+transform.run_dbt(settings, "run", *{SELECTION!r})
+for words in (["train", "--models", "logistic_regression", "--origins", "1"], ["score"]):
     cli(words, standalone_mode=False)
 """
 
@@ -96,20 +105,14 @@ def cluster(tmp_path):
 
 
 def test_a_cluster_that_loses_a_worker_makes_the_same_tables_and_learns(
-    spark, build, events, cluster, tmp_path
+    spark, settings, events, cluster, tmp_path
 ):
     address, workers = cluster
     home = tmp_path / "home"
     environment = os.environ | {"SPARKIFY_HOME": str(home), "SPARK_MASTER": address}
     environment["DBT_TARGET_PATH"] = str(home / "dbt")
-    # In one process, for the executors of each would start anew.
-    commands = (
-        ["build", "--events", str(events)],
-        ["train", "--models", "logistic_regression", "--origins", "1"],
-        ["score"],
-    )
     running = subprocess.Popen(
-        [BIN / "python", "-c", IN_ONE_PROCESS, json.dumps(commands)],
+        [BIN / "python", "-c", COMMANDS, events],
         env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -122,7 +125,8 @@ def test_a_cluster_that_loses_a_worker_makes_the_same_tables_and_learns(
     said, _ = running.communicate(timeout=800)
     assert running.returncode == 0, said
 
-    build(events)
+    transform.register_events(settings, str(events))
+    transform.run_dbt(settings, "run", *SELECTION)
     for table in MARTS:
         found = spark.read.format("delta").load(f"{home}/warehouse/sparkify.db/{table}")
         expected = spark.table(f"sparkify.{table}")

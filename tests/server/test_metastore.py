@@ -24,7 +24,7 @@ from tests.sparkify.tables import fingerprint
 
 LIMIT_S = 400
 # Of the simulated log.
-DAYS = 6
+DAYS = 4
 MARTS = ("fct_sessions", "fct_user_days", "dim_users")
 SELECTED = ("--select", *(f"+{table}" for table in MARTS))
 LOCK = 'select count(*) from "TBLS" where "TBL_NAME" = \'run_of_all\''

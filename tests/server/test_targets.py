@@ -10,6 +10,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from sparkify import transform
 from sparkify.remote import THRIFT_TOKEN
 from sparkify.simulator import simulate
 from tests.server.serving import BIN, serving
@@ -41,8 +42,9 @@ def events(spark, tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def local(spark, build, events) -> dict[str, pd.DataFrame]:
-    build(events, "--exclude", "path:models/marts/retention")
+def local(spark, settings, events) -> dict[str, pd.DataFrame]:
+    transform.register_events(settings, str(events))
+    transform.run_dbt(settings, "run", "--exclude", "path:models/marts/retention")
     return {table: spark.sql(query(table)).toPandas() for table in TABLES}
 
 
