@@ -4,8 +4,8 @@
 
         on-run-start: "{{ check_warehouse() }}"
 
-    Of folders a changed SPARKIFY_WAREHOUSE alone counts: links may lead to the same one. A server
-    that is not of this project has its own rules.
+    Of folders only those count that SPARKIFY_WAREHOUSE names: links may lead to the same one. A
+    server that is not of this project has its own rules.
 #}
 {% macro check_warehouse() %}
     {% if execute and flags.WHICH in ['run', 'build', 'test'] %}
@@ -17,7 +17,8 @@
             {% set location = (rows | selectattr(0, 'equalto', 'Location') | first)[1] %}
             {% set location = location | replace('%20', ' ') %}
             {% set are_folders = location.startswith('file:') and warehouse.startswith('file:') %}
-            {% if location != warehouse ~ '/' ~ schema ~ '.db' and (given or not are_folders) %}
+            {% set place = warehouse if schema == 'default' else warehouse ~ '/' ~ schema ~ '.db' %}
+            {% if location != place and (given or not are_folders) %}
                 {% do refuse(
                     'the tables of ' ~ schema ~ ' lie in ' ~ location ~ ', and new ones would lie '
                     ~ 'in ' ~ warehouse ~ ': set SPARKIFY_WAREHOUSE as it was, or SPARKIFY_HOME to '

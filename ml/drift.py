@@ -140,8 +140,10 @@ def _bin(feature: Feature, edges: list[float]) -> str:
     if feature.kind != "numeric":
         return f"coalesce(cast({quote(feature.name)} as string), '(none)')"
     value, ends = clean(feature), ", ".join(f"{edge!r}D" for edge in edges)
-    # One call a column: a sum of comparisons would outgrow what Spark can compile.
-    above = f"size(filter(cast(array({ends}) as array<double>), edge -> edge < {value}))"
+    # One call a column: a sum of comparisons would outgrow what Spark can compile. In the body of a
+    # lambda a column of its argument's name, in any case, would be that argument.
+    end = "edge_" if feature.name.lower() == "edge" else "edge"
+    above = f"size(filter(cast(array({ends}) as array<double>), {end} -> {end} < {value}))"
     return f"if({value} is null, '(none)', cast({above} as string))"
 
 

@@ -1,5 +1,6 @@
 """An archive of the classes of Spark, from which Java starts faster: class data sharing."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -20,7 +21,7 @@ STATEMENTS = """
 
 
 def make_archive(settings: Settings) -> None:
-    """Start Spark once and keep the classes that it loads, unless none came since the last time.
+    """Start Spark once and keep the classes that it loads, unless that was done with the same ones.
 
     Java does without an archive that fits neither it nor its class path any more.
 
@@ -28,25 +29,37 @@ def make_archive(settings: Settings) -> None:
         BadInput: Java made none.
     """
     archive = settings.class_archive
-    arrived = max(jar.stat().st_mtime for jar in settings.jars.glob("*.jar"))
-    if archive.exists() and archive.stat().st_mtime > arrived:
+    kept, wanted = archive.with_suffix(".json"), classes_of(settings.jars)
+    if archive.exists() and kept.exists() and kept.read_text() == wanted:
         return
     arriving = archive.with_suffix(".arriving")
     with scratch_folder() as scratch:
         made = scratch / archive.name
-        said = run_spark(replace(settings, home=scratch, target="local", warehouse=None), made)
-        if not made.exists():
-            words = (said.strip() or "no output").splitlines()[-1].strip()
+        done = run_spark(replace(settings, home=scratch, target="local", warehouse=None), made)
+        if done.returncode or not made.exists():
+            words = (done.stderr.strip() or "no output").splitlines()[-1].strip()
             raise BadInput(f"Java made no archive of classes ({words}); all works without it")
         try:
             shutil.copyfile(made, arriving)
+            kept.unlink(missing_ok=True)
             arriving.replace(archive)
+            kept.write_text(wanted)
         finally:
             arriving.unlink(missing_ok=True)
 
 
-def run_spark(settings: Settings, archive: Path) -> str:
-    """Run the statements in a Java that writes the archive as it ends; return what it says."""
+def classes_of(jars: Path) -> str:
+    """What an archive is made of: Java, Spark, and the jars beside it."""
+    import pyspark
+
+    java = Path(os.environ["JAVA_HOME"], "bin", "java") if os.environ.get("JAVA_HOME") else "java"
+    said = subprocess.run([java, "-version"], capture_output=True, text=True).stderr
+    found = sorted((jar.name, jar.stat().st_size) for jar in jars.glob("*.jar"))
+    return json.dumps([said, pyspark.__version__, str(jars), found])
+
+
+def run_spark(settings: Settings, archive: Path) -> subprocess.CompletedProcess:
+    """Run the statements in a Java that writes the archive as it ends."""
     # Importing Spark takes a second that `--help` need not spend.
     import pyspark
 
@@ -60,10 +73,11 @@ def run_spark(settings: Settings, archive: Path) -> str:
             "SPARKIFY_JAVA_OPTIONS": f"-XX:TieredStopAtLevel=1 -XX:ArchiveClassesAtExit={archive}",
             "SPARKIFY_CLASS_SHARING": "",
             "SPARKIFY_METASTORE_URL": "",
-            "SPARKIFY_WAREHOUSE": "",
+            "SPARK_MASTER": "local[*]",
         }
+        os.environ.pop("SPARK_REMOTE", None)
         conf = spark_settings(settings) | {"spark.sql.catalogImplementation": "hive"}
-        done = subprocess.run(
+        return subprocess.run(
             [
                 str(Path(pyspark.__file__).parent / "bin" / "spark-submit"),
                 *("--class", "org.apache.spark.sql.hive.thriftserver.SparkSQLCLIDriver"),
@@ -76,4 +90,3 @@ def run_spark(settings: Settings, archive: Path) -> str:
     finally:
         os.environ.clear()
         os.environ.update(before)
-    return done.stderr

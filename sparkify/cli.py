@@ -110,7 +110,7 @@ def cli(context: click.Context, debug: bool, target: str | None, overrides: str)
     settings = Settings.from_environment(target=target, overrides=read_vars(overrides))
     settings.check()
     is_chosen = target or "SPARKIFY_TARGET" in os.environ
-    may_fall_back = not (is_chosen or settings.metastore_url)
+    may_fall_back = not (is_chosen or settings.metastore_url or settings.warehouse)
     if may_fall_back and context.invoked_subcommand != "setup" and not has_jars(settings.jars):
         settings = replace(settings, target="parquet")
         warn(f"no Delta Lake jars in {settings.jars}: {WITHOUT_DELTA}")
@@ -503,6 +503,8 @@ def setup(settings: Settings, more: str | None, fast_start: bool) -> None:
     from sparkify.session import check_java, java
 
     check_java()
+    # Of a client's settings the server that starts here has its own.
+    settings = replace(settings, target="local")
     try:
         install_jars(settings.jars)
     except BadInput as error:
@@ -518,7 +520,8 @@ def setup(settings: Settings, more: str | None, fast_start: bool) -> None:
         with java(settings) as jvm:
             is_new = create_tables(jvm, settings)
         line(f"Metastore: {'its tables are made' if is_new else 'its tables are there'}.")
-    if fast_start and has_jars(settings.jars):
+    # One that is there is made anew where it fits no more.
+    if (fast_start or settings.class_archive.exists()) and has_jars(settings.jars):
         from sparkify.archive import make_archive
 
         with stage("Keeping the classes of Spark in an archive"):

@@ -318,8 +318,9 @@ def forget_history(spark: SparkSession, name: str) -> None:
     log = log_of(spark, name)
     last = max(version_of(file) for file in log if fnmatchcase(file, "*.checkpoint*.parquet"))
     for file, delete in log.items():
-        if version_of(file) < last:
-            delete()
+        # Hadoop answers where Python raises.
+        if version_of(file) < last and delete() is False:
+            raise BadInput(f"{file} in the log of {name} cannot be deleted: see who may")
     if unset := [f"'{each}'" for each in FORGETFUL if each not in before]:
         spark.sql(f"alter table {name} unset tblproperties ({', '.join(unset)})")
     if before:

@@ -80,11 +80,13 @@ def check_metastore(jvm: JVMView, settings: Settings, warehouse: str) -> None:
         )
     for location in locations:
         found, _, _ = location.rpartition("/")
-        if real(found) != real(warehouse):
+        # Hive has the tables of the schema `default` in the warehouse itself.
+        if real(warehouse) not in (real(found), real(location)):
             raise BadInput(
                 f"the tables of schema {settings.schema} lie in {real(found)}, and this "
                 f"process has its own in {real(warehouse)}; all who share them need the same "
-                "SPARKIFY_HOME: set it to that one, or SPARKIFY_SCHEMA to another name"
+                "SPARKIFY_HOME and SPARKIFY_WAREHOUSE: set them to those, or SPARKIFY_SCHEMA to "
+                "another name"
             )
 
 

@@ -41,7 +41,8 @@ FORMS = {
     ),
     # Hadoop knows S3 by this name only; Hive makes no schema in a bucket that has no folder.
     "SPARKIFY_WAREHOUSE": (
-        r"(?!\w+://[^/]*:[^/]*@)(?!s3n?://)(?!file://[^/])(?!\w+://[^/]*/*$).*",
+        r"(?!\w+://[^/]*:(?!\d+(/|$)))(?!s3a://[^/]*:)(?!s3n?://)(?!file://[^/])(?!\w+://[^/]*/*$)"
+        r"(?!(file:)?/+$).*",
         "a folder or the address of one, such as s3a://bucket/folder, without a password",
     ),
 }
@@ -96,8 +97,12 @@ class Settings:
             raise WrongUse(f"no target {self.target!r}; profiles.yml has {', '.join(targets)}")
         for name, (form, wanted) in FORMS.items():
             given = os.environ.get(name)
-            if given is not None and not re.fullmatch(form, given):
-                is_secret = name == "SPARKIFY_USER_KEY" or "@" in given
+            if given is None:
+                continue
+            # Around the name of a folder blanks are left out.
+            is_place = name in ("SPARKIFY_HOME", "SPARKIFY_WAREHOUSE")
+            if not re.fullmatch(form, given.strip() if is_place else given):
+                is_secret = name == "SPARKIFY_USER_KEY" or re.search("@|://[^/]*:", given)
                 said = "set to something else" if is_secret else repr(given)
                 raise WrongUse(f"{name} is {said}: it has to be {wanted}, or not set")
         self.check_metastore_url()
@@ -152,8 +157,7 @@ class Settings:
         os.environ["SPARKIFY_JARS"] = str(self.jars)
         os.environ["SPARKIFY_TARGET"] = self.target
         os.environ["SPARKIFY_SCHEMA"] = self.schema
-        if self.warehouse:
-            os.environ["SPARKIFY_WAREHOUSE"] = self.warehouse
+        os.environ["SPARKIFY_WAREHOUSE"] = self.warehouse or ""
         os.environ.setdefault("DBT_PROFILES_DIR", str(PROJECT / "profiles"))
         os.environ.setdefault("DBT_PROJECT_DIR", str(PROJECT))
         os.environ.setdefault("DBT_TARGET_PATH", str(self.home / "dbt"))

@@ -26,7 +26,8 @@ def check_warehouse(settings: Settings) -> None:
     """Refuse what can be known before anything starts.
 
     Raises:
-        WrongUse: plain Parquet tables are to lie elsewhere than below home.
+        WrongUse: plain Parquet tables are to lie elsewhere than below home, or several drivers are
+            to write to S3.
         BadInput: there are no jars for S3.
     """
     if settings.warehouse and settings.table_format != "delta":
@@ -34,7 +35,14 @@ def check_warehouse(settings: Settings) -> None:
             "SPARKIFY_WAREHOUSE is for Delta tables: unset it, or choose another target than "
             f"{settings.target}"
         )
-    if (settings.warehouse or "").startswith("s3a://") and not has_jars(settings.jars, S3):
+    if not (settings.warehouse or "").startswith("s3a://"):
+        return
+    if settings.metastore_url:
+        raise WrongUse(
+            "SPARKIFY_METASTORE_URL lets several drivers write, and on S3 they would lose what the "
+            "other wrote: unset it, or let SPARKIFY_WAREHOUSE be a folder that they share"
+        )
+    if not has_jars(settings.jars, S3):
         raise BadInput(f"no jars for S3 in {settings.jars}; run `sparkify setup --with s3`")
 
 
@@ -95,7 +103,9 @@ def check_schemas(spark: SparkSession, settings: Settings) -> None:
         if not spark.catalog.databaseExists(schema):
             continue
         location = spark.catalog.getDatabase(schema).locationUri
-        if real(location) != real(f"{warehouse}/{schema}.db"):
+        # Hive has the tables of this one beside the folders of the others.
+        place = warehouse if schema == "default" else f"{warehouse}/{schema}.db"
+        if real(location) != real(place):
             raise WrongUse(
                 f"the tables of {schema} lie in {unquote(location)}, and new ones would lie in "
                 f"{warehouse}: set SPARKIFY_WAREHOUSE as it was, or SPARKIFY_HOME to a new folder"

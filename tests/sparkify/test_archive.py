@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import replace
+from types import SimpleNamespace
 
 import psutil
 import pytest
@@ -18,15 +19,21 @@ def test_java_maps_the_archive_that_fits_its_class_path(spark, settings):
     assert os.path.realpath(settings.class_archive) in mapped
 
 
-def test_it_is_made_once_for_the_jars_that_are_there(settings, tmp_path, monkeypatch):
+def test_it_is_made_anew_for_other_jars_and_not_for_the_same(settings, tmp_path, monkeypatch):
     started = []
-    monkeypatch.setattr(archive, "run_spark", lambda *_: started.append(1) or "no room")
+
+    def run(_, made):
+        started.append(made)
+        made.write_text("classes")
+        return SimpleNamespace(returncode=len(started) > 2, stderr="no room")
+
+    monkeypatch.setattr(archive, "run_spark", run)
     there = replace(settings, jars=tmp_path)
-    (tmp_path / "one.jar").touch()
-    there.class_archive.touch()
-    archive.make_archive(there)
-    assert not started
-    os.utime(tmp_path / "one.jar", (2**32, 2**32))
+    for size, count in ((1, 1), (1, 1), (2, 2), (2, 2)):
+        (tmp_path / "one.jar").write_bytes(bytes(size))
+        archive.make_archive(there)
+        assert len(started) == count
+    assert there.class_archive.read_text() == "classes"
+    (tmp_path / "two.jar").touch()
     with pytest.raises(BadInput, match="no archive of classes .no room."):
         archive.make_archive(there)
-    assert started

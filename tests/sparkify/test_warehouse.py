@@ -49,6 +49,9 @@ def test_a_warehouse_is_an_address_or_an_absolute_path(monkeypatch, given, place
         "s3a://lake/",
         "file://data",
         "s3a://me:hush@lake/x",
+        "s3a://me:hush/and/more@lake/x",
+        " s3a://lake",
+        "/",
         __file__,
     ],
 )
@@ -59,12 +62,15 @@ def test_a_warehouse_that_cannot_be_is_refused_and_a_password_not_repeated(monke
     assert "hush" not in str(refused.value)
 
 
-def test_a_warehouse_on_s3_needs_jars_and_delta(settings, tmp_path):
+def test_a_warehouse_on_s3_needs_jars_delta_and_one_driver(settings, tmp_path, monkeypatch):
     away = replace(settings, warehouse="s3a://lake/tables", jars=tmp_path)
     with pytest.raises(BadInput, match="`sparkify setup --with s3`"):
         check_warehouse(away)
     with pytest.raises(WrongUse, match="SPARKIFY_WAREHOUSE is for Delta tables"):
         check_warehouse(replace(away, target="parquet"))
+    monkeypatch.setenv("SPARKIFY_METASTORE_URL", "jdbc:postgresql://host/metastore")
+    with pytest.raises(WrongUse, match="lets several drivers write"):
+        check_warehouse(away)
 
 
 def test_of_tables_elsewhere_neither_size_nor_state_is_known(settings, tmp_path):
