@@ -24,7 +24,7 @@ test: $(READY) lint  ## Lint the code and run the tests
 
 test-server: $(READY)  ## Run the tests of servers, other engines and a cluster
 	@$(BIN)/sparkify setup --fast-start
-	@$(BIN)/python -m pytest tests/server $(ARGS)
+	@$(BIN)/python -m pytest tests/server
 
 bench: $(READY)  ## Measure the simulator, builds, one more day, DuckDB and the models (BENCH=name: one)
 	@for name in $(or $(BENCH),simulator build incremental duckdb learning); do \

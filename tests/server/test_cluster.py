@@ -20,7 +20,7 @@ from tests.sparkify.tables import fingerprint
 
 CLASS = str(Path(pyspark.__file__).parent / "bin" / "spark-class")
 MARTS = ("fct_sessions", "fct_user_days", "dim_users", "fct_user_snapshots", "fct_user_features")
-pytestmark = pytest.mark.elsewhere
+pytestmark = pytest.mark.slow
 LIMIT_S = 400
 SELECTION = ("--exclude", "path:models/marts/retention")
 # In one process, for the executors of each would start anew.

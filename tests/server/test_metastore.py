@@ -146,7 +146,7 @@ def test_without_the_driver_set_up_is_named(environment, settings):
     assert "`sparkify setup`" in finish(asked, 3)
 
 
-@pytest.mark.elsewhere
+@pytest.mark.slow
 def test_drivers_share_tables_which_are_those_of_one_process(
     spark, build, database, environment, simulated_days, tmp_path, monkeypatch
 ):

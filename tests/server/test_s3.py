@@ -22,7 +22,7 @@ from sparkify.warehouse import check_place
 from tests.server.serving import BIN, free_ports, jars_with, running_under, serving
 from tests.sparkify.tables import fingerprint
 
-pytestmark = pytest.mark.elsewhere
+pytestmark = pytest.mark.slow
 # Of the simulated log.
 DAYS = 4
 # What is written whole and what by days, with all that it is made from.

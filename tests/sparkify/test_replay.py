@@ -167,6 +167,7 @@ def walk(settings, simulated_days, tmp_path, monkeypatch) -> Walk:
     return found
 
 
+@pytest.mark.slow
 def test_after_any_sequence_a_plain_run_leaves_what_a_full_refresh_leaves(spark, settings, walk):
     transform.register_events(settings, str(walk.folder))
     walk.run(*SELECTION)

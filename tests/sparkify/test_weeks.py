@@ -14,6 +14,7 @@ from sparkify.simulator import simulate
 from sparkify.stages import RETENTION
 from sparkify.training import train_snapshots
 
+pytestmark = pytest.mark.slow
 MONDAYS = ("2018-11-12", "2018-11-19", "2018-11-26", "2018-12-03")
 
 
