@@ -251,7 +251,6 @@ def child_environment(spark: SparkSession) -> dict[str, str]:
 @contextmanager
 def java(settings: Settings) -> Iterator[JVMView]:
     """Java with the classes of Spark and of the jars, but no session; what it says is logged."""
-    from pyspark.conf import SparkConf
     from pyspark.java_gateway import launch_gateway
 
     settings.logs.mkdir(parents=True, exist_ok=True)
