@@ -1,28 +1,25 @@
 """Trained models in MLflow: what was tried, what it scored, and which version is in use."""
 
 import datetime as dt
-import json
 import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlparse
 
 import numpy as np
 import pandas as pd
-import pyspark
-from pyspark.ml import PipelineModel
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from ml.artifacts import load, path_of, read_backtest, read_card, save
 from ml.card import make_card, run_metrics, run_params
 from ml.checks import TableSpec
-from ml.errors import NotTrainable, TableMismatch, UnknownVersion
-from ml.evaluation import Gain
-from ml.preprocessing import Columns, Feature, quote
+from ml.errors import NotTrainable, UnknownVersion
+from ml.meaning import meaning, misfit
+from ml.preprocessing import quote
 from ml.promotion import (
     CHALLENGER,
     CHAMPION,
@@ -30,54 +27,17 @@ from ml.promotion import (
     Champion,
     Reign,
     decide,
-    deployed_backtest,
-    is_proven,
     learned_until,
     previous,
     read_history,
     recipe_of,
     write_history,
 )
-from ml.scoring import DeployedModel, check_columns, probabilities
+from ml.scoring import DeployedModel, probabilities
 from ml.training import TrainingResult, TrainOptions
-from ml.tuning import COLUMNS
-from ml.wording import Wording
+from ml.versions import ModelVersion, version_of
 
-CARD, BACKTEST, PIPELINE, HISTORY = "card.json", "backtest.parquet", "sparkml", "champion_history"
-# Tables of a result that are kept as CSV files.
-FRAMES = ("metrics", "tuning", "out_of_fold", "choice", "calibration", "policies", "profit")
-
-
-@dataclass(frozen=True, kw_only=True)
-class ModelVersion:
-    """A registered version. alias: champion, challenger or None; decision: why, as a sentence.
-
-    metrics: of the candidate in its backtest, by name: [value, ci_low, ci_high, no_skill].
-    learners: what it was chosen among; feature_count: the columns that it reads. learned_until: the
-    last as-of date that it learned from, None without dates. warnings: what a reader should know.
-    """
-
-    name: str
-    version: int
-    run_id: str
-    trained_at: dt.datetime
-    candidate: str
-    alias: str | None
-    decision: str
-    skill: Gain
-    table: str
-    table_version: int | None
-    fingerprint: str
-    metrics: dict[str, list[float]] = field(default_factory=dict)
-    learners: tuple[str, ...] = ()
-    feature_count: int = 0
-    learned_until: dt.date | None = None
-    warnings: tuple[str, ...] = ()
-
-    @property
-    def is_proven(self) -> bool:
-        """Whether it beats the base rate by more than chance."""
-        return is_proven(self.skill)
+HISTORY = "champion_history"
 
 
 class Registry:
@@ -113,10 +73,7 @@ class Registry:
             )
             run = client.create_run(self._experiment(client), run_name=result.candidate)
             client.log_batch(run.info.run_id, metrics=run_metrics(result), params=run_params(card))
-            artifacts = _path(run.info.artifact_uri)
-            folder = artifacts / "model"
-            _save(result, card, folder)
-            _save_plots(result, artifacts / "plots")
+            folder = save(result, card, path_of(run.info.artifact_uri))
             made = client.create_model_version(self.name, folder.as_uri(), run.info.run_id)
             if alias == CHAMPION:
                 self._note(client, int(made.version), "trained")
@@ -124,7 +81,7 @@ class Registry:
                     client.delete_registered_model_alias(self.name, CHALLENGER)
             client.set_registered_model_alias(self.name, alias, made.version)
             client.set_terminated(run.info.run_id)
-        return self._version(card, made, alias)
+        return version_of(self.name, card, made, alias)
 
     def champion(self) -> tuple[DeployedModel | None, str]:
         """The model in use and what it is called; or None and why there is none."""
@@ -132,7 +89,7 @@ class Registry:
             current = self._by_alias(client, CHAMPION)
         if current is None:
             return None, self._why_none()
-        model = self._load(current)
+        model = load(self.name, current)
         return model, f"{self.name} version {model.version} ({model.metadata['candidate']})"
 
     def champion_for(
@@ -142,9 +99,9 @@ class Registry:
         with self._client() as client:
             current, held = (self._by_alias(client, alias) for alias in (CHAMPION, CHALLENGER))
         fit = {"keys": keys, "definitions": definitions}
-        if current and (why := misfit(_card(current), rows, **fit)):
+        if current and (why := misfit(read_card(current), rows, **fit)):
             remedy = "`sparkify train` makes one that fits."
-            tried = _card(held) if held else None
+            tried = read_card(held) if held else None
             if tried and tried["skill"]["value"] <= 0 and not misfit(tried, rows, **fit):
                 remedy = (
                     f"Version {held.version} fits. {tried['decision']} It takes more history to "
@@ -161,9 +118,9 @@ class Registry:
         """The challenger, if there is one and it fits a table: see `misfit`."""
         with self._client() as client:
             held = self._by_alias(client, CHALLENGER)
-        if held is None or misfit(_card(held), rows, keys=keys, definitions=definitions):
+        if held is None or misfit(read_card(held), rows, keys=keys, definitions=definitions):
             return None
-        return self._load(held)
+        return load(self.name, held)
 
     def names(self) -> list[str]:
         """The name of every model in the store."""
@@ -181,7 +138,10 @@ class Registry:
             held = {alias: self._by_alias(client, alias) for alias in (CHALLENGER, CHAMPION)}
             aliases = {each.version: alias for alias, each in held.items() if each}
             found = client.search_model_versions(f"name = '{self.name}'")
-        versions = [self._version(_card(each), each, aliases.get(each.version)) for each in found]
+        versions = [
+            version_of(self.name, read_card(each), each, aliases.get(each.version))
+            for each in found
+        ]
         return sorted(versions, key=lambda each: -each.version)
 
     def card(self, version: int | None = None) -> tuple[ModelVersion, dict[str, Any]]:
@@ -202,7 +162,7 @@ class Registry:
             raise UnknownVersion(f"{self.name} has no {named}; its versions: {has}.")
         with self._client() as client:
             made = client.get_model_version(self.name, str(wanted[0].version))
-        return wanted[0], _card(made)
+        return wanted[0], read_card(made)
 
     def promote(self, version: int) -> ModelVersion:
         """Make a version champion, whatever the comparison said of it.
@@ -235,31 +195,16 @@ class Registry:
         with self._client() as client:
             return self._history(client)
 
-    def _load(self, version: Any) -> DeployedModel:
-        folder, card = _folder(version), _card(version)
-        return DeployedModel(
-            pipeline=PipelineModel.load((folder / PIPELINE).as_uri()),
-            features=_features(card),
-            typical=card["typical"],
-            families={name: tuple(members) for name, members in card["families"].items()},
-            # Cards of before have neither.
-            wording={name: Wording(**each) for name, each in card.get("wording", {}).items()},
-            average_risk=card.get("average_risk"),
-            name=self.name,
-            version=int(version.version),
-            metadata=card | {"run_id": version.run_id},
-        )
-
     def _rival(self, version: Any, rows: DataFrame, spec: TableSpec) -> Champion:
         """The champion as a model of `rows` meets it."""
-        card = _card(version)
+        card = read_card(version)
 
         def predict(keys: pd.DataFrame) -> np.ndarray:
-            return predicted(self._load(version), rows, spec, keys)
+            return predicted(load(self.name, version), rows, spec, keys)
 
         return Champion(
             name=f"version {version.version}",
-            backtest=pd.read_parquet(_folder(version) / BACKTEST),
+            backtest=read_backtest(version),
             recipe=recipe_of(card),
             learned_until=learned_until(card),
             horizon_days=card["spec"]["horizon_days"],
@@ -340,63 +285,6 @@ class Registry:
             return found.experiment_id
         return client.create_experiment(self.name, self.artifact_root.as_uri())
 
-    def _version(self, card: dict, made: Any, alias: str | None) -> ModelVersion:
-        return ModelVersion(
-            name=self.name,
-            version=int(made.version),
-            run_id=made.run_id,
-            trained_at=dt.datetime.fromtimestamp(made.creation_timestamp / 1000, tz=dt.UTC),
-            candidate=card["candidate"],
-            alias=alias,
-            decision=card["decision"],
-            skill=Gain(**card["skill"]),
-            table=card["spec"]["name"],
-            table_version=card["spec"]["version"],
-            fingerprint=card["fingerprint"],
-            metrics=card.get("metrics", {}),
-            learners=tuple(card["options"]["models"]),
-            feature_count=_feature_count(card),
-            learned_until=learned_until(card),
-            warnings=tuple(card.get("warnings", ())),
-        )
-
-
-def _feature_count(card: dict) -> int:
-    """How many columns the deployed candidate reads."""
-    point = card["points"].get(card["candidate"], {})
-    return len(card["core"] if point.get(COLUMNS) == "core" else card["features"])
-
-
-def versions_table(versions: Sequence[ModelVersion]) -> pd.DataFrame:
-    """The versions to print: version, alias, trained_at, recipe, some metrics, data, decision.
-
-    A metric reads "0.712 (0.651 to 0.770)", with its 95 % interval.
-    """
-
-    def shown(version: ModelVersion, metric: str) -> str:
-        if metric not in version.metrics:
-            return ""
-        value, low, high, _ = version.metrics[metric]
-        return f"{value:.3f} ({low:.3f} to {high:.3f})"
-
-    metrics = ("roc_auc", "log_loss", "top_decile_lift", "expected_maximum_profit")
-    rows = [
-        {
-            "version": version.version,
-            "alias": version.alias or "",
-            "trained_at": version.trained_at.strftime("%Y-%m-%d %H:%M"),
-            "recipe": f"{version.candidate} on {version.feature_count} columns, chosen among "
-            + ", ".join(version.learners),
-            **{metric: shown(version, metric) for metric in metrics},
-            "data": version.table
-            + (f" version {version.table_version}" if version.table_version is not None else "")
-            + (f", as of {version.learned_until} the last" if version.learned_until else ""),
-            "decision": version.decision,
-        }
-        for version in versions
-    ]
-    return pd.DataFrame(rows)
-
 
 def predicted(
     model: DeployedModel, rows: DataFrame, spec: TableSpec, keys: pd.DataFrame
@@ -415,84 +303,3 @@ def predicted(
         return keys["user"].map(scored.set_index("user")["probability"]).to_numpy()
     scored["time"] = pd.to_datetime(scored["time"]).astype(keys["time"].dtype)
     return keys.merge(scored, on=KEYS, how="left")["probability"].to_numpy()
-
-
-def misfit(
-    card: Mapping[str, Any],
-    rows: DataFrame,
-    *,
-    keys: Sequence[str],
-    definitions: Mapping[str, str],
-) -> str | None:
-    """Why the model of a card cannot score a table, as a sentence; None if it can.
-
-    `definitions` of the table are held against those of the model, as far as both are known; then
-    its columns against what the model reads.
-    """
-    learned = meaning(card["spec"])
-    other = [
-        f"{name} {learned[name]}, and the table of {value}"
-        for name, value in definitions.items()
-        if learned.get(name, value) != value
-    ]
-    if other:
-        return f"The model is of {'; of '.join(other)}."
-    try:
-        check_columns(rows, Columns(_features(card)), keys=list(keys))
-    except TableMismatch as error:
-        return str(error)
-    return None
-
-
-def meaning(spec: Mapping[str, Any]) -> dict[str, str]:
-    """What the rows and the label of a table mean, by name, from its spec in a card.
-
-    Of a table without definitions all that is known of its label is the name.
-    """
-    known = spec.get("definitions") or {"label": spec["label"]}
-    return {"horizon_days": str(spec["horizon_days"]), **known}
-
-
-def _save_plots(result: TrainingResult, folder: Path) -> None:
-    # Importing Altair takes a second that other commands need not spend.
-    from ml.plots import save_plots
-
-    save_plots(result, folder)
-
-
-def _save(result: TrainingResult, card: dict[str, Any], folder: Path) -> None:
-    """Write the model's folder, which `mlflow.spark.load_model` reads too.
-
-    The session writes the pipeline by itself: MLflow's own way needs a JVM in this process, which
-    a Spark Connect session has not.
-    """
-    from mlflow.models import Model
-
-    folder.mkdir(parents=True)
-    result.pipeline.write().overwrite().save((folder / PIPELINE).as_uri())
-    (folder / CARD).write_text(json.dumps(card, indent=2))
-    deployed_backtest(result).to_parquet(folder / BACKTEST)
-    for name in FRAMES:
-        getattr(result, name).to_csv(folder / f"{name}.csv", index=False)
-    described = Model(artifact_path="model", run_id=folder.parent.parent.name)
-    described.add_flavor(
-        "spark", pyspark_version=pyspark.__version__, model_data=PIPELINE, code=None
-    )
-    described.save(str(folder / "MLmodel"))
-    (folder / "requirements.txt").write_text(f"pyspark=={pyspark.__version__}\n")
-
-
-def _card(version: Any) -> dict[str, Any]:
-    return json.loads((_folder(version) / CARD).read_text())
-
-
-def _features(card: dict[str, Any]) -> tuple[Feature, ...]:
-    return tuple(Feature(**feature) for feature in card["features"])
-
-
-def _folder(version: Any) -> Path:
-    return _path(version.source)
-
-
-def _path(uri: str) -> Path:
-    return Path(unquote(urlparse(uri).path))

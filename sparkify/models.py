@@ -14,7 +14,7 @@ TOLD = ("recipe", "data", "roc_auc", "log_loss", "top_decile_lift")
 
 def list_models(settings: Settings, *, name: str) -> None:
     """Print every version with its verdict, and how champions followed each other."""
-    from ml.registry import versions_table
+    from ml.versions import versions_table
 
     versioned = registry(settings, name)
     versions = versioned.versions()

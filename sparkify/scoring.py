@@ -132,8 +132,8 @@ def stamp_of(model, features: Dataset) -> dict[str, Column]:
 def meaning_of(model, *, is_shadow: bool) -> dict[str, Column]:
     """What a score means, as columns of churn_scores; null what the model does not know."""
     from ml.evaluation import Gain
+    from ml.meaning import meaning
     from ml.promotion import is_proven
-    from ml.registry import meaning
 
     known = meaning(model.metadata["spec"])
     names = ("horizon_days", "churn_definition", "active_days", "feature_windows")

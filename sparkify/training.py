@@ -225,7 +225,7 @@ def keep_champion(settings: Settings, snapshots: Dataset, features: Dataset) -> 
     Raises:
         WrongUse: it is such a version.
     """
-    from ml.registry import misfit
+    from ml.meaning import misfit
 
     champion, _ = champion_of(settings, features)
     spec = snapshots.spec

@@ -24,7 +24,7 @@ class Section:
 
 
 def render_card(version, card: Mapping[str, Any]) -> str:
-    """The card of an `ml.registry.ModelVersion` as one HTML file, which asks no host for anything.
+    """The card of an `ml.versions.ModelVersion` as one HTML file, which asks no host for anything.
 
     Source: Mitchell et al. (2019), Model cards for model reporting.
     """

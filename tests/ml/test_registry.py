@@ -9,14 +9,17 @@ import pytest
 from pyspark.sql import functions as F
 
 from ml import calibration, card, economics, evaluation
+from ml.artifacts import FRAMES
 from ml.errors import NotTrainable, UnknownVersion
+from ml.meaning import meaning, misfit
 from ml.preprocessing import find_columns, typical_row
 from ml.protocol import LABEL
-from ml.registry import FRAMES, Registry, meaning, misfit, predicted, versions_table
+from ml.registry import Registry, predicted
 from ml.scoring import score
 from ml.stacking import BASE_RATE, deployed, fit
 from ml.training import TableSpec, TrainingResult, TrainOptions
 from ml.tuning import LEARNERS
+from ml.versions import versions_table
 from ml.wording import Wording
 
 SPEC = TableSpec(id="user_id", label="churned", name="snapshots", version=7)
