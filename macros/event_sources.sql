@@ -2,7 +2,7 @@
     What the registered files are: the condition that a file is JSON, and of each form of Parquet
     (files whose columns have the same types) the relation that reads it and its condition.
 
-        {{ event_sources().json }}  ->  not lower(_metadata.file_path) rlike '\\.parquet$' and ...
+        {{ event_sources().json }}  ->  not lower(right(_metadata.file_path, 8)) rlike ... and ...
         {% for form in event_sources().parquet %} select ... from {{ form.relation }}
             where {{ form.condition }}
 
@@ -13,7 +13,7 @@
     {% set found = namespace(json='true', parquet=[]) %}
     {% if execute %}
         {% set events = source('raw', 'lines') %}
-        {% set named = "lower(_metadata.file_path) rlike '\\\\.(parquet|parq|pq)$'" %}
+        {% set named = "lower(right(_metadata.file_path, 8)) rlike '\\\\.(parquet|parq|pq)$'" %}
         {% if var('events_format') == 'parquet' %}
             {% set named = 'true' %}
         {% endif %}

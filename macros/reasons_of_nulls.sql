@@ -18,11 +18,12 @@
             'not_a_whole_number': 'status_text is not null and status_number is null',
             'out_of_range': 'status_number not between 100 and 599',
         },
-        'level': {'unknown_value': "lower(level) not in ('free', 'paid')"},
-        'method': {'unknown_value': "upper(method) not in ('GET', 'PUT')"},
-        'gender': {'unknown_value': "upper(gender) not in ('F', 'M')"},
+        'level': {'unknown_value': "level not in ('free', 'paid') and lower(level) not in ('free', 'paid')"},
+        'method': {'unknown_value': "method not in ('GET', 'PUT') and upper(method) not in ('GET', 'PUT')"},
+        'gender': {'unknown_value': "gender not in ('F', 'M') and upper(gender) not in ('F', 'M')"},
         'registered_at': {'invalid_time': 'registration is not null and registered_at is null'},
-        'state': {'unknown_value': "state_code not rlike '^[A-Z]{2}$'"},
+        'state': {'unknown_value': "octet_length(state_code) != 2 or state_code not between 'AA' and 'ZZ'"
+            " or substring(state_code, 2) not between 'A' and 'Z'"},
         'artist': {'not_a_song': "artist != 'NaN' and page != 'NextSong'"},
         'song': {'not_a_song': "song != 'NaN' and page != 'NextSong'"},
         'song_length_s': {

@@ -1,15 +1,17 @@
 {#
     The text of a field; null where it is blank or says that there is no value.
 
-        {{ unless_missing('level') }}  ->  if(`level` in ('', '"NaN"', 'NaN'), null, `level`)
+        {{ unless_missing('level', '`level`') }}
+            ->  if(`level` in ('', '"NaN"', 'NaN'), null, `level`)
 
     The parser puts what JSON has as NaN, without quotes, into quotes. An artist or a song may be
     called NaN.
 
     Arguments:
         field: the name of a field of an event.
+        text: what the log has of it, as an expression.
 #}
-{% macro unless_missing(field) -%}
+{% macro unless_missing(field, text) -%}
     {%- set missing = ['', '"NaN"'] + ([] if field in ['artist', 'song'] else ['NaN']) -%}
-    if(`{{ field }}` in ({{ sql_list(missing) }}), null, `{{ field }}`)
+    if({{ text }} in ({{ sql_list(missing) }}), null, {{ text }})
 {%- endmacro %}

@@ -9,10 +9,12 @@
         text: an expression.
 #}
 {% macro valid_time(text) -%}
+    {#- Digits alone are read an order of magnitude faster as a bigint. -#}
+    {%- set number = 'coalesce(try_cast(' ~ text ~ ' as bigint), try_cast(' ~ text ~ ' as double))' -%}
     case
         when
-            try_cast({{ text }} as double) >= unix_millis(timestamp'{{ var("first_valid_date") }}')
-            and try_cast({{ text }} as double) < unix_millis(timestamp'{{ var("last_valid_date") }}')
-            then timestamp_millis(cast(cast({{ text }} as double) as bigint))
+            {{ number }} >= unix_millis(timestamp'{{ var("first_valid_date") }}')
+            and {{ number }} < unix_millis(timestamp'{{ var("last_valid_date") }}')
+            then timestamp_millis(cast({{ number }} as bigint))
     end
 {%- endmacro %}

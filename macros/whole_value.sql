@@ -8,9 +8,10 @@
         text: what `whole_number` made of a field, as an expression.
 #}
 {% macro whole_value(text) -%}
-    if(
-        {{ text }} rlike '^[+-]?[0-9]+$' or abs(try_cast({{ text }} as double)) >= 1e18,
-        try_cast({{ text }} as double),
-        null
-    )
+    case
+        when cast(try_cast({{ text }} as bigint) as string) = {{ text }}
+            then cast(try_cast({{ text }} as bigint) as double)
+        when {{ text }} rlike '^[+-]?[0-9]+$' or abs(try_cast({{ text }} as double)) >= 1e18
+            then try_cast({{ text }} as double)
+    end
 {%- endmacro %}

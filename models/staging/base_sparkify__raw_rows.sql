@@ -44,28 +44,11 @@ parsed as (
         *,
         -- Spark's parser reads the first value of a text and ignores the rest; within brackets it
         -- has to read all of it.
-        from_json(concat('[', text, ']'), 'array<{{ struct_type }}>') as objects
+        coalesce(
+            from_json(concat('[', text, ']'), 'array<{{ struct_type }}>'),
+            from_json(concat('[', {{ separated_objects('text') }}, ']'), 'array<{{ struct_type }}>')
+        ) as objects
     from texts
-),
-
-separated as (
-    select
-        source_file,
-        input_version,
-        line,
-        if(objects is null, {{ separated_objects('text') }}, text) as text,
-        objects
-    from parsed
-),
-
-completed as (
-    select
-        source_file,
-        input_version,
-        line,
-        text,
-        coalesce(objects, from_json(concat('[', text, ']'), 'array<{{ struct_type }}>')) as objects
-    from separated
 ),
 
 lowered as (
@@ -73,7 +56,7 @@ lowered as (
         *,
         -- Once a row, and only where something may be looked for.
         if({{ lacks_field('get(objects, 0)') }}, lower(text), '') as lower_text
-    from completed
+    from parsed
 ),
 
 named as (
@@ -88,13 +71,20 @@ named as (
             when
                 contains(text, ']')
                 and try_element_at(
-                    from_json(concat('[', text, ',{"end": 1}]'), 'array<struct<end: string>>'), -1
+                    from_json(
+                        concat('[', {{ separated_objects('text') }}, ',{"end": 1}]'),
+                        'array<struct<end: string>>'
+                    ),
+                    -1
                 ).end is null
                 then null
             when size(objects) > 1 or {{ has_other_case('get(objects, 0)', 'text', 'lower_text') }}
                 then
                     transform(
-                        from_json(concat('[', text, ']'), 'array<map<string, string>>'),
+                        from_json(
+                            concat('[', {{ separated_objects('text') }}, ']'),
+                            'array<map<string, string>>'
+                        ),
                         each -> {{ fields_of_keys('each') }}
                     )
             else objects

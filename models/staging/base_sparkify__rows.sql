@@ -18,28 +18,16 @@ texts as (
     from raw_rows
 ),
 
-trimmed as (
+fields as (
     select
         {%- for field in event_fields() %}
-        {{ trimmed('`' ~ field ~ '`') }} as `{{ field }}`,
+        {{ unless_missing(field, trimmed('`' ~ field ~ '`')) }} as `{{ field }}`,
         {%- endfor %}
         source_file,
         input_version,
         is_line_start,
         malformed_line
     from texts
-),
-
-fields as (
-    select
-        {%- for field in event_fields() %}
-        {{ unless_missing(field) }} as `{{ field }}`,
-        {%- endfor %}
-        source_file,
-        input_version,
-        is_line_start,
-        malformed_line
-    from trimmed
 ),
 
 named as (
@@ -118,7 +106,7 @@ typed as (
         try_cast(length as double) as length_s,
         {{ valid_time('registration') | indent(4) }} as registered_at,
         -- "Kansas City, MO-KS" lies in several states; the first is the main one.
-        regexp_replace(split_part(location, ', ', -1), '-.*$', '') as state_code,
+        substring_index(substring_index(location, ', ', -1), '-', 1) as state_code,
         {{ platform('userAgent') | indent(4) }} as platform
     from sampled
 ),
