@@ -17,7 +17,7 @@ from pathlib import Path
 
 import psutil
 
-from sparkify.settings import Settings
+from benchmarks.figures import keep, last_time
 
 SPARKIFY = str(Path(sys.executable).with_name("sparkify"))
 POLL_S = 0.5
@@ -38,16 +38,13 @@ class Cost:
 
 def main(*users: str) -> None:
     """Print a line a size, and keep the figures in SPARKIFY_HOME/bench/build.json."""
-    kept = Settings.from_environment().home / "bench" / "build.json"
-    before = json.loads(kept.read_text()) if kept.exists() else {}
-    found = {}
+    before, found = last_time("build"), {}
     for size in users or ("225", "2000"):
         found[size] = asdict(measured(int(size)))
         print(told(size, found[size]))
         if size in before:
             print(f"  the last time: {told(size, before[size])}")
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    kept.write_text(json.dumps(before | found, indent=2))
+    keep("build", found)
 
 
 def measured(users: int) -> Cost:

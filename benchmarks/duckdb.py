@@ -32,7 +32,7 @@ import sqlglot
 from sqlglot import exp
 
 from benchmarks.build import SPARKIFY, run, size_of
-from sparkify.settings import Settings
+from benchmarks.figures import keep, last_time
 
 # Layers that both make, and of them what one side alone has.
 LAYERS = ("staging", "intermediate", "core", "features")
@@ -89,17 +89,14 @@ def main(*users: str) -> None:
     Raises:
         SystemExit: rows are missing on a side, or a column differs, each of them by name.
     """
-    kept = Settings.from_environment().home / "bench" / "duckdb.json"
-    before = json.loads(kept.read_text()) if kept.exists() else {}
-    found = {}
+    before, found = last_time("duckdb"), {}
     for size in users or ("225", "2000"):
         found[size] = measured(int(size))
         tell(size, found[size])
         if size in before:
             print("the last time:")
             tell(size, before[size])
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    kept.write_text(json.dumps(before | found, indent=2))
+    keep("duckdb", found)
     wrong = [
         f"{int(size):,} users, {table}: {each}"
         for size in found
