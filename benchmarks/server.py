@@ -38,8 +38,8 @@ QUESTIONS = {
     "dim_users": "select count(*), count_if(is_churned), max(churned_at) from {table}",
     "fct_user_features": "select count(*), sum(song_count_28d), max(as_of_date) from {table}",
     "fct_user_snapshots": (
-        "select snapshot_date, count(*), count_if(is_churned_next_14d) from {table} "
-        "group by snapshot_date order by snapshot_date"
+        "select as_of_date, count(*), count_if(is_churned_next_14d) from {table} "
+        "group by as_of_date order by as_of_date"
     ),
 }
 
@@ -119,7 +119,7 @@ def reading(server: Server, readers: int) -> Iterator[Readers]:
 
 
 def read(server: Server, seen: Readers, is_over: threading.Event, number: int) -> None:
-    """Ask one question after the other, beginning with another one than the next reader."""
+    """Ask one question after the other until one fails, each reader from another one on."""
     tables = list(QUESTIONS)
     with closing(server.connect(server.token("reader"))) as connection:
         for turn in range(number, sys.maxsize):
@@ -128,9 +128,9 @@ def read(server: Server, seen: Readers, is_over: threading.Event, number: int) -
             table, started = tables[turn % len(tables)], time.perf_counter()
             try:
                 answer = ask(connection, table)
-            except hive.Error as error:
-                seen.failed.append(f"{table}: {error}")
-                continue
+            except hive.OperationalError as error:
+                seen.failed.append(f"{table}: {error.args[0].status.errorMessage.splitlines()[0]}")
+                return
             seen.waited_s.append(time.perf_counter() - started)
             seen.answers.add((table, answer))
 
