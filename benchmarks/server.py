@@ -46,8 +46,9 @@ QUESTIONS = {
 
 @dataclass
 class Readers:
-    """What readers saw. waited_s: seconds from question to answer. answers: by table."""
+    """What readers saw. waited_s: from question to answer. answers: by table. seconds: of all."""
 
+    seconds: float = 0
     waited_s: list[float] = field(default_factory=list)
     answers: set[tuple[str, str]] = field(default_factory=set)
     failed: list[str] = field(default_factory=list)
@@ -108,11 +109,13 @@ def reading(server: Server, readers: int) -> Iterator[Readers]:
         threading.Thread(target=read, args=(server, seen, is_over, number))
         for number in range(readers)
     ]
+    started = time.perf_counter()
     for thread in threads:
         thread.start()
     try:
         yield seen
     finally:
+        seen.seconds = time.perf_counter() - started
         is_over.set()
         for thread in threads:
             thread.join()
@@ -156,14 +159,23 @@ def unknown(server: Server, *seen: Readers) -> list[str]:
 
 
 def figures(seen: Readers) -> dict:
-    """Queries, the seconds that half of them and 99 of 100 took at most, and how many a second."""
+    """How long was asked, queries, and what half of them and 99 of 100 took at most."""
     p50, p99 = np.percentile(seen.waited_s, [50, 99])
-    return {"queries": len(seen.waited_s), "p50_s": round(p50, 2), "p99_s": round(p99, 2)}
+    return {
+        "seconds": round(seen.seconds),
+        "queries": len(seen.waited_s),
+        "p50_s": round(p50, 2),
+        "p99_s": round(p99, 2),
+    }
 
 
 def told(name: str, found: dict) -> str:
     """One line."""
-    return f"{name}: {found['queries']:,} queries, p50 {found['p50_s']} s, p99 {found['p99_s']} s"
+    return (
+        f"{name}: {found['queries']:,} queries in {found['seconds']:,} s "
+        f"({found['queries'] / found['seconds']:.1f} a second), "
+        f"p50 {found['p50_s']} s, p99 {found['p99_s']} s"
+    )
 
 
 if __name__ == "__main__":

@@ -138,7 +138,9 @@ def check_thrift() -> None:
         done.result(timeout=LOGIN_S)
     except (TTransportException, TimeoutError) as error:
         if "validating the login" in str(error):
-            raise BadInput(REFUSED.format(f"{host}:{port}", THRIFT_TOKEN)) from error
+            user = thrift_credentials()["username"]
+            theirs = f" (of a server that is not ours, to the password of {user})"
+            raise BadInput(REFUSED.format(f"{host}:{port}", THRIFT_TOKEN) + theirs) from error
         raise BadInput(f"{answer}, though something listens there{remedy}") from error
 
 

@@ -11,10 +11,10 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
+from tests.server.debian import install
 from tests.server.serving import free_ports
 
 PACKAGE = "postgresql"
-INSTALL_S = 300
 USER, PASSWORD = "hive_of_tests", "open-sesame-7"
 ADMIN, ADMIN_PASSWORD = "admin", "only-for-tests"
 
@@ -44,7 +44,9 @@ class Postgres:
 @contextmanager
 def postgres() -> Iterator[Postgres]:
     """Start a server of its own, and end it; skips the test where none can be had."""
-    programs = find() or install()
+    if not find():
+        install(PACKAGE)
+    programs = find()
     if not programs:
         pytest.skip(f"no PostgreSQL: install the package {PACKAGE}")
     with TemporaryDirectory() as folder:
@@ -79,16 +81,3 @@ def find() -> Path | None:
     return max(
         (each.parent for each in found), key=lambda each: float(each.parts[-2]), default=None
     )
-
-
-def install() -> Path | None:
-    """Install the package where that is allowed and possible, and find its programs."""
-    if os.geteuid() != 0 or not shutil.which("apt-get"):
-        return None
-    quiet = {"capture_output": True, "timeout": INSTALL_S}
-    try:
-        subprocess.run(["apt-get", "update"], **quiet)
-        subprocess.run(["apt-get", "install", "-y", "--no-install-recommends", PACKAGE], **quiet)
-    except subprocess.TimeoutExpired:
-        return None
-    return find()

@@ -194,6 +194,13 @@ def test_drivers_share_tables_which_are_those_of_one_process(
         assert fingerprint(found.drop("input_version")) == fingerprint(
             expected.drop("input_version")
         ), table
+    (user,) = spark.sql("select min(user_id) from sparkify.dim_users").first()
+    assert "are freed" in finish(begin(environment, "sparkify", "maintain"))
+    finish(begin(environment, "sparkify", "erase", "--user", user, "--yes"))
+    for table in MARTS:
+        left = spark.read.format("delta").load(f"{home}/warehouse/sparkify.db/{table}")
+        rest = spark.table(f"sparkify.{table}").where(f"user_id != '{user}'")
+        assert sorted(left.select("user_id").collect()) == sorted(rest.select("user_id").collect())
     for file in home.rglob("*"):
         assert not file.is_file() or PASSWORD.encode() not in file.read_bytes(), file
 
