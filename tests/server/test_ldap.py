@@ -127,7 +127,7 @@ def server(ldap, settings, tmp_path_factory) -> Iterator[dict[str, str]]:
         "spark-internal",
     ]
     with (home / "logs" / "server.log").open("wb") as log:
-        process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+        process = subprocess.Popen(command, stdout=log, stderr=log)
     with ended(process, thrift):
         yield environment
 
