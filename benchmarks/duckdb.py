@@ -228,10 +228,16 @@ def to_duckdb(node: exp.Expression) -> exp.Expression:
         return exp.Paren(this=exp.Add(this=exp.cast(node.this, "date"), expression=days))
     if isinstance(node, exp.Explode) and isinstance(node.this, exp.GenerateSeries):
         return exp.cast(node.copy(), "date")
+    # Before the first mark or behind the last one, which is all that is asked of it.
+    if isinstance(node, exp.SubstringIndex):
+        parts = [node.this, node.args["delimiter"], node.args["count"]]
+        return exp.Anonymous(this="split_part", expressions=parts)
     if isinstance(node, exp.UnixSeconds):
         return sqlglot.parse_one(f"epoch_ms({node.this.sql('duckdb')}) // 1000", read="duckdb")
     if name == "xxhash64":
         return exp.Anonymous(this="hash", expressions=node.expressions)
+    if name == "octet_length":
+        return exp.Anonymous(this="strlen", expressions=node.expressions)
     # Spark begins with Monday, at 0.
     if name == "weekday":
         return sqlglot.parse_one(f"isodow({node.expressions[0].sql('duckdb')}) - 1", read="duckdb")
