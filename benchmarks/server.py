@@ -18,16 +18,16 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
-from itertools import cycle
+from itertools import product
 from pathlib import Path
 
 import numpy as np
 from pyhive import hive
 
+from benchmarks.build import SPARKIFY
 from benchmarks.figures import keep, last_time
 from tests.server.serving import Server, serving
 
-SPARKIFY = str(Path(sys.executable).with_name("sparkify"))
 # What is asked of each table.
 QUESTIONS = {
     "fct_user_days": (
@@ -42,6 +42,7 @@ QUESTIONS = {
         "group by as_of_date order by as_of_date"
     ),
 }
+STEPS = ("one more day", "nothing new", "everything")
 
 
 @dataclass
@@ -65,7 +66,8 @@ def main(readers: int = 20, seconds: int = 300, users: int = 225) -> None:
         simulate = (SPARKIFY, "simulate", "--users", str(users), "--out", str(log))
         subprocess.run(simulate, check=True, env=os.environ | {"SPARKIFY_HOME": scratch})
         days = sorted((log / "events").iterdir())
-        for day in days[: len(days) // 2]:
+        half = len(days) // 2
+        for day in days[:half]:
             shutil.copytree(day, given / day.name)
         with serving(Path(scratch, "home")) as server:
             build(server, given)
@@ -73,16 +75,15 @@ def main(readers: int = 20, seconds: int = 300, users: int = 225) -> None:
                 time.sleep(seconds / 5)
             built, deadline = Counter(), time.monotonic() + seconds
             with reading(server, readers) as beside:
-                for step in cycle(("one more day", "nothing new", "everything")):
+                for day, step in product(days[half:], STEPS):
                     if step == "one more day":
-                        day = days[len(list(given.iterdir()))]
                         shutil.copytree(day, given / day.name)
                     build(server, given, *(["--full-refresh"] if step == "everything" else []))
                     built[step] += 1
                     if time.monotonic() > deadline:
                         break
             wrong = [*alone.failed, *beside.failed, *unknown(server, alone, beside)]
-    found = {"alone": figures(alone), "beside builds": figures(beside)}
+    found = {"alone": summary(alone), "beside builds": summary(beside)}
     size = f"{readers} readers, {users} users"
     print(f"{size}; builds: " + ", ".join(f"{n} of {step}" for step, n in built.items()))
     for name, each in found.items():
@@ -158,7 +159,7 @@ def unknown(server: Server, *seen: Readers) -> list[str]:
     return [f"{table} answered what no version does: {said}" for table, said in given - possible]
 
 
-def figures(seen: Readers) -> dict:
+def summary(seen: Readers) -> dict:
     """How long was asked, queries, and what half of them and 99 of 100 took at most."""
     p50, p99 = np.percentile(seen.waited_s, [50, 99])
     return {

@@ -9,7 +9,7 @@
         text: an expression.
 #}
 {% macro valid_time(text) -%}
-    {#- Digits alone are read an order of magnitude faster as a bigint. -#}
+    {#- Digits alone are read faster as a bigint. -#}
     {%- set number = 'coalesce(try_cast(' ~ text ~ ' as bigint), try_cast(' ~ text ~ ' as double))' -%}
     case
         when

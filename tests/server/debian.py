@@ -5,7 +5,7 @@ import shutil
 import subprocess
 
 INSTALL_S = 300
-# Of what a package asks, and would start, it is told nothing.
+# A package asks nothing.
 QUIET = {"DEBIAN_FRONTEND": "noninteractive"}
 
 

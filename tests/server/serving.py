@@ -6,7 +6,8 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,6 +48,25 @@ def running_under(process: psutil.Process) -> dict[psutil.Process, list[str]]:
     return found
 
 
+def wait_for(condition: Callable[[], object], limit_s: float = 60) -> None:
+    """Return once a condition holds; fail when it takes too long."""
+    deadline = time.monotonic() + limit_s
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.05)
+
+
+def reaching(home: Path, thrift: int, connect: int, target: str) -> dict[str, str]:
+    """The environment of clients of a server on these ports, of a target."""
+    return os.environ | {
+        "SPARKIFY_HOME": str(home),
+        "SPARKIFY_TARGET": target,
+        "DBT_TARGET_PATH": str(home / "dbt"),
+        "SPARKIFY_THRIFT_PORT": str(thrift),
+        "SPARK_REMOTE": f"sc://127.0.0.1:{connect}",
+    }
+
+
 def free_ports(count: int) -> list[int]:
     """Ports that nobody listens on."""
     with ExitStack() as stack:
@@ -67,13 +87,7 @@ def jars_with(more: Jars, settings: Settings, folder: Path) -> Path:
 def serving(home: Path, *options: str) -> Iterator[Server]:
     """Start a server on free ports, and end it."""
     thrift, connect = free_ports(2)
-    environment = os.environ | {
-        "SPARKIFY_HOME": str(home),
-        "SPARKIFY_TARGET": "local",
-        "DBT_TARGET_PATH": str(home / "dbt"),
-        "SPARKIFY_THRIFT_PORT": str(thrift),
-        "SPARK_REMOTE": f"sc://127.0.0.1:{connect}",
-    }
+    environment = reaching(home, thrift, connect, "local")
     ports = ("--thrift-port", str(thrift), "--connect-port", str(connect))
     process = subprocess.Popen(
         [BIN / "sparkify", "serve", *ports, *options],

@@ -2,9 +2,7 @@
 
 import os
 import signal
-import socket
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -14,8 +12,9 @@ import pyspark
 import pytest
 
 from sparkify import transform
+from sparkify.remote import listens
 from sparkify.simulator import simulate
-from tests.server.serving import BIN, free_ports, running_under
+from tests.server.serving import BIN, free_ports, running_under, wait_for
 from tests.sparkify.tables import fingerprint
 
 CLASS = str(Path(pyspark.__file__).parent / "bin" / "spark-class")
@@ -64,18 +63,6 @@ def end(process: psutil.Popen) -> None:
         process.wait(LIMIT_S)
 
 
-def wait_for(condition) -> None:
-    deadline = time.monotonic() + LIMIT_S
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.1)
-
-
-def listens(port: int) -> bool:
-    with socket.socket() as one:
-        return one.connect_ex(("127.0.0.1", port)) == 0
-
-
 def has_executor(worker: psutil.Popen) -> bool:
     return any(
         "CoarseGrainedExecutorBackend" in " ".join(words)
@@ -92,7 +79,7 @@ def cluster(tmp_path):
         package = "org.apache.spark.deploy"
         place = ("--host", "127.0.0.1", "--webui-port", "0")
         stack.enter_context(running(CLASS, f"{package}.master.Master", *place, "--port", str(port)))
-        wait_for(lambda: listens(port))
+        wait_for(lambda: listens("127.0.0.1", port), LIMIT_S)
         workers = [
             stack.enter_context(
                 running(
@@ -119,9 +106,9 @@ def test_a_cluster_that_loses_a_worker_makes_the_same_tables_and_learns(
         stderr=subprocess.STDOUT,
         text=True,
     )
-    wait_for(lambda: all(has_executor(worker) for worker in workers))
+    wait_for(lambda: all(has_executor(worker) for worker in workers), LIMIT_S)
     rows = home / "warehouse" / "sparkify.db" / "base_sparkify__rows"
-    wait_for(lambda: rows.exists() or running.poll() is not None)
+    wait_for(lambda: rows.exists() or running.poll() is not None, LIMIT_S)
     end(workers[0])
     said, _ = running.communicate(timeout=800)
     assert running.returncode == 0, said

@@ -1,8 +1,6 @@
 """A Thrift server that is not ours asks for a name and a password, and LDAP knows them."""
 
-import os
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -15,7 +13,7 @@ from sparkify.remote import THRIFT_TOKEN, listens
 from sparkify.session import spark_settings
 from sparkify.settings import PROJECT
 from tests.server.debian import install
-from tests.server.serving import BIN, free_ports
+from tests.server.serving import BIN, free_ports, reaching, wait_for
 
 PACKAGE, SLAPD = "slapd", Path("/usr/sbin/slapd")
 HOST, LIMIT_S = "127.0.0.1", 120
@@ -50,13 +48,11 @@ userPassword: {PASSWORD}
 
 
 @contextmanager
-def ended(process: subprocess.Popen, port: int) -> Iterator[None]:
-    """Wait until a server answers, and end it."""
-    deadline = time.monotonic() + LIMIT_S
+def answering(process: subprocess.Popen, port: int) -> Iterator[None]:
+    """Wait until a server answers, and end it afterwards."""
     try:
-        while not listens(HOST, port):
-            assert process.poll() is None and time.monotonic() < deadline, "it did not start"
-            time.sleep(0.2)
+        wait_for(lambda: process.poll() is not None or listens(HOST, port), LIMIT_S)
+        assert process.poll() is None, "it did not start"
         yield
     finally:
         process.terminate()
@@ -81,7 +77,7 @@ def ldap(tmp_path_factory) -> Iterator[int]:
         # Told a level of debugging it stays in the foreground.
         slapd = (SLAPD, "-f", configuration, "-h", f"ldap://{HOST}:{port}", "-d", "0")
         process = subprocess.Popen(slapd, stdout=log, stderr=log)
-    with ended(process, port):
+    with answering(process, port):
         yield port
 
 
@@ -91,14 +87,7 @@ def server(ldap, settings, tmp_path_factory) -> Iterator[dict[str, str]]:
     home = tmp_path_factory.mktemp("home")
     (home / "logs").mkdir()
     thrift, connect = free_ports(2)
-    environment = os.environ | {
-        "SPARKIFY_HOME": str(home),
-        "SPARKIFY_TARGET": "thrift",
-        "DBT_TARGET_PATH": str(home / "dbt"),
-        "SPARKIFY_THRIFT_PORT": str(thrift),
-        "SPARK_REMOTE": f"sc://{HOST}:{connect}",
-        "SPARKIFY_THRIFT_USER": NAME,
-    }
+    environment = reaching(home, thrift, connect, "thrift") | {"SPARKIFY_THRIFT_USER": NAME}
     conf = spark_settings(replace(settings, target="local"))
     warehouse = conf["spark.sql.warehouse.dir"].replace(str(settings.home), str(home))
     options = {
@@ -128,7 +117,7 @@ def server(ldap, settings, tmp_path_factory) -> Iterator[dict[str, str]]:
     ]
     with (home / "logs" / "server.log").open("wb") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log)
-    with ended(process, thrift):
+    with answering(process, thrift):
         yield environment
 
 

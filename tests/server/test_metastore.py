@@ -4,7 +4,6 @@ import json
 import os
 import socket
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,7 +18,7 @@ from sparkify.session import java
 from sparkify.settings import PROJECT, Settings
 from sparkify.transform import EVENTS, described
 from tests.server.postgres import PASSWORD, USER, Postgres, postgres
-from tests.server.serving import BIN, jars_with, running_under, serving
+from tests.server.serving import BIN, jars_with, running_under, serving, wait_for
 from tests.sparkify.tables import fingerprint
 
 LIMIT_S = 400
@@ -89,13 +88,6 @@ def kill(process: subprocess.Popen) -> None:
     for each in (*psutil.Process(process.pid).children(recursive=True), process):
         each.kill()
     process.wait()
-
-
-def wait_for(condition) -> None:
-    deadline = time.monotonic() + LIMIT_S
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.2)
 
 
 def test_what_cannot_be_used_is_told_in_one_line(database, environment, tmp_path, monkeypatch):
@@ -169,7 +161,7 @@ def test_drivers_share_tables_which_are_those_of_one_process(
             finish(run(client, part, "--target", "thrift"))
             # A session of another process is another driver: while it builds, the server does not.
             local = run(environment, events, "--target", "local")
-            wait_for(lambda: database.run(LOCK, "metastore") == "1")
+            wait_for(lambda: database.run(LOCK, "metastore") == "1", LIMIT_S)
             command_lines = str([*running_under(psutil.Process()).values()])
             assert "javax.jdo.option.ConnectionPassword" in command_lines
             assert PASSWORD not in command_lines

@@ -3,14 +3,13 @@
 import os
 import signal
 import subprocess
-import time
 from contextlib import suppress
 
 import psutil
 import pytest
 
 from sparkify.interrupt import SIGNALS
-from tests.server.serving import BIN, free_ports, running_under
+from tests.server.serving import BIN, free_ports, running_under, wait_for
 
 LIMIT_S = 60
 SERVER = "org.apache.spark.sql.hive.thriftserver.HiveThriftServer2"
@@ -52,13 +51,6 @@ def java_of(process: psutil.Process) -> list[psutil.Process]:
         for each, words in running_under(process).items()
         if SERVER in words and LAUNCHER not in words
     ]
-
-
-def wait_for(condition) -> None:
-    deadline = time.monotonic() + LIMIT_S
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.05)
 
 
 @pytest.mark.parametrize("is_ready", [False, True], ids=["while it starts", "once it is ready"])
