@@ -15,7 +15,10 @@ from sqlalchemy import Boolean, Integer, create_engine, inspect
 
 from tests.server.serving import serving
 
-JARS = Path(pyspark.__file__).parent / "jars" / "*"
+SPARK = Path(pyspark.__file__).parent / "jars"
+# The driver of Spark Connect lies in a folder of its own, and reaches into Java's own classes.
+JARS = f"{SPARK}/connect-repl/*:{SPARK}/*"
+OPENED = [f"--add-opens=java.base/{each}=ALL-UNNAMED" for each in ("java.nio", "sun.util.calendar")]
 TABLE = """
     create table shop.kinds using delta as
     select
@@ -48,8 +51,9 @@ import java.sql.*;
 
 public class Client {
     public static void main(String[] given) throws Exception {
-        try (Connection c = DriverManager.getConnection(given[0], "me", System.getenv("TOKEN"));
-                ResultSet row = c.createStatement().executeQuery(given[1])) {
+        String url = System.getenv("URL"), token = System.getenv("TOKEN");
+        try (Connection c = DriverManager.getConnection(url, "me", token);
+                ResultSet row = c.createStatement().executeQuery(given[0])) {
             row.next();
             System.out.println(row.getString("text") + "|" + row.getInt("whole") + "|"
                 + row.getLong("large") + "|" + row.getDouble("share") + "|"
@@ -98,17 +102,26 @@ def test_sqlalchemy_lists_columns(engine):
 
 
 @pytest.mark.skipif(not shutil.which("javac"), reason="a Java program needs a JDK: no javac")
-def test_a_java_program_reads_by_jdbc(server, tmp_path):
+@pytest.mark.parametrize(
+    ("driver", "role", "texts"),
+    [("hive", "reader", '["x","y"]'), ("connect", "writer", "ArraySeq(x, y)")],
+    ids=["hive", "connect"],
+)
+def test_a_java_program_reads_by_jdbc(server, tmp_path, driver, role, texts):
     program = tmp_path / "Client.java"
     program.write_text(PROGRAM)
-    url = f"jdbc:hive2://127.0.0.1:{server.thrift}/shop"
+    connect = server.environment["SPARK_REMOTE"].removeprefix("sc://127.0.0.1:")
+    url = {
+        "hive": f"jdbc:hive2://127.0.0.1:{server.thrift}/shop",
+        "connect": f"jdbc:sc://localhost:{connect}/;use_ssl=false;token={server.token(role)}",
+    }[driver]
     done = subprocess.run(
-        ["java", "-cp", str(JARS), str(program), url, QUERY],
-        env=os.environ | {"TOKEN": server.token("reader")},
+        ["java", *OPENED, "-cp", JARS, program, QUERY],
+        env=os.environ | {"URL": url, "TOKEN": server.token(role)},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=240,
     )
     assert done.stdout == (
-        'ü “a”|3|4|0.5|1.10|true|2018-10-01|2018-10-01 08:30:00.25|["x","y"]|100|null\n'
+        f"ü “a”|3|4|0.5|1.10|true|2018-10-01|2018-10-01 08:30:00.25|{texts}|100|null\n"
     ), done.stderr
