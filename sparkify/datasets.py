@@ -104,13 +104,15 @@ def user_share(spark: SparkSession, settings: Settings) -> float:
 def read_own_table(
     spark: SparkSession, settings: Settings, source: own_table.Source, *, id: str, **columns: object
 ) -> Dataset:
-    """A table of the user's own, with its id as text.
+    """A table of the user's own, with its id as text; of a Delta table the version of now.
 
     Raises:
         BadInput: it cannot be read, or has no rows.
         TableMismatch: it has no column of that name.
     """
+    source = own_table.pinned(spark, settings, source)
     rows = own_table.prepare(
         own_table.read(spark, settings, source), id=id, time=columns.get("time")
     )
-    return Dataset(rows, TableSpec(id=id, name=source.given, **columns))
+    spec = TableSpec(id=id, name=source.given, version=source.version, **columns)
+    return Dataset(rows, spec)

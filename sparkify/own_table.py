@@ -6,7 +6,7 @@ import io
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -19,6 +19,7 @@ from pyspark.sql.types import LongType, StringType, StructField, StructType
 from sparkify.errors import BadInput
 from sparkify.settings import Settings
 from sparkify.transform import first_line
+from sparkify.versions import history
 
 CSV_NAME = re.compile(r"\.(csv|tsv|tab|txt)(\.gz)?$", re.IGNORECASE)
 FILE_NAME = re.compile(r"\.(parquet|pq|csv|tsv|tab|txt|gz|json|xlsx?|zip)$", re.IGNORECASE)
@@ -33,13 +34,14 @@ NANOS_AS_LONG = "spark.sql.legacy.parquet.nanosAsLong"
 class Source:
     """What was given, and as what it is read: parquet, csv, delta or table.
 
-    separator, columns: of a CSV file.
+    separator, columns: of a CSV file. version: of a Delta table, once `pinned` has asked for it.
     """
 
     given: str
     kind: str
     separator: str = ","
     columns: tuple[str, ...] = ()
+    version: int | None = None
 
 
 def find_source(given: str) -> Source:
@@ -84,18 +86,35 @@ def check_columns(
             check_named(dict.fromkeys(source.columns), name, role=role)
 
 
+def pinned(spark: SparkSession, settings: Settings, source: Source) -> Source:
+    """`source` with its version of now, if it is a Delta table: what is written later is not read.
+
+    Raises:
+        BadInput: its history cannot be read.
+    """
+    from ml.preprocessing import quote
+
+    if settings.table_format != "delta":
+        return source
+    with _spark_reads(source):
+        if source.kind == "delta":
+            table = f"delta.{quote(str(Path(source.given).resolve()))}"
+        elif source.kind == "table" and _is_delta(spark, source.given):
+            table = source.given
+        else:
+            return source
+        return replace(source, version=history(spark, table, limit=1)[0]["version"])
+
+
 def read(spark: SparkSession, settings: Settings, source: Source) -> DataFrame:
     """The rows of a table, with its own types; of a CSV file all columns are text.
 
     Raises:
         BadInput: Spark cannot read it, there is no such table, or it has no rows.
     """
-    try:
+    with _spark_reads(source):
         rows = _open(spark, settings, source)
         is_empty = rows.isEmpty()
-    except (PySparkException, Py4JError) as error:
-        reason = first_line(str(error))
-        raise BadInput(f"{source.given} cannot be read: {reason}") from error
     _check_names(source.given, rows.columns)
     if is_empty:
         raise BadInput(f"{source.given} has no rows")
@@ -161,22 +180,41 @@ def literal(path: Path) -> str:
     return re.sub(r"([\[\]{}*?\\])", r"\\\1", str(path.resolve()))
 
 
+@contextmanager
+def _spark_reads(source: Source) -> Iterator[None]:
+    """Say in one line why Spark cannot read a table."""
+    try:
+        yield
+    except (PySparkException, Py4JError) as error:
+        reason = first_line(str(error))
+        raise BadInput(f"{source.given} cannot be read: {reason}") from error
+
+
+def _is_delta(spark: SparkSession, name: str) -> bool:
+    """Whether a name of the catalogue is a Delta table; a view over one is not."""
+    if not spark.catalog.tableExists(name):
+        return False
+    told = spark.sql(f"describe table extended {name}").filter("col_name = 'Provider'").first()
+    return told is not None and told["data_type"] == "delta"
+
+
 def _open(spark: SparkSession, settings: Settings, source: Source) -> DataFrame:
     path = Path(source.given)
+    version = {} if source.version is None else {"versionAsOf": source.version}
     if source.kind == "table":
         if not spark.catalog.tableExists(source.given):
             raise BadInput(
                 f"no table {source.given}: there is no such file or folder, nor such a table in "
                 "the catalogue"
             )
-        return spark.table(source.given)
+        return spark.read.options(**version).table(source.given)
     if source.kind == "delta":
         if settings.table_format != "delta":
             raise BadInput(
                 f"{source.given} is a Delta table, which needs the Delta Lake jars: run "
                 "`make setup`, or give it as Parquet"
             )
-        return spark.read.format("delta").load(str(path.resolve()))
+        return spark.read.format("delta").options(**version).load(str(path.resolve()))
     if source.kind == "csv":
         schema = StructType([StructField(name, StringType()) for name in source.columns])
         return spark.read.csv(
@@ -193,6 +231,8 @@ def _open(spark: SparkSession, settings: Settings, source: Source) -> DataFrame:
 
 def _open_parquet(spark: SparkSession, path: Path) -> DataFrame:
     """pandas writes nanoseconds, which Spark reads as whole numbers only: here they are times."""
+    from ml.preprocessing import quote
+
     kept = spark.conf.get(NANOS_AS_LONG)
     spark.conf.set(NANOS_AS_LONG, "true")
     try:
@@ -206,11 +246,12 @@ def _open_parquet(spark: SparkSession, path: Path) -> DataFrame:
         if pa.types.is_timestamp(field.type) and isinstance(schema[field.name].dataType, LongType)
     }
     rows = spark.read.schema(schema).parquet(literal(path))
-    quoted = {name: "`" + name.replace("`", "``") + "`" for name in rows.columns}
     return rows.selectExpr(
         *(
-            f"timestamp_micros({value} div 1000) as {value}" if name in nanos else value
-            for name, value in quoted.items()
+            f"timestamp_micros({quote(name)} div 1000) as {quote(name)}"
+            if name in nanos
+            else quote(name)
+            for name in rows.columns
         )
     )
 

@@ -16,6 +16,7 @@ from ml.checks import TableSpec, check_schema
 from ml.errors import NotTrainable, TableMismatch
 from sparkify import own_table
 from sparkify.cli import cli, main
+from sparkify.datasets import read_own_table
 from sparkify.errors import BadInput, WrongUse
 
 
@@ -224,6 +225,28 @@ def test_delta_folders_partitioned_folders_and_tables_of_the_catalogue_are_read(
         assert sorted((row["id"], row["x"]) for row in found.collect()) == [("a", 1), ("b", 2)]
     with pytest.raises(BadInput, match="no table sparkify.nothing: .* nor such a table"):
         own_table.read(spark, settings, own_table.find_source("sparkify.nothing"))
+
+
+def test_of_a_delta_table_one_version_is_read_whatever_is_written_meanwhile(
+    spark, settings, tmp_path
+):
+    rows = spark.createDataFrame([("a", 1), ("b", 2)], "id string, x int")
+    folder = tmp_path / "delta `ü` {1}"
+    rows.write.format("delta").save(str(folder))
+    rows.write.format("delta").mode("append").save(str(folder))
+    rows.write.format("delta").saveAsTable("own_versions")
+    for given, version in ((str(folder), 1), ("own_versions", 0)):
+        own = read_own_table(spark, settings, own_table.find_source(given), id="id")
+        assert own.spec.version == version
+        writer = spark.createDataFrame([("c", 3)], "id string, x int").write.format("delta")
+        append = writer.mode("append")
+        append.save(given) if "/" in given else append.saveAsTable(given)
+        assert {row["id"] for row in own.rows.collect()} == {"a", "b"}
+    spark.sql("create view own_view as select * from own_versions")
+    own = read_own_table(spark, settings, own_table.find_source("own_view"), id="id")
+    assert own.spec.version is None and own.rows.count() == 3
+    spark.sql("drop view own_view")
+    spark.sql("drop table own_versions")
 
 
 def test_every_type_is_a_feature_or_has_a_reason(spark, settings, tmp_path):
