@@ -52,14 +52,18 @@ def make_tokens(settings: Settings) -> Path:
 def compiled_gate(settings: Settings) -> Path:
     """The folder with the classes of `Gate.java`; compiled once for a version of it and of Spark.
 
+    It lies beside the jars, or in the home where these are not the user's to write to.
     By Janino, the compiler that Spark brings along: where Java runs, `javac` may be missing.
     """
     version = hashlib.sha256(SOURCE.read_bytes() + pyspark.__version__.encode()).hexdigest()[:16]
-    classes = settings.home / "gate" / version
+    shared = settings.jars / "gate" / version
+    is_writable = os.access(settings.jars, os.W_OK)
+    classes = shared if shared.exists() or is_writable else settings.home / "gate" / version
     if classes.exists():
         return classes
     classes.parent.mkdir(parents=True, exist_ok=True)
     scratch = Path(tempfile.mkdtemp(dir=classes.parent))
+    scratch.chmod(0o755)
     with stage("Compiling its gate"), java(settings) as jvm:
         compiler = jvm.org.codehaus.janino.CompilerFactory().newCompiler()
         compiler.setDestinationDirectory(jvm.java.io.File(str(scratch)), False)

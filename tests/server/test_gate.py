@@ -7,12 +7,14 @@ import stat
 import struct
 import subprocess
 from contextlib import closing
+from dataclasses import replace
 
 import psutil
 import pytest
 from pyhive.exc import OperationalError
 from thrift.transport.TTransport import TTransportException
 
+from sparkify.gate import compiled_gate
 from sparkify.remote import CONNECT_TOKEN, THRIFT_TOKEN
 from tests.server.serving import BIN, running_under, serving
 
@@ -316,6 +318,11 @@ def test_ports_of_spark_itself_answer_nobody_else(server):
         with socket.create_connection(("127.0.0.1", port), timeout=10) as client:
             client.sendall(struct.pack(">qbqib", 22, 3, 1, 1, 0))
             assert b"SASL" in client.recv(4096)
+
+
+def test_its_classes_lie_in_the_home_where_nothing_can_lie_beside_the_jars(settings, tmp_path):
+    found = compiled_gate(replace(settings, home=tmp_path, jars=tmp_path / "none"))
+    assert found.parent == tmp_path / "gate" and (found / "sparkify" / "Gate.class").exists()
 
 
 @pytest.mark.parametrize("written", ["", " ", "a\n", "\xff"])
