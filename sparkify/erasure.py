@@ -5,6 +5,7 @@ import io
 import json
 import re
 import secrets
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -20,7 +21,7 @@ import yaml
 from pyspark.sql import SparkSession
 
 from sparkify import unchanged
-from sparkify.errors import BadInput
+from sparkify.errors import BadInput, WrongUse
 from sparkify.identity import cleaned_id, key_digest, stored_id
 from sparkify.maintenance import DELTA, delta_settings, run_held
 from sparkify.query import described, tables_of
@@ -96,6 +97,23 @@ def spellings(id: str) -> list[str]:
     return list(dict.fromkeys([id, *escaped, *(each.replace("/", r"\/") for each in escaped)]))
 
 
+def confirm(question: str) -> None:
+    """Ask on the terminal.
+
+    Raises:
+        WrongUse: the answer is no, or nobody is there to give one.
+    """
+    try:
+        if click.confirm(question):
+            return
+        why = "the answer was no"
+    except click.Abort:
+        if sys.stdin.isatty():  # Ctrl-C
+            raise
+        why = "nobody is there to answer; add --yes"
+    raise WrongUse(f"nothing is erased: {why}")
+
+
 def erase(settings: Settings, given: str, *, is_confirmed: bool) -> None:
     """Erase a user by the id of the log, once that is confirmed, and say what is gone.
 
@@ -105,6 +123,7 @@ def erase(settings: Settings, given: str, *, is_confirmed: bool) -> None:
     Raises:
         BadInput: there is no such user, it is a hash of one, or the files of the tables are out of
             reach.
+        WrongUse: it is not confirmed.
     """
     given = cleaned_id(given)
     with stage("Starting Spark"):
@@ -128,9 +147,7 @@ def erase(settings: Settings, given: str, *, is_confirmed: bool) -> None:
         )
     rows = sum(counts.values())
     if not is_confirmed:
-        click.confirm(
-            f"Erase user {given}, {rows:,} rows and {len(files):,} files, for good?", abort=True
-        )
+        confirm(f"Erase user {given}, {rows:,} rows and {len(files):,} files, for good?")
     with run_held(settings), delta_settings(spark, QUIET), stage("Erasing") as say:
         unchanged.forget(settings)
         if not remembered:

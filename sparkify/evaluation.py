@@ -6,8 +6,7 @@ from pyspark.sql import SparkSession
 from ml.checks import TableSpec
 from sparkify.datasets import Dataset
 from sparkify.errors import BadInput
-from sparkify.models import how_to_train
-from sparkify.registered import registry
+from sparkify.registered import how_to_train, registry
 from sparkify.settings import Settings
 from sparkify.stages import open_stage
 from sparkify.summary import interval

@@ -6,7 +6,7 @@ from pyspark.sql import functions as F
 from sparkify.datasets import FEATURES, feature_table
 from sparkify.errors import BadInput
 from sparkify.identity import stored_id
-from sparkify.registered import champion_of
+from sparkify.registered import champion_of, require_model
 from sparkify.settings import Settings
 from sparkify.stages import open_stage
 from sparkify.terminal import line, stage, table
@@ -22,6 +22,7 @@ def explain_user(settings: Settings, user: str) -> None:
     from ml.errors import NotTrainable
     from ml.explaining import explain
 
+    require_model(settings, settings.model)
     spark = open_stage(settings)
     features = feature_table(spark, settings, FEATURES)
     # By the id of the log, or as a list has it that was made with a SPARKIFY_USER_KEY.

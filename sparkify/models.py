@@ -1,9 +1,6 @@
 """What `sparkify models` does."""
 
-import shlex
-
-from sparkify.errors import BadInput
-from sparkify.registered import OWN_MODEL, registry
+from sparkify.registered import registry, require_model
 from sparkify.settings import Settings
 from sparkify.spreadsheet import check_writable
 from sparkify.stages import open_stage
@@ -17,9 +14,8 @@ def list_models(settings: Settings, *, name: str) -> None:
     from ml.versions import versions_table
 
     versioned = registry(settings, name)
+    require_model(settings, name)
     versions = versioned.versions()
-    if not versions:
-        raise BadInput(f"there is no model {name} yet; {how_to_train(settings, name)}")
     live = outcomes(settings, name)
     for version in versions_table(versions).to_dict("records"):
         alias = styled(f" {version['alias']}" if version["alias"] else "", "bold")
@@ -48,22 +44,16 @@ def outcomes(settings: Settings, name: str) -> dict[int, str]:
     return {version: "; ".join(said) for version, said in told.items()}
 
 
-def how_to_train(settings: Settings, name: str) -> str:
-    """What makes a model of this name, whether there are tables yet or not."""
-    if name == OWN_MODEL:
-        return "run `sparkify train --parquet PATH --id COLUMN --label COLUMN`"
-    given = "" if name == settings.model else f" --name {shlex.quote(name)}"
-    return f"run `sparkify build --events PATH`, then `sparkify train{given}`"
-
-
 def promote(settings: Settings, version: int, *, name: str) -> None:
     """Make a version champion."""
+    require_model(settings, name)
     made = registry(settings, name).promote(version)
     line(f"{name} version {made.version} ({made.candidate}) is the champion.{mark(made)}")
 
 
 def roll_back(settings: Settings, *, name: str) -> None:
     """Make the previous champion champion again."""
+    require_model(settings, name)
     made = registry(settings, name).roll_back()
     line(f"{name} version {made.version} ({made.candidate}) is the champion again.{mark(made)}")
 
@@ -72,6 +62,7 @@ def write_card(settings: Settings, version: int | None, *, name: str) -> None:
     """Write the model card of a version, the champion without one, as HTML."""
     from sparkify.report.card import render_card
 
+    require_model(settings, name)
     found, card = registry(settings, name).card(version)
     path = settings.home / "report" / f"{name}-{found.version}.html"
     check_writable(path)

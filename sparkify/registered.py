@@ -1,5 +1,7 @@
 """The registered models of this home, and which of them scores."""
 
+import shlex
+
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
@@ -15,6 +17,26 @@ def registry(settings: Settings, model: str):
 
     (settings.home / "mlflow").mkdir(parents=True, exist_ok=True)
     return Registry(settings.tracking_uri, str(settings.home / "mlflow" / "artifacts"), model)
+
+
+def require_model(settings: Settings, name: str) -> None:
+    """Refuse a name that no model has; needs no Spark.
+
+    Raises:
+        NotTrainable: it says how to train one.
+    """
+    from ml.errors import NotTrainable
+
+    if not registry(settings, name).versions():
+        raise NotTrainable(f"no model {name} has been trained yet; {how_to_train(settings, name)}")
+
+
+def how_to_train(settings: Settings, name: str) -> str:
+    """What makes a model of this name, whether there are tables yet or not."""
+    if name == OWN_MODEL:
+        return "run `sparkify train --parquet PATH --id COLUMN --label COLUMN`"
+    given = "" if name == settings.model else f" --name {shlex.quote(name)}"
+    return f"run `sparkify build --events PATH`, then `sparkify train{given}`"
 
 
 def champion_of(settings: Settings, features: Dataset):

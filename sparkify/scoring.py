@@ -15,6 +15,7 @@ from sparkify.registered import (
     champion_of,
     drift_reference,
     registry,
+    require_model,
 )
 from sparkify.settings import Settings
 from sparkify.spreadsheet import check_writable, write_csv
@@ -77,19 +78,6 @@ def scores_of(settings: Settings, own: Dataset, *, model: str) -> pd.DataFrame:
     scores = score(own.rows, champion, id=own.spec.id, time=own.spec.time).toPandas()
     # Equal ones by id: Spark gives its rows back in no order.
     return scores.sort_values(["probability", own.spec.id], ascending=[False, True])
-
-
-def require_model(settings: Settings, name: str) -> None:
-    """Refuse a name that no model has; needs no Spark.
-
-    Raises:
-        NotTrainable: it says how to train one.
-    """
-    from ml.errors import NotTrainable
-    from sparkify.models import how_to_train
-
-    if not registry(settings, name).versions():
-        raise NotTrainable(f"no model {name} has been trained yet; {how_to_train(settings, name)}")
 
 
 def score_stage(spark: SparkSession, settings: Settings) -> str | None:

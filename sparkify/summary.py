@@ -253,14 +253,17 @@ def show_next(settings: Settings, page: Path, *, seconds: float, has_scores: boo
         if has_scores
         else f"select * from {settings.table('dim_users')} order by song_count desc"
     )
+    steps = [f'{settings.command} sql "{query}"']
+    if has_scores:
+        steps.insert(0, f"{settings.command} targets --csv contact.csv    whom to contact, and why")
+    steps += [
+        f"{settings.command} run --events PATH    your own events",
+        "dbt docs generate             the documentation of every table",
+    ]
+    if settings.target != "thrift":
+        steps.append("sparkify serve                dbt, JDBC and MLlib for several people at once")
     line()
     line(styled(f"Done in {seconds:.0f} s.", "bold"), f" Report: {page}", wrap=False)
-    for each in (
-        "Next, with the environment active (. .venv/bin/activate):",
-        f"  {settings.command} targets --csv contact.csv    whom to contact, and why",
-        f'  {settings.command} sql "{query}"',
-        f"  {settings.command} run --events PATH    your own events",
-        "  dbt docs generate             the documentation of every table",
-        "  sparkify serve                dbt, JDBC and MLlib for several people at once",
-    ):
-        line(each, wrap=False)
+    line("Next, with the environment active (. .venv/bin/activate):", wrap=False)
+    for step in steps:
+        line(f"  {step}", wrap=False)

@@ -476,3 +476,13 @@ def test_an_empty_setting_of_a_folder_counts_as_unset_and_a_new_home_is_its_owne
     with patch.dict(os.environ):
         Settings.from_environment().export()
     assert (tmp_path / "a" / "home").stat().st_mode & 0o777 == 0o700
+
+
+def test_without_a_model_every_command_that_reads_one_says_how_to_train(
+    no_spark, monkeypatch, tmp_path
+):
+    monkeypatch.setenv("SPARKIFY_HOME", str(tmp_path))
+    reading = ("models", "models card", "models promote 1", "models rollback", "explain --user 5")
+    for words in reading:
+        refused = ask(*words.split()).exception
+        assert "then `sparkify train`" in str(refused) and cli.exit_code(refused) == 5, words

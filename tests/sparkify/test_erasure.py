@@ -22,7 +22,7 @@ from sparkify.erasure import (
     restore,
     without_rows,
 )
-from sparkify.errors import BadInput
+from sparkify.errors import BadInput, WrongUse
 from sparkify.identity import stored_id
 from sparkify.query import described, tables_of
 from sparkify.settings import Settings
@@ -184,8 +184,10 @@ def test_every_column_that_names_a_user_is_in_the_inventory(before):
 def test_who_is_not_there_cannot_be_erased(before):
     done = CliRunner().invoke(cli, ["erase", "--user", "nobody", "--yes"])
     assert done.exception.exit_code == 3 and "dim_users" in str(done.exception)
-    asked = CliRunner().invoke(cli, ["erase", "--user", GONE], input="n\n")
-    assert asked.exit_code == 1 and "for good?" in asked.output
+    for answer, said in (("n\n", "the answer was no"), ("", "nobody is there .* --yes")):
+        asked = CliRunner().invoke(cli, ["erase", "--user", GONE], input=answer)
+        assert "for good?" in asked.output and isinstance(asked.exception, WrongUse)
+        assert re.search(said, str(asked.exception))
 
 
 def test_a_user_whom_a_file_is_named_for_cannot_be_erased(before):
