@@ -15,9 +15,9 @@
                 contains(source_file, '=')
                 and contains(lower(source_file), '/{{ field | lower }}='),
                 nullif(
-                    try_url_decode(try_url_decode(replace(
+                    try_url_decode(replace(try_url_decode(replace(
                         regexp_extract(source_file, '(?i)/{{ field }}=([^/]*)/', 1), '+', '%2B'
-                    ))),
+                    )), '+', '%2B')),
                     '__HIVE_DEFAULT_PARTITION__'
                 ),
                 null

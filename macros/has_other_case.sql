@@ -14,7 +14,7 @@
     {%- for field in event_fields() -%}
     (
         {{ object }}.{{ field }} is null
-        and (not contains({{ text }}, '"{{ field }}"') or locate('{', {{ text }}, 2) > 0)
+        and (not contains({{ text }}, '"{{ field }}":') or locate('{', {{ text }}, 2) > 0)
         and contains({{ lower_text }}, '"{{ field | lower }}"')
     ){{ ' or ' if not loop.last }}
     {%- endfor -%}

@@ -18,7 +18,7 @@
         {%- if field in ['ts', 'registration'] and type in ['timestamp', 'timestamp_ntz', 'date'] -%}
             {%- set found.text = 'unix_millis(cast(' ~ column ~ ' as timestamp))' -%}
         {%- elif comment == 'nanoseconds' -%}
-            {%- set found.text = 'cast(floor(' ~ column ~ ' / 1000000D) as bigint)' -%}
+            {%- set found.text = column ~ ' div 1000000' -%}
         {%- elif type in ['double', 'float'] -%}
             {%- set found.text = 'if(' ~ column ~ ' = floor(' ~ column ~ ') and abs(' ~ column
                 ~ ') < 1e18, cast(cast(' ~ column ~ ' as bigint) as string), cast(nanvl(' ~ column

@@ -1,8 +1,9 @@
 {#
-    The value of a key in a map, whatever the case of the key; spelled exactly, if there is one.
+    The value of a key in a map, whatever the case of the key; spelled exactly, if there is one. Of
+    several the last, as Spark's parser takes it where it looks for fields.
 
         {{ value_of_key('each', 'userId') }}
-            ->  coalesce(each['userId'], element_at(filter(map_entries(each), ...), -1).value)
+            ->  coalesce(try_element_at(filter(map_entries(each), ...), -1).value, ...)
 
     The entries are looked through rather than renamed, for two keys may differ by case alone.
 
@@ -12,7 +13,10 @@
 #}
 {% macro value_of_key(map, key) -%}
 coalesce(
-    {{ map }}['{{ key }}'],
+    try_element_at(
+        filter(map_entries({{ map }}), entry -> entry.key = '{{ key }}'),
+        -1
+    ).value,
     try_element_at(
         filter(
             map_entries({{ map }}),

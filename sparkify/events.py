@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from unicodedata import category
 from urllib.parse import quote
 
 import pyarrow as pa
@@ -152,5 +153,9 @@ def types_of(file: Path) -> tuple[tuple[str, ...], ...]:
 
 def uri_of(file: Path) -> str:
     """The URI of a file as Spark writes it."""
-    safe = "".join(c if ord(c) > 127 else quote(c, safe=URI_SAFE) for c in str(file))
+    # Java encodes blanks and control characters beyond ASCII too.
+    safe = "".join(
+        c if ord(c) > 127 and category(c) not in ("Zs", "Zl", "Zp", "Cc") else quote(c, URI_SAFE)
+        for c in str(file)
+    )
     return f"file:{safe}"

@@ -67,16 +67,15 @@ named as (
         case
             -- A line is taken whole or not at all.
             when size(objects) > 1 and exists(objects, each -> each is null) then null
-            -- A bracket that closes too early hides what follows: then the mark does not arrive.
+            -- A bracket that closes too early hides what follows: then one more object is none.
             when
                 contains(text, ']')
-                and try_element_at(
+                and not size(
                     from_json(
-                        concat('[', {{ separated_objects('text') }}, ',{"end": 1}]'),
-                        'array<struct<end: string>>'
-                    ),
-                    -1
-                ).end is null
+                        concat('[', {{ separated_objects('text') }}, ',{}]'),
+                        'array<struct<ts: string>>'
+                    )
+                ) <=> size(objects) + 1
                 then null
             when size(objects) > 1 or {{ has_other_case('get(objects, 0)', 'text', 'lower_text') }}
                 then

@@ -129,14 +129,14 @@ def test_every_file_is_parquet_where_a_var_says_so(staged, expected, tmp_path):
 
 def test_columns_are_taken_from_the_names_of_folders(staged, tmp_path):
     frame = pd.DataFrame(events()).drop(columns=["level", "gender", "page"])
-    folder = tmp_path / "level=paid" / "page=Add%20to%20Playlist"
+    folder = tmp_path / "level=paid" / "page=Add%20to+Playlist"
     (folder / "Gender=F").mkdir(parents=True)
     frame.to_parquet(folder / "Gender=F" / "a.parquet")
     songless = [{k: v for k, v in row.items() if k not in ("level", "page")} for row in events()]
     (folder / "b.json").write_text(as_json(songless))
     rows = staged(tmp_path)
     assert Counter(rows["gender"]) == {"F": 6, "M": 6}
-    assert set(rows["level"]) == {"paid"} and set(rows["page"]) == {"Add to Playlist"}
+    assert set(rows["level"]) == {"paid"} and set(rows["page"]) == {"Add to+Playlist"}
 
 
 ODD_NAMES = [
@@ -151,6 +151,7 @@ ODD_NAMES = [
         "2018-10-01T10:00:00",
     ),
     *("~tilde", "plus+", "a=b", "$HOME", "log(1)"),
+    *("10.00\u202fAM", "no\u00a0break", "\u0085\u2028"),
 ]
 
 

@@ -57,9 +57,13 @@ ACCEPTED = [
     line(itemInSession=63, song="[feat. ] a bracket"),
     line(itemInSession=64).replace("userId", "USERID").replace("sessionId", "sessionid"),
     line(itemInSession=65, location={"city": "Rome, IT"}),  # a value that is no text
+    # A title that is called as a field of which the key is in another case.
+    line(itemInSession=66, song="userId").replace('"userId":', '"USERID":'),
+    # The last of two keys, here too.
+    line(itemInSession=67, userId="29")[:-1] + ', "userId": "30"}' + line(itemInSession=68),
 ]
 # What the lines above hold beyond one each: an array, and objects one behind the other.
-ACCEPTED_ROWS = len(ACCEPTED) + 4
+ACCEPTED_ROWS = len(ACCEPTED) + 5
 REJECTED = {
     "anonymous": [line(auth="Logged Out", userId=""), line(auth="Guest", userId="1261737")],
     "missing_user_id": [line(userId=""), line(userId="  "), line(userId=...)],
@@ -78,6 +82,7 @@ REJECTED = {
         # A line is taken whole or not at all.
         *(line() + rest for rest in (" and more", "]", "], [1", "}", ", 17", line()[:-1])),
         *("[" + line() + "] " + rest for rest in ("x", "]", line())),
+        *(line(end=1) + rest for rest in ("]", "] more", "], [" + line())),
         "{" + line() + "}",
         line()[:-40],
         # Names in whatever is left of JSON.
@@ -142,7 +147,7 @@ def test_the_same_event_in_other_types_is_one_event(spark, staged):
     rows = spark.table("sparkify.stg_sparkify__events").orderBy("item_in_session").collect()
     assert [(row.item_in_session, row.copy_count) for row in rows] == [
         (50, 4),
-        *((item, 1) for item in range(51, 66)),
+        *((item, 1) for item in range(51, 69)),
     ]
     assert sum(row.copy_count for row in rows) == ACCEPTED_ROWS
 
