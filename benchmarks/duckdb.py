@@ -55,7 +55,9 @@ TOLERANCE, TOLERANCE_OF_SKETCHES = 1e-12, 1e-2
 MACROS = r"""
 create schema sparkify;
 create macro clean(text) as nullif(trim(text, e' \t\r\n'), '');
-create macro known(text) as if(clean(text) in ('NaN', '"NaN"'), null, clean(text));
+create macro known(text) as if(
+    clean(text) in ('NaN', '"NaN"', 'nan', 'None', 'null', 'NULL', '<NA>', 'NaT'), null, clean(text)
+);
 create macro make_valid_utf8(text) as text;
 create macro timestamp_millis(ms) as make_timestamp(ms * 1000);
 create macro hll_sketch_agg(x, k) as list(distinct hash(x)) filter (where x is not null);

@@ -9,6 +9,7 @@
     them; the first that holds is the reason. A value that is missing has none.
 #}
 {% macro reasons_of_nulls() %}
+    {% set missing = sql_list(missing_words()) %}
     {% do return({
         'item_in_session': {
             'not_a_whole_number': 'item_text is not null and item_number is null',
@@ -24,8 +25,8 @@
         'registered_at': {'invalid_time': 'registration is not null and registered_at is null'},
         'state': {'unknown_value': "octet_length(state_code) != 2 or state_code not between 'AA' and 'ZZ'"
             " or substring(state_code, 2) not between 'A' and 'Z'"},
-        'artist': {'not_a_song': "artist != 'NaN' and page != 'NextSong'"},
-        'song': {'not_a_song': "song != 'NaN' and page != 'NextSong'"},
+        'artist': {'not_a_song': "page != 'NextSong' and artist not in (" ~ missing ~ ')'},
+        'song': {'not_a_song': "page != 'NextSong' and song not in (" ~ missing ~ ')'},
         'song_length_s': {
             'not_a_song': "length is not null and page != 'NextSong'",
             'not_a_number': 'length is not null and length_s is null',

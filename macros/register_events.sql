@@ -13,8 +13,9 @@
         forms: of Parquet files whose types differ: {sample: one of its files, nanoseconds: names
             of columns, files: their URIs}; the first has those that no other one lists. Without,
             all Parquet files must agree.
+        count: how many files are there that are not empty; if Spark finds fewer, nothing is read.
 #}
-{% macro register_events(path, forms=none) %}
+{% macro register_events(path, forms=none, count=none) %}
     {% if var('events_format') not in ['json', 'parquet'] %}
         {% do refuse(
             'events_format is ' ~ var('events_format') ~ ': it must be json or parquet'
@@ -25,6 +26,17 @@
     {% do run_query('create schema if not exists ' ~ lines.schema) %}
     {% do refer_to(lines, path, 'text', '(value string)') %}
     {% do refer_to(files, path, 'binaryFile') %}
+    {% if count is not none %}
+        {% set found = run_query(
+            'select count(*) from ' ~ files ~ ' where _metadata.file_size > 0'
+        ).rows[0][0] %}
+        {% if found < count %}
+            {% do refuse(
+                'of ' ~ count ~ ' files at ' ~ path ~ ' Spark finds ' ~ found ~ '. If none was taken away just '
+                ~ 'now, some have names that its Java cannot have: start it with LC_ALL=C.UTF-8, or rename them'
+            ) %}
+        {% endif %}
+    {% endif %}
     {% do run_query('drop table if exists ' ~ listed) %}
     {% do run_query('create table ' ~ listed ~ ' (form string, file_path string) using parquet') %}
     {% for row in run_query('show tables in ' ~ lines.schema ~ " like 'parquet_*'").rows %}

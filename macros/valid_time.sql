@@ -3,14 +3,14 @@
     last_valid_date: seconds taken for milliseconds, years like 2200.
 
         {{ valid_time('ts') }}
-            ->  case when try_cast(ts as double) >= ... then timestamp_millis(...) end
+            ->  case when coalesce(try_cast(ts as bigint), ...) >= ... then timestamp_millis(...) end
 
     Arguments:
         text: an expression.
 #}
 {% macro valid_time(text) -%}
     {#- Digits alone are read faster as a bigint. -#}
-    {%- set number = 'coalesce(try_cast(' ~ text ~ ' as bigint), try_cast(' ~ text ~ ' as double))' -%}
+    {%- set number = 'coalesce(try_cast(' ~ text ~ ' as bigint), ' ~ number_of(text) ~ ')' -%}
     case
         when
             {{ number }} >= unix_millis(timestamp'{{ var("first_valid_date") }}')

@@ -47,14 +47,17 @@ def find_files(path: Path) -> Found:
     they write does not count among those.
 
     Raises:
-        BadInput: nothing is there, or a Delta table.
+        BadInput: nothing is there, a Delta table, or a file with a name that Java cannot have.
     """
     if not path.exists():
         raise BadInput(f"no events at {path}: there is no such file or folder")
     path = path.resolve()
     if path.is_file():
+        check_name(path)
         return Found(path, [path], [])
     files, passed_over = walk(path)
+    for file in files:
+        check_name(file)
     if not files:
         hidden = f" but {passed_over[0].name}, which Spark passes over" if passed_over else ""
         raise BadInput(f"no events at {path}: the folder holds no files{hidden}")
@@ -64,7 +67,7 @@ def find_files(path: Path) -> Found:
 def walk(folder: Path) -> tuple[list[Path], list[Path]]:
     """The files below a folder that Spark reads, and those that it passes over."""
     files, passed_over = [], []
-    for name, folders, names in os.walk(folder, followlinks=True):
+    for name, folders, names in os.walk(folder, followlinks=True, onerror=refuse):
         if "_delta_log" in folders:
             raise BadInput(
                 f"{name} is a Delta table, whose files hold rows of its past too; export it first: "
@@ -78,6 +81,22 @@ def walk(folder: Path) -> tuple[list[Path], list[Path]]:
             elif not each.startswith(MARKERS) and not each.endswith(".crc"):
                 passed_over.append(file)
     return sorted(files), sorted(passed_over)
+
+
+def refuse(error: OSError) -> None:
+    """Stop at what cannot be read: it would be missing without a word."""
+    raise BadInput(
+        f"{error.filename} cannot be read ({error.strerror}); mend it, or take it away"
+    ) from error
+
+
+def check_name(file: Path) -> None:
+    """Refuse a name that is not UTF-8: Spark would pass over it without a word."""
+    try:
+        str(file).encode()
+    except UnicodeEncodeError:
+        shown = str(file).encode(errors="surrogateescape").decode(errors="backslashreplace")
+        raise BadInput(f"{shown} has a name that is not UTF-8: rename it") from None
 
 
 def is_hidden(folder: Path) -> bool:
@@ -119,9 +138,12 @@ def parquet_files(files: list[Path], *, all_parquet: bool) -> Iterator[tuple[Pat
     """The files that are Parquet, and whether their name says so."""
     for file in files:
         named = all_parquet or file.name.lower().endswith(PARQUET)
-        with file.open("rb") as content:
-            is_parquet = content.read(4) == MAGIC
-            is_empty = content.seek(0, os.SEEK_END) == 0
+        try:
+            with file.open("rb") as content:
+                is_parquet = content.read(4) == MAGIC
+                is_empty = content.seek(0, os.SEEK_END) == 0
+        except OSError as error:
+            refuse(error)
         if named and not is_parquet and not is_empty:
             raise BadInput(
                 f"{file} is called Parquet, but its content is not; "
@@ -136,6 +158,7 @@ def types_of(file: Path) -> tuple[tuple[str, ...], ...]:
     try:
         with file.open("rb") as content:
             columns = pq.read_metadata(content).schema
+        check_types(file, columns.to_arrow_schema())
     except (pa.ArrowException, OSError) as error:
         reason = str(error).splitlines()[0]
         raise BadInput(f"{file} cannot be read as Parquet: {reason}") from error
@@ -149,6 +172,27 @@ def types_of(file: Path) -> tuple[tuple[str, ...], ...]:
     if doubled:
         raise BadInput(f"{file} has more than one column called {doubled[0]}, but for the case")
     return tuple(sorted(found))
+
+
+def check_types(file: Path, schema: pa.Schema) -> None:
+    """Refuse columns of a type that Spark cannot read, whether they are wanted or not.
+
+    Raises:
+        BadInput: it names file, column and type.
+    """
+    unreadable = (pa.types.is_time, pa.types.is_float16, pa.types.is_decimal256, is_extension)
+    for column in schema:
+        # Spark would take a span of time for a bare number.
+        if any(is_it(column.type) for is_it in (*unreadable, pa.types.is_duration)):
+            raise BadInput(
+                f"column `{column.name}` of {file} is {column.type}, which Spark cannot read: "
+                "write it as another type, or leave it out"
+            )
+
+
+def is_extension(kind: pa.DataType) -> bool:
+    """Whether a type is one such as uuid, which Arrow has beside its own."""
+    return isinstance(kind, pa.BaseExtensionType)
 
 
 def uri_of(file: Path) -> str:

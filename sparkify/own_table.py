@@ -17,6 +17,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import LongType, StringType, StructField, StructType
 
 from sparkify.errors import BadInput
+from sparkify.events import check_types
 from sparkify.settings import Settings
 from sparkify.transform import first_line
 from sparkify.versions import history
@@ -358,13 +359,7 @@ def _parquet_schema(file: Path) -> dict[str, pa.DataType]:
     except pa.ArrowException as error:
         raise BadInput(f"{file} cannot be read as Parquet: {first_line(str(error))}") from error
     _check_names(str(file), schema.names)
-    for field in schema:
-        kind = field.type
-        if pa.types.is_time(kind) or pa.types.is_float16(kind) or pa.types.is_decimal256(kind):
-            raise BadInput(
-                f"column `{field.name}` of {file} is {kind}, which Spark cannot read: write it as "
-                "another type, or leave it out"
-            )
+    check_types(file, schema)
     return {
         field.name: field.type.value_type if pa.types.is_dictionary(field.type) else field.type
         for field in schema

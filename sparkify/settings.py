@@ -1,6 +1,8 @@
 """Where a run keeps its things, read once from the environment."""
 
+import codecs
 import json
+import locale
 import os
 import re
 import shlex
@@ -170,6 +172,9 @@ class Settings:
         os.environ[SECRET_KEY] = user_key()
         # Without it Spark's Python workers are whatever `python3` the path finds first.
         os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+        # Java has the names of files in the encoding of the locale, and passes over all others.
+        if codecs.lookup(locale.getencoding()).name != "utf-8":
+            os.environ["LC_ALL"] = "C.UTF-8"
         # Only this machine reads its own metrics.
         os.environ.setdefault("DO_NOT_TRACK", "1")
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")

@@ -81,6 +81,7 @@ def described(settings: Settings, events: str) -> dict:
         return {"path": events}
     all_parquet = settings.variables["events_format"] == "parquet"
     found = find_files(Path(events))
+    count = sum(file.stat().st_size > 0 for file in found.files)
     forms = [
         {
             "sample": str(form.sample),
@@ -89,7 +90,7 @@ def described(settings: Settings, events: str) -> dict:
         }
         for form in find_forms(found.files, all_parquet=all_parquet)
     ]
-    return {"path": str(found.path), "forms": forms}
+    return {"path": str(found.path), "forms": forms, "count": count}
 
 
 def run_dbt(settings: Settings, *arguments: str, say: Say | None = None) -> dbtRunnerResult:

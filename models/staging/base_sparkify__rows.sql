@@ -103,7 +103,7 @@ typed as (
         *,
         {{ whole_number('itemInSession') | indent(4) }} as item_text,
         {{ whole_number('status') | indent(4) }} as status_text,
-        try_cast(length as double) as length_s,
+        {{ number_of('length') | indent(4) }} as length_s,
         {{ valid_time('registration') | indent(4) }} as registered_at,
         -- "Kansas City, MO-KS" lies in several states; the first is the main one.
         substring_index(substring_index(location, ', ', -1), '-', 1) as state_code,

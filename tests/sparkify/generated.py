@@ -66,21 +66,34 @@ LEVELS = ("free", "paid")
 
 
 SONG_KEYS = ("artist", "song", "length")
-NOTHING = ("null", '""', '"  "', '"NaN"', "NaN")
+NOTHING = ("null", '""', '"  "', '"NaN"', "NaN", '"None"', '"nan"', '"<NA>"')
 WHOLE = ("ts", "itemInSession", "status", "registration")
 # What cannot be, or is not worth a value, as JSON; among it what only looks so.
 IMPOSSIBLE = {
     "itemInSession": ("-1", "2147483648", "1.5", '"x"', '"1e"', "1e+30", "true", *NOTHING),
-    "status": ("99", "600", '"OK"', "200.5", "-200", "100", "599", *NOTHING),
+    "status": ("99", "200.00000000001", "600", '"OK"', "200.5", "-200", "100", "599", *NOTHING),
     "level": ('"premium"', '"Free"', '" PAID\\t"', "1", *NOTHING),
     "method": ('"DELETE"', '"get"', '" put"', *NOTHING),
     "gender": ('"X"', '"male"', '"f"', '" m "', *NOTHING),
     "registration": ('"soon"', "1538173362", "-1", "7258118400000", '"2018-10-01"', *NOTHING),
-    "length": ('"long"', "0", "-3.5", "14400", "14400.01", '"1e9"', '"3:20"', "0.00001", *NOTHING),
+    "length": (
+        '"long"',
+        '"100f"',
+        '"0x1p4"',
+        '"Infinity"',
+        "0",
+        "-3.5",
+        "14400",
+        "14400.01",
+        '"1e9"',
+        '"3:20"',
+        "0.00001",
+        *NOTHING,
+    ),
     "location": ('"Nowhere"', '"Paris, FRANCE"', '"Kansas City, mo"', '"MO"', '", "', *NOTHING),
     "userAgent": NOTHING,
     "artist": ('"NaN"', '"nan"', '""', "null", '" NaN "', "17", "1.5"),
-    "song": ('"NaN"', '" "', "null", "true", "1989"),
+    "song": ('"NaN"', '"None"', '" "', "null", "true", "1989"),
 }
 MALFORMED = (
     *("{bad", "[1, 2]", "null", "17", "[", "]", '"text"', '{"ts": 1', "}", "{} {", "[{}, 1]"),

@@ -22,6 +22,7 @@ Key = tuple[str, dt.date]
 DAY_MS = 86_400_000
 EPOCH = dt.date(1970, 1, 1)
 BLANKS = " \t\r\n"
+MISSING = ("NaN", "nan", "None", "null", "NULL", "<NA>", "NaT")
 BETWEEN_OBJECTS = re.compile(r"[ \t\r\n]*,?[ \t\r\n]*")
 
 # The fields of an event by the key that the log writes.
@@ -203,7 +204,7 @@ def without_missing(row: Row) -> dict[str, str]:
     return {
         field: text
         for field, text in values.items()
-        if text and (text != "NaN" or (on_song and field in ("artist", "song")))
+        if text and (text not in MISSING or (on_song and field in ("artist", "song")))
     }
 
 
@@ -290,7 +291,7 @@ def whole_number(text: str) -> int | None:
 
 
 def id_of(text: str) -> str:
-    number = None if text.isdigit() else whole_number(text)
+    number = None if re.fullmatch(r"[+-]?\d+", text) else whole_number(text)
     return text if number is None else str(number)
 
 

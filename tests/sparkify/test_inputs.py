@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import os
 import random
 import re
 from collections import Counter
@@ -93,6 +94,12 @@ def other_types() -> dict[str, pd.DataFrame]:
         "texts": frame.astype(str),
         "naive": naive.astype({name: "datetime64[us]" for name in times}),
         "nanoseconds": naive.astype({name: "datetime64[ns]" for name in times}),
+        "the last nanosecond": naive.assign(
+            **{
+                name: time.astype("datetime64[ns]") + pd.Timedelta(999_999)
+                for name, time in times.items()
+            }
+        ),
         "zoned": naive.assign(
             **{name: time.dt.tz_convert("Asia/Tokyo") for name, time in zoned.items()}
         ),
@@ -219,6 +226,37 @@ def test_what_cannot_be_read_is_refused_by_name(tmp_path):
     (tmp_path / "hidden").mkdir()
     (tmp_path / "hidden" / "_events.json").write_text("{}")
     assert "_events.json" in refused(tmp_path / "hidden")
+    (tmp_path / "link").mkdir()
+    (tmp_path / "link" / "gone.json").symlink_to(tmp_path / "nowhere")
+    assert "gone.json" in refused(tmp_path / "link")
+    (tmp_path / "latin").mkdir()
+    Path(os.fsdecode(os.fsencode(tmp_path / "latin") + b"/caf\xe9.json")).write_text("{}")
+    assert "caf\\xe9.json has a name that is not UTF-8" in refused(tmp_path / "latin")
+
+
+@pytest.mark.parametrize("kind", [pa.time64("us"), pa.float16(), pa.duration("ms"), pa.uuid()])
+def test_a_column_that_spark_cannot_read_is_refused_with_its_file(tmp_path, kind):
+    column = pa.nulls(1, kind)
+    pq.write_table(pa.table({"userId": ["7"], "length": column}), tmp_path / "odd.parquet")
+    assert re.match(r"column `length` of .*odd\.parquet is .*: write it as", refused(tmp_path))
+
+
+def test_a_file_that_spark_does_not_find_stops_a_run(settings, monkeypatch, tmp_path):
+    (tmp_path / "a.json").write_text(as_json(events()))
+    (tmp_path / "empty.json").touch()
+    transform.register_events(settings, str(tmp_path))
+    described = transform.described(settings, str(tmp_path))
+    assert described["count"] == 1
+    monkeypatch.setattr(transform, "described", lambda *_: described | {"count": 2})
+    with pytest.raises(BadInput, match="of 2 files at .* Spark finds 1"):
+        transform.register_events(settings, str(tmp_path))
+
+
+def test_java_has_the_names_of_files_in_utf8_whatever_the_locale(settings, monkeypatch):
+    monkeypatch.setenv("LC_ALL", "POSIX")
+    monkeypatch.setattr("locale.getencoding", lambda: "ANSI_X3.4-1968")
+    settings.export()
+    assert os.environ["LC_ALL"] == "C.UTF-8"
 
 
 def test_a_field_that_is_a_list_is_refused_with_its_file(staged, tmp_path):

@@ -60,19 +60,23 @@ ACCEPTED = [
     # A title that is called as a field of which the key is in another case.
     line(itemInSession=66, song="userId").replace('"userId":', '"USERID":'),
     # The last of two keys, here too.
+    # Ids that are no floats.
+    line(itemInSession=69, userId="+4915112345"),
+    line(itemInSession=70, userId="1.000000000001"),
     line(itemInSession=67, userId="29")[:-1] + ', "userId": "30"}' + line(itemInSession=68),
 ]
 # What the lines above hold beyond one each: an array, and objects one behind the other.
 ACCEPTED_ROWS = len(ACCEPTED) + 5
 REJECTED = {
     "anonymous": [line(auth="Logged Out", userId=""), line(auth="Guest", userId="1261737")],
-    "missing_user_id": [line(userId=""), line(userId="  "), line(userId=...)],
+    "missing_user_id": [line(userId=id) for id in ("", "  ", ..., "None", "nan", "<NA>", "null")],
     "invalid_ts": [
         line(ts=1538352117),  # seconds: 1970
         line(ts=7258118400000),  # 2200
         line(ts="yesterday"),
         line(ts=...),
         line(ts=10**30),
+        *(line(ts=text) for text in ("1538352117000d", "0x1.662p40", "1.538352117E12f")),
     ],
     "missing_page": [line(page=...), line(page="")],
     "missing_session_id": [line(sessionId=...), line(sessionId=" ")],
@@ -147,7 +151,7 @@ def test_the_same_event_in_other_types_is_one_event(spark, staged):
     rows = spark.table("sparkify.stg_sparkify__events").orderBy("item_in_session").collect()
     assert [(row.item_in_session, row.copy_count) for row in rows] == [
         (50, 4),
-        *((item, 1) for item in range(51, 69)),
+        *((item, 1) for item in range(51, 71)),
     ]
     assert sum(row.copy_count for row in rows) == ACCEPTED_ROWS
 

@@ -1,0 +1,8 @@
+{#
+    What exporters write as text where a value is missing.
+
+        {% do missing_words() %}  ->  ['NaN', 'nan', 'None', ...]
+#}
+{% macro missing_words() %}
+    {% do return(['NaN', 'nan', 'None', 'null', 'NULL', '<NA>', 'NaT']) %}
+{% endmacro %}
