@@ -35,7 +35,7 @@ EDITS = {
         "min(first_churn_at) as churned_at\n",
         "max(first_churn_at) as churned_at\n",
     ),
-    "macros/whole_number.sql": ("[0-9]{1,2}", "[0-9]{1,3}"),
+    "macros/whole_number.sql": ("decimal(38, 18)", "decimal(38, 17)"),
     "macros/user_features.sql": ("weekday(activity_date) >= 5", "weekday(activity_date) >= 4"),
     "macros/platform.sql": ("('Linux', 'Linux')", "('Linux', 'X11')"),
 }
