@@ -3,7 +3,7 @@
     another case. A key of the usual case may lie deeper.
 
         {{ has_other_case('get(objects, 0)', 'text', 'lower_text') }}
-            ->  (get(objects, 0).ts is null and (not contains(text, '"ts"') or ...)
+            ->  (get(objects, 0).ts is null and (not contains(text, '"ts":') or ...)
                 and contains(lower_text, '"ts"')) or ...
 
     Arguments:

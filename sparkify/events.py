@@ -18,6 +18,9 @@ MAGIC = b"PAR1"
 # What other programs leave beside the files they write.
 MARKERS = ("_SUCCESS", "_committed_", "_started_", "_metadata", "_common_metadata", ".DS_Store")
 MAX_FORMS = 100
+# Logical types of Parquet that Spark has no type for.
+UNREADABLE = ("TIME", "UUID", "FLOAT16")
+MAX_DECIMAL_DIGITS = 38
 # Java leaves these as they are in the path of a URI, and encodes all other ASCII.
 URI_SAFE = "/-_.!~*'():@&=+$,;"
 
@@ -158,10 +161,15 @@ def types_of(file: Path) -> tuple[tuple[str, ...], ...]:
     try:
         with file.open("rb") as content:
             columns = pq.read_metadata(content).schema
-        check_types(file, columns.to_arrow_schema())
+        kinds = columns.to_arrow_schema()
     except (pa.ArrowException, OSError) as error:
         reason = str(error).splitlines()[0]
         raise BadInput(f"{file} cannot be read as Parquet: {reason}") from error
+    check_types(file, columns)
+    for column in kinds:
+        # Of a span of time Spark has the bare number, whatever its unit.
+        if pa.types.is_duration(column.type):
+            raise of_other_type(file, column.name, str(column.type))
     found = []
     for i in range(len(columns)):
         column = columns.column(i)
@@ -174,25 +182,24 @@ def types_of(file: Path) -> tuple[tuple[str, ...], ...]:
     return tuple(sorted(found))
 
 
-def check_types(file: Path, schema: pa.Schema) -> None:
+def check_types(file: Path, columns: pq.ParquetSchema) -> None:
     """Refuse columns of a type that Spark cannot read, whether they are wanted or not.
 
     Raises:
         BadInput: it names file, column and type.
     """
-    unreadable = (pa.types.is_time, pa.types.is_float16, pa.types.is_decimal256, is_extension)
-    for column in schema:
-        # Spark would take a span of time for a bare number.
-        if any(is_it(column.type) for is_it in (*unreadable, pa.types.is_duration)):
-            raise BadInput(
-                f"column `{column.name}` of {file} is {column.type}, which Spark cannot read: "
-                "write it as another type, or leave it out"
-            )
+    for i in range(len(columns)):
+        column = columns.column(i)
+        if column.logical_type.type in UNREADABLE or column.precision > MAX_DECIMAL_DIGITS:
+            raise of_other_type(file, column.path.split(".")[0], str(column.logical_type))
 
 
-def is_extension(kind: pa.DataType) -> bool:
-    """Whether a type is one such as uuid, which Arrow has beside its own."""
-    return isinstance(kind, pa.BaseExtensionType)
+def of_other_type(file: Path, column: str, kind: str) -> BadInput:
+    """What is said of a column whose type Spark does not have."""
+    return BadInput(
+        f"column `{column}` of {file} is {kind}, which Spark cannot read: write it as another "
+        "type, or leave it out"
+    )
 
 
 def uri_of(file: Path) -> str:

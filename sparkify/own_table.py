@@ -359,7 +359,7 @@ def _parquet_schema(file: Path) -> dict[str, pa.DataType]:
     except pa.ArrowException as error:
         raise BadInput(f"{file} cannot be read as Parquet: {first_line(str(error))}") from error
     _check_names(str(file), schema.names)
-    check_types(file, schema)
+    check_types(file, pq.read_metadata(file).schema)
     return {
         field.name: field.type.value_type if pa.types.is_dictionary(field.type) else field.type
         for field in schema

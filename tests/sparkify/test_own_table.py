@@ -178,7 +178,7 @@ def test_a_parquet_file_or_folder_that_spark_would_read_in_part_is_refused(tmp_p
         "cut.parquet": "is not Parquet, whatever its name, or its end is missing",
         "differ": "has `spend` as string, and 1.parquet has `spend` as int64",
         "nested": "holds a folder 2024, which Spark passes over",
-        "half.parquet": "column `x` of .* is halffloat",
+        "half.parquet": "column `x` of .* is Float16",
         "twice.parquet": "two columns `a` and `A`",
         "nothing.csv": "there is no such file or folder",
     }.items():
