@@ -16,7 +16,7 @@ def explain_user(settings: Settings, user: str) -> None:
     """Print why a user's score is what it is, family by family.
 
     Raises:
-        BadInput: the user is not among those to be scored.
+        BadInput: there is no model, or the user is not among those to be scored.
         NotTrainable: there is no champion, or it does not fit the table.
     """
     from ml.errors import NotTrainable

@@ -6,6 +6,7 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from sparkify.datasets import SNAPSHOTS, Dataset, feature_table
+from sparkify.errors import BadInput
 from sparkify.settings import Settings
 
 OWN_MODEL = "own-table"
@@ -23,12 +24,10 @@ def require_model(settings: Settings, name: str) -> None:
     """Refuse a name that no model has; needs no Spark.
 
     Raises:
-        NotTrainable: it says how to train one.
+        BadInput: it says how to train one.
     """
-    from ml.errors import NotTrainable
-
     if not registry(settings, name).versions():
-        raise NotTrainable(f"no model {name} has been trained yet; {how_to_train(settings, name)}")
+        raise BadInput(f"no model {name} has been trained yet; {how_to_train(settings, name)}")
 
 
 def how_to_train(settings: Settings, name: str) -> str:

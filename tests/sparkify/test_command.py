@@ -325,7 +325,7 @@ def test_a_table_is_not_scored_by_a_model_that_there_is_not(no_spark, monkeypatc
     arguments = ["--table", str(tmp_path / "new.csv"), "--id", "customer"]
     refused = ask("score", *arguments, "--out", str(tmp_path / "scores.csv"))
     remedy = "run `sparkify train --parquet PATH --id COLUMN --label COLUMN`"
-    assert remedy in str(refused.exception) and cli.exit_code(refused.exception) == 5
+    assert remedy in str(refused.exception) and cli.exit_code(refused.exception) == 3
 
 
 def test_what_an_encoding_has_no_letter_for_is_shown_as_an_escape():
@@ -485,4 +485,4 @@ def test_without_a_model_every_command_that_reads_one_says_how_to_train(
     reading = ("models", "models card", "models promote 1", "models rollback", "explain --user 5")
     for words in reading:
         refused = ask(*words.split()).exception
-        assert "then `sparkify train`" in str(refused) and cli.exit_code(refused) == 5, words
+        assert "then `sparkify train`" in str(refused) and cli.exit_code(refused) == 3, words
