@@ -50,17 +50,18 @@ def find_files(path: Path) -> Found:
     they write does not count among those.
 
     Raises:
-        BadInput: nothing is there, a Delta table, or a file with a name that Java cannot have.
+        BadInput: nothing is there, a Delta table, a link to nothing, or a file whose name is not
+            UTF-8.
     """
     if not path.exists():
         raise BadInput(f"no events at {path}: there is no such file or folder")
     path = path.resolve()
     if path.is_file():
-        check_name(path)
+        check_file(path)
         return Found(path, [path], [])
     files, passed_over = walk(path)
     for file in files:
-        check_name(file)
+        check_file(file)
     if not files:
         hidden = f" but {passed_over[0].name}, which Spark passes over" if passed_over else ""
         raise BadInput(f"no events at {path}: the folder holds no files{hidden}")
@@ -93,10 +94,13 @@ def refuse(error: OSError) -> None:
     ) from error
 
 
-def check_name(file: Path) -> None:
-    """Refuse a name that is not UTF-8: Spark would pass over it without a word."""
+def check_file(file: Path) -> None:
+    """Refuse a link to nothing, and a name that is not UTF-8: Spark would pass over either."""
     try:
         str(file).encode()
+        file.stat()
+    except OSError as error:
+        refuse(error)
     except UnicodeEncodeError:
         shown = str(file).encode(errors="surrogateescape").decode(errors="backslashreplace")
         raise BadInput(f"{shown} has a name that is not UTF-8: rename it") from None

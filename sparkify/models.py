@@ -13,8 +13,8 @@ def list_models(settings: Settings, *, name: str) -> None:
     """Print every version with its verdict, and how champions followed each other."""
     from ml.versions import versions_table
 
-    versioned = registry(settings, name)
     require_model(settings, name)
+    versioned = registry(settings, name)
     versions = versioned.versions()
     live = outcomes(settings, name)
     for version in versions_table(versions).to_dict("records"):

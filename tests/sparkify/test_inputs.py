@@ -229,6 +229,8 @@ def test_what_cannot_be_read_is_refused_by_name(tmp_path):
     (tmp_path / "link").mkdir()
     (tmp_path / "link" / "gone.json").symlink_to(tmp_path / "nowhere")
     assert "gone.json" in refused(tmp_path / "link")
+    with pytest.raises(BadInput, match="gone.json"):  # before anything asks for its size
+        find_files(tmp_path / "link")
     (tmp_path / "latin").mkdir()
     Path(os.fsdecode(os.fsencode(tmp_path / "latin") + b"/caf\xe9.json")).write_text("{}")
     assert "caf\\xe9.json has a name that is not UTF-8" in refused(tmp_path / "latin")
