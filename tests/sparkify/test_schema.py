@@ -71,9 +71,11 @@ def test_another_schema_takes_everything_and_leaves_the_rest_alone(spark, other_
     assert "Checks of the run of" in call("checks").output
     counted = call("sql", "select count(*) as n from other.dim_users", "--format", "csv").output
     assert counted == f"n\n{users}\n"
-    for command in (["train", "--feature-version", "999"], ["explain", "--user", "nobody"]):
-        assert "other.fct_user_" in str(CliRunner().invoke(cli, command).exception)
-    assert "`sparkify train`" in str(CliRunner().invoke(cli, ["models"]).exception)
+    refused = CliRunner().invoke(cli, ["train", "--feature-version", "999"]).exception
+    assert "other.fct_user_snapshots" in str(refused)
+    for command in (["explain", "--user", "nobody"], ["models"]):
+        refused = str(CliRunner().invoke(cli, command).exception)
+        assert "no model other-churn " in refused and "`sparkify train`" in refused
 
 
 @pytest.mark.parametrize("name", ["", "1st", "a-b", "a.b", "a b", "`a`", "é", "dev_raw", "DEV_ML"])
