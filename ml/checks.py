@@ -18,11 +18,17 @@ from pyspark.sql.types import (
 
 from ml import written
 from ml.errors import NotTrainable, TableMismatch
-from ml.preprocessing import Columns, find_columns, quote
+from ml.preprocessing import PREFIX, Columns, find_columns, quote
 from ml.protocol import LABEL
 from ml.wording import Wording
 
 FLOATS = ("float", "double")
+# Columns of scores and explanations, beside those that begin with ml__.
+RESERVED = (
+    *("probability", "reason_1", "reason_2", "reason_3", "base", "log_odds", "contributions"),
+    *("alone", "typical_probability", "reasons", "family", "contribution", "is_actionable"),
+    "details",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,6 +93,7 @@ def check_schema(table: DataFrame, spec: TableSpec) -> Columns:
             check_named(types, name, role=role)
     if len({*spec.keys, spec.label}) <= len(spec.keys):
         raise TableMismatch("id, label and time must be different columns.")
+    check_keys(spec.keys)
     label = types[spec.label]
     if not isinstance(label, (BooleanType, NumericType, StringType)):
         raise TableMismatch(
@@ -96,7 +103,7 @@ def check_schema(table: DataFrame, spec: TableSpec) -> Columns:
         raise TableMismatch(
             f"Time `{spec.time}` is {types[spec.time].simpleString()}; cast it to date."
         )
-    if spec.exposure and not isinstance(types[spec.exposure], NumericType):
+    if spec.exposure and not isinstance(types[spec.exposure], (NumericType, StringType)):
         raise TableMismatch(
             f"Exposure `{spec.exposure}` is {types[spec.exposure].simpleString()}; cast it to a "
             "number."
@@ -179,6 +186,13 @@ def refuse_keys(table: DataFrame, keys: Sequence[str], found: dict[str, int]) ->
             f"another, such as {' and '.join(f'`{value}`' for value in values)}; there must be one "
             f"row for each{' pair' if len(keys) > 1 else ''}."
         )
+
+
+def check_keys(keys: Sequence[str]) -> None:
+    """Raise TableMismatch if a key is named like a column that scores and explanations have."""
+    for key in keys:
+        if key.lower() in RESERVED or key.lower().startswith(PREFIX):
+            raise TableMismatch(f"Column `{key}` is named like one of the scores: rename it.")
 
 
 def check_named(names: Collection[str], name: str, *, role: str) -> None:

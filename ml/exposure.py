@@ -3,7 +3,9 @@
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from ml.checks import TableSpec, check_named
+from ml import written
+from ml.checks import FLOATS, TableSpec, check_named
+from ml.errors import TableMismatch
 from ml.preprocessing import quote
 
 # Two tables differ where the median of one lies outside the middle half of the other.
@@ -14,7 +16,7 @@ def long_enough(rows: DataFrame, spec: TableSpec) -> DataFrame:
     """The rows observed for at least `spec.min_exposure`; all of them without a column for it."""
     if spec.exposure is None or spec.min_exposure is None:
         return rows
-    return rows.filter(F.col(quote(spec.exposure)) >= spec.min_exposure)
+    return rows.filter(F.expr(_value(rows, spec.exposure)) >= spec.min_exposure)
 
 
 def find_notes(
@@ -23,14 +25,15 @@ def find_notes(
     """What a reader should know of the exposure, as sentences: rows left out, and a difference.
 
     `labelled`: the rows with a label, those of too short an exposure included; `scoring`: the rows
-    to be scored. A Spark job for each of the two.
+    to be scored. A Spark job or two for each of the two.
 
     Raises:
-        TableMismatch: `scoring` has no such column.
+        TableMismatch: `scoring` has no such column, or a text in it is no number.
     """
     if spec.exposure is None:
         return ()
     name, notes = spec.exposure, []
+    _check_values(labelled, name)
     left_out = labelled.count() - long_enough(labelled, spec).count() if spec.min_exposure else 0
     if left_out:
         notes.append(
@@ -39,6 +42,7 @@ def find_notes(
         )
     if scoring is not None:
         check_named(scoring.columns, name, role="exposure")
+        _check_values(scoring, name)
         learned, to_score = (
             _quartiles(each, name) for each in (long_enough(labelled, spec), scoring)
         )
@@ -52,8 +56,29 @@ def find_notes(
     return tuple(notes)
 
 
+def _value(rows: DataFrame, name: str) -> str:
+    """SQL for the exposure as a number; null where there is none, which NaN says too."""
+    kind, value = dict(rows.dtypes)[name], quote(name)
+    if kind == "string":
+        return written.number(value)
+    return f"nanvl({value}, null)" if kind in FLOATS else value
+
+
+def _check_values(rows: DataFrame, name: str) -> None:
+    """Refuse a text that is no number."""
+    if dict(rows.dtypes)[name] != "string":
+        return
+    given = written.is_given(quote(name))
+    wrong = rows.filter(f"{given} and {_value(rows, name)} is null").select(quote(name)).first()
+    if wrong is not None:
+        raise TableMismatch(
+            f"Exposure `{name}` holds `{wrong[0]}`; it must be a number, or blank where not known."
+        )
+
+
 def _quartiles(rows: DataFrame, name: str) -> list[float] | None:
-    return rows.agg(F.percentile_approx(quote(name), list(QUARTILES))).first()[0]
+    value = F.expr(_value(rows, name))
+    return rows.agg(F.percentile_approx(value, list(QUARTILES))).first()[0]
 
 
 def _differ(first: list[float], second: list[float]) -> bool:

@@ -24,6 +24,10 @@ PREFIX = "ml__"
 FEATURES = f"{PREFIX}features"
 SCALED = f"{PREFIX}scaled"
 CORE = f"{PREFIX}core"
+# Before the columns of a table, one of which may be called label, or features.
+OF_TABLE = f"{PREFIX}of_"
+# How SQLTransformer calls its table: it is replaced wherever it stands.
+THIS = "__THIS__"
 
 # Values beyond these quantiles are read as the quantiles: of a linear model a few rows must not
 # decide, however far they lie.
@@ -82,6 +86,8 @@ def find_columns(table: DataFrame, *, ignore: Sequence[str]) -> Columns:
             continue
         if field.name.lower().startswith(PREFIX):
             dropped.append((field.name, f"names that begin with {PREFIX} are reserved"))
+        elif THIS in field.name:
+            dropped.append((field.name, f"{THIS} stands for the table where Spark reads a row"))
         elif PANDAS_INDEX.fullmatch(field.name):
             dropped.append((field.name, "is the row index that pandas wrote, not a feature"))
         elif isinstance(field.dataType, NullType):
@@ -267,7 +273,7 @@ def safe_names(columns: Columns) -> list[str]:
     names: list[str] = []
     taken: set[str] = set()
     for i, feature in enumerate(columns.features):
-        name = PREFIX + re.sub(r"\W", "_", feature.name.lower(), flags=re.ASCII)
+        name = OF_TABLE + re.sub(r"\W", "_", feature.name.lower(), flags=re.ASCII)
         # A column `age_missing` must not meet the mark of what is missing in `age`.
         while taken & (own := {name, *(name + each for each in ("_missing", "_code", "_vector"))}):
             name = f"{name}_{i}"
@@ -310,7 +316,7 @@ def _cleaning(train: DataFrame, columns: Columns) -> tuple[str, list[str], list[
         if missing:
             parts.append(f"cast({clean(feature)} is null as double) as {name}_missing")
             numbers.append(f"{name}_missing")
-    return f"select *, {', '.join(parts)} from __THIS__", numbers, texts
+    return f"select *, {', '.join(parts)} from {THIS}", numbers, texts
 
 
 def _facts(train: DataFrame, numeric: list[Feature]) -> dict[str, tuple]:

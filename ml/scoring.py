@@ -46,8 +46,7 @@ def score(rows: DataFrame, model: Explainable, *, id: str, time: str | None) -> 
             missing or repeats.
     """
     keys = [id, time] if time else [id]
-    if id in ("probability", "reason_1", "reason_2", "reason_3"):
-        raise TableMismatch(f"Id `{id}` is named like a column of the scores: rename it.")
+    checks.check_keys(keys)
     check_columns(rows, model, keys=keys)
     found = rows.agg(*checks.key_counts(rows, keys)).first().asDict()
     checks.refuse_keys(rows, keys, found)

@@ -13,7 +13,7 @@ from pyspark.sql import functions as F
 from scipy.special import expit
 
 from ml import calibration, preprocessing, tuning
-from ml.preprocessing import CORE, FEATURES, PREFIX, SCALED, Columns
+from ml.preprocessing import CORE, FEATURES, PREFIX, SCALED, THIS, Columns
 from ml.protocol import FOLD, LABEL, TWO_CLASSES, compact, user_folds
 from ml.tuning import Fit, Learner, Point, Shape, Tuned
 
@@ -215,7 +215,7 @@ def deployed(fitted: Fitted, candidate: str) -> PipelineModel:
     terms = [f"{weight!r}D * {_margin(name)}" for name, weight in weights.items()]
     last = (
         f"select *, 1 / (1 + exp(-{LOG_ODDS})) as {PROBABILITY} "
-        f"from (select *, {' + '.join([f'{intercept!r}D', *terms])} as {LOG_ODDS} from __THIS__)"
+        f"from (select *, {' + '.join([f'{intercept!r}D', *terms])} as {LOG_ODDS} from {THIS})"
     )
     models = [fitted.bases[name].model for name in weights]
     return PipelineModel([fitted.preparation, *models, SQLTransformer(statement=last)])

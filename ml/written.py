@@ -57,7 +57,8 @@ def label(value: str) -> str:
 def identity(value: str, *, kind: str) -> str:
     """An id as text: 17 for 17.0 and 17.00, null for NaN. `kind` is the column's Spark type."""
     if kind.startswith("decimal"):
-        return f"regexp_replace(cast({value} as string), '[.]0+$', '')"
+        whole = f"cast(cast({value} as decimal(38, 0)) as string)"
+        return f"if({value} % 1 = 0, {whole}, cast({value} as string))"
     if kind not in ("float", "double"):
         # A CSV file has 17.0 where ids were numbers and some were missing.
         return f"regexp_replace(cast({value} as string), '^([0-9]+)[.]0+$', '$1')"

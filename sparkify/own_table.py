@@ -17,7 +17,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import LongType, StringType, StructField, StructType
 
 from sparkify.errors import BadInput
-from sparkify.events import check_types
+from sparkify.events import check_types, of_other_type
 from sparkify.settings import Settings
 from sparkify.transform import first_line
 from sparkify.versions import history
@@ -28,6 +28,8 @@ TABLE_NAME = re.compile(r"\w+(\.\w+){0,2}")
 PARTITION = re.compile(r"[^=]+=.*")
 SEPARATORS = (",", ";", "\t", "|")
 GZIP, PARQUET, ZIP = b"\x1f\x8b", b"PAR1", b"PK\x03\x04"
+LINE_ENDS = {"\n": "LF", "\r\n": "CRLF", "\r": "CR"}
+TIMES = ("string", "date", "timestamp", "timestamp_ntz")
 NANOS_AS_LONG = "spark.sql.legacy.parquet.nanosAsLong"
 
 
@@ -153,15 +155,18 @@ def prepare(rows: DataFrame, *, id: str, time: str | None = None) -> DataFrame:
         raise TableMismatch(f"Id `{id}` is {types[id]}; it must be text or a number.")
     values = {name: quote(name) for name in rows.columns}
     values[id] = identity(quote(id), kind=types[id])
-    if time is not None and types[time] == "string":
+    if time is not None and types[time] in TIMES:
         date = f"try_cast({text(quote(time))} as date)"
-        wrong = f"{is_given(quote(time))} and {date} is null"
-        found = rows.filter(wrong).selectExpr(f"{quote(time)} as value").first()
+        # Of 202401 Spark makes a year, which Python has not.
+        wrong = f"not coalesce(year({date}) between 1 and 9999, false)"
+        found = rows.filter(f"{is_given(quote(time))} and {wrong}")
+        found = found.selectExpr(f"cast({quote(time)} as string) as value").first()
         if found is not None:
             raise TableMismatch(
                 f"Time `{time}` holds `{found['value']}`; write dates as 2024-12-31."
             )
-        values[time] = date
+        if types[time] == "string":
+            values[time] = date
     return rows.selectExpr(*(f"{value} as {quote(name)}" for name, value in values.items()))
 
 
@@ -231,7 +236,10 @@ def _open(spark: SparkSession, settings: Settings, source: Source) -> DataFrame:
 
 
 def _open_parquet(spark: SparkSession, path: Path) -> DataFrame:
-    """pandas writes nanoseconds, which Spark reads as whole numbers only: here they are times."""
+    """Rows of Parquet; what its folders are named for is text, so that zip=02134 stays one.
+
+    pandas writes nanoseconds, which Spark reads as whole numbers only: here they are times.
+    """
     from ml.preprocessing import quote
 
     kept = spark.conf.get(NANOS_AS_LONG)
@@ -241,6 +249,16 @@ def _open_parquet(spark: SparkSession, path: Path) -> DataFrame:
     finally:
         spark.conf.set(NANOS_AS_LONG, kept)
     files = [path] if path.is_file() else _data_files(path)
+    if path.is_dir():
+        of_folders = {
+            step.partition("=")[0].casefold() for step in files[0].relative_to(path).parts[:-1]
+        }
+        schema = StructType(
+            [
+                StructField(each.name, StringType()) if each.name.casefold() in of_folders else each
+                for each in schema
+            ]
+        )
     nanos = {
         field.name
         for field in pq.read_schema(files[0])
@@ -360,6 +378,10 @@ def _parquet_schema(file: Path) -> dict[str, pa.DataType]:
         raise BadInput(f"{file} cannot be read as Parquet: {first_line(str(error))}") from error
     _check_names(str(file), schema.names)
     check_types(file, pq.read_metadata(file).schema)
+    for field in schema:
+        # Spark would read a whole number, and not know of what.
+        if pa.types.is_duration(field.type):
+            raise of_other_type(file, field.name, str(field.type))
     return {
         field.name: field.type.value_type if pa.types.is_dictionary(field.type) else field.type
         for field in schema
@@ -386,7 +408,7 @@ def _check_csv(path: Path) -> tuple[str, tuple[str, ...]]:
 
     Raises:
         BadInput: it is not UTF-8, has no separator, or a line has more or fewer fields than the
-            header.
+            header, or ends in another way.
     """
     open_file = gzip.open if path.suffix.lower() == ".gz" else open
     line = 0
@@ -404,14 +426,29 @@ def _check_csv(path: Path) -> tuple[str, tuple[str, ...]]:
                 SEPARATORS, key=lambda each: len(next(csv.reader([header], delimiter=each)))
             )
             file.seek(0)
-            lines = csv.reader(file, delimiter=separator, strict=True)
+            last = ""
+
+            def with_ends() -> Iterator[str]:
+                nonlocal last
+                for text in file:
+                    last = text
+                    yield text
+
+            lines = csv.reader(with_ends(), delimiter=separator, strict=True)
             names = next(lines)
+            first_end = _line_end(last)
             if len(names) < 2:
                 raise BadInput(
                     f"{path} has one column: separate columns by a comma, semicolon, tab or |"
                 )
             for fields in lines:
                 line = lines.line_num
+                # Spark takes the first for that of all lines.
+                if _line_end(last) not in ("", first_end):
+                    raise BadInput(
+                        f"line {line} of {path} ends in {LINE_ENDS[_line_end(last)]} and the "
+                        f"header in {LINE_ENDS[first_end]}: save it with one kind of line end"
+                    )
                 if fields and len(fields) != len(names):
                     raise BadInput(
                         f"line {line} of {path} has {len(fields)} fields and the header has "
@@ -427,3 +464,8 @@ def _check_csv(path: Path) -> tuple[str, tuple[str, ...]]:
         raise BadInput(f"{path} is cut short or damaged: {error}") from error
     # As pandas calls them: the first is its index.
     return separator, tuple(name.strip() or f"Unnamed: {i}" for i, name in enumerate(names))
+
+
+def _line_end(line: str) -> str:
+    """What a line ends in; nothing where it is the last one, and is left open."""
+    return line[len(line.rstrip("\r\n")) :]

@@ -52,6 +52,8 @@ def score_command(
     source = own_table.find_source(table)
     own_table.check_columns(source, id=id_column)
     check_writable(out)
+    if out.resolve().is_relative_to(Path(table).resolve()):
+        raise WrongUse(f"--out {out} would overwrite what is scored: name another file")
     name = name or OWN_MODEL
     require_model(settings, name)
     spark = open_stage(settings)

@@ -1,6 +1,7 @@
 """Rows seen too briefly are left out, and a difference in exposure is told."""
 
 import pytest
+from pyspark.sql import functions as F
 
 from ml.checks import TableSpec, check_schema, with_label
 from ml.errors import TableMismatch
@@ -9,18 +10,19 @@ from ml.exposure import find_notes, long_enough
 SPEC = TableSpec(id="id", label="left", exposure="days", min_exposure=14)
 
 
-@pytest.fixture(scope="module")
-def rows(spark):
-    """Of 20 rows, four are seen for less than two weeks, and of one nobody knows how long."""
-    days = [None, 1.0, 5.0, 13.9, *map(float, range(14, 30))]
-    return spark.createDataFrame(
+@pytest.fixture(scope="module", params=["double", "string"])
+def rows(spark, request):
+    """Of 20 rows, four are seen for less than two weeks, and of two nobody knows how long."""
+    days = [None, float("nan"), 1.0, 5.0, 13.9, *map(float, range(14, 29))]
+    found = spark.createDataFrame(
         [(f"u{i}", i % 2, day) for i, day in enumerate(days)], "id string, left int, days double"
     )
+    return found.selectExpr("id", "left", f"cast(days as {request.param}) as days")
 
 
 def test_rows_seen_too_briefly_are_left_out_and_counted(rows):
-    assert long_enough(rows, SPEC).count() == 16
-    told = "4 labelled rows with `days` below 14 or none are left out."
+    assert long_enough(rows, SPEC).count() == 15
+    told = "5 labelled rows with `days` below 14 or none are left out."
     assert find_notes(with_label(rows, SPEC), SPEC) == (told,)
     every = TableSpec(id="id", label="left", exposure="days")
     assert long_enough(rows, every).count() == 20 and find_notes(rows, every) == ()
@@ -35,7 +37,12 @@ def test_another_exposure_of_the_rows_to_score_is_told_and_the_same_is_not(spark
 
 
 def test_an_exposure_that_is_no_number_or_not_there_is_refused(spark, rows):
-    with pytest.raises(TableMismatch, match="Exposure `days` is string; cast it to a number"):
-        check_schema(rows.selectExpr("id", "left", "cast(days as string) as days"), SPEC)
+    with pytest.raises(TableMismatch, match="Exposure `days` is date; cast it to a number"):
+        check_schema(rows.selectExpr("id", "left", "current_date() as days"), SPEC)
+    for given, scoring in (("'7,5'", None), ("7", "'two weeks'")):
+        labelled = with_label(rows.withColumn("days", F.expr(given)), SPEC)
+        scored = scoring and rows.withColumn("days", F.expr(scoring))
+        with pytest.raises(TableMismatch, match="Exposure `days` holds `.*`; it must be a number"):
+            find_notes(labelled, SPEC, scored)
     with pytest.raises(TableMismatch, match="no column `days` .given as exposure."):
         find_notes(with_label(rows, SPEC), SPEC, rows.drop("days"))

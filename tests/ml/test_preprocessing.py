@@ -17,6 +17,7 @@ from ml.preprocessing import (
     screen,
     typical_row,
 )
+from ml.protocol import LABEL
 from ml.scoring import check_columns
 
 SCHEMA = """
@@ -285,10 +286,11 @@ def test_the_index_that_pandas_wrote_is_no_feature(spark):
 
 
 def test_names_of_columns_never_meet_the_names_that_are_made_from_others(spark):
-    names = ["age_missing", "age", "a b", "a_b", "a_b_2", "größe"]
-    rows = spark.createDataFrame(
-        [(None, 1.0, 2.0, 3.0, 4.0, 5.0)], ", ".join(f"`{n}` double" for n in names)
-    )
+    made = ["label", "fold", "features", "core", "scaled", "log_odds", "probability", "__THIS__"]
+    names = ["age_missing", "age", "a b", "a_b", "a_b_2", "größe", *made]
+    values = ", ".join(f"{float(i)!r}D as `{name}`" for i, name in enumerate(names))
+    rows = spark.sql(f"select cast(null as double) as nothing, {values}, 0D as {LABEL}")
     columns = find_columns(rows, ignore=())
-    assert len(set(safe_names(columns))) == len(names)
-    assert fit_preparation(rows, columns, scaled=False).transform(rows).count() == 1
+    assert len(set(safe_names(columns))) == len(columns.names) == len(names)
+    assert [name for name, _ in columns.dropped] == ["__THIS__", LABEL]
+    assert fit_preparation(rows, columns, scaled=True).transform(rows).count() == 1

@@ -147,6 +147,8 @@ def small(path: Path, **columns) -> Path:
         ("t.csv.gz", b"id,left\na,1\n", "is not compressed"),
         ("t.csv", b"PK\x03\x04...", "is a zip file or a workbook"),
         ("t.json", b'{"id": 1}\n', "is neither Parquet nor, by its name, CSV"),
+        ("mixed.csv", b"id,left\na,1\r\nb,0\r\n", "line 2 of .* in CRLF and the header in LF"),
+        ("other.csv", b"id,left\r\na,1\r\nb,0\n", "line 3 of .* in LF and the header in CRLF"),
         ("a:b.csv", b"id,left\na,1\n", "has a colon in its name"),
         ("[c:d]/a.csv", b"id,left\na,1\n", "has a colon in its name"),
         ("_t.csv", b"id,left\na,1\n", "which Spark passes over"),
@@ -172,12 +174,14 @@ def test_a_parquet_file_or_folder_that_spark_would_read_in_part_is_refused(tmp_p
     small(tmp_path / "differ" / "2.parquet", spend=["1", "2"])
     (tmp_path / "nested" / "2024").mkdir(parents=True)
     small(tmp_path / "nested" / "2024" / "1.parquet")
+    small(tmp_path / "span.parquet", x=pa.array([1, 2], pa.duration("ms")))
     small(tmp_path / "half.parquet", x=pa.array(np.array([1, 2], dtype="float16")))
     pq.write_table(pa.table([pa.array([1]), pa.array([2])], ["a", "A"]), tmp_path / "twice.parquet")
     for name, message in {
         "cut.parquet": "is not Parquet, whatever its name, or its end is missing",
         "differ": "has `spend` as string, and 1.parquet has `spend` as int64",
         "nested": "holds a folder 2024, which Spark passes over",
+        "span.parquet": r"column `x` of .* is duration\[ms\], which Spark cannot read",
         "half.parquet": "column `x` of .* is Float16",
         "twice.parquet": "two columns `a` and `A`",
         "nothing.csv": "there is no such file or folder",
@@ -198,6 +202,13 @@ def test_a_path_is_taken_as_it_stands(spark, settings, tmp_path, name, suffix):
         rows.to_parquet(file) if suffix == ".parquet" else rows.to_csv(file, index=False)
     rows = own_table.read(spark, settings, own_table.find_source(str(path)))
     assert [row["id"] for row in rows.collect()] == ["own"]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_every_kind_of_line_end_is_read(spark, settings, tmp_path, end):
+    (tmp_path / "t.csv").write_bytes(end.join(["id,plan", "a,x", "b,y", ""]).encode())
+    rows = own_table.read(spark, settings, own_table.find_source(str(tmp_path / "t.csv")))
+    assert sorted(map(tuple, rows.collect())) == [("a", "x"), ("b", "y")]
 
 
 @pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
@@ -222,7 +233,12 @@ def test_delta_folders_partitioned_folders_and_tables_of_the_catalogue_are_read(
     rows.createOrReplaceTempView("own_customers")
     for given in (str(tmp_path / "delta[1]"), str(tmp_path / "parts"), "own_customers"):
         found = own_table.read(spark, settings, own_table.find_source(given))
-        assert sorted((row["id"], row["x"]) for row in found.collect()) == [("a", 1), ("b", 2)]
+        assert sorted((row["id"], int(row["x"])) for row in found.collect()) == [("a", 1), ("b", 2)]
+    # What a folder is named for is text: no zero is lost.
+    (tmp_path / "codes" / "zip=02134" / "Id=007").mkdir(parents=True)
+    pd.DataFrame({"x": [1]}).to_parquet(tmp_path / "codes" / "zip=02134" / "Id=007" / "1.parquet")
+    found = own_table.read(spark, settings, own_table.find_source(str(tmp_path / "codes")))
+    assert found.first().asDict() == {"x": 1, "zip": "02134", "Id": "007"}
     with pytest.raises(BadInput, match="no table sparkify.nothing: .* nor such a table"):
         own_table.read(spark, settings, own_table.find_source("sparkify.nothing"))
 
@@ -287,6 +303,7 @@ def test_every_type_is_a_feature_or_has_a_reason(spark, settings, tmp_path):
         ([17.0, 1e7, None], "double", ["17", "10000000", None]),
         ([2.5, float("nan"), 3.0], "float", ["2.5", None, "3"]),
         ([Decimal("5.00"), Decimal("5.10")], "decimal(10, 2)", ["5", "5.10"]),
+        ([Decimal(0), Decimal(10**19)], "decimal(38, 18)", ["0", str(10**19)]),
         ([12345678901], "bigint", ["12345678901"]),
         (["17.0", "v1.0", "007", " "], "string", ["17", "v1.0", "007", " "]),
     ],
@@ -300,9 +317,10 @@ def test_a_time_as_text_is_a_date_or_refused_by_value(spark):
     rows = spark.createDataFrame([("a", " 2024-03-01"), ("b", "")], "id string, month string")
     found = own_table.prepare(rows, id="id", time="month").collect()
     assert [row["month"] for row in found] == [dt.date(2024, 3, 1), None]
-    wrong = spark.createDataFrame([("a", "13/2024")], "id string, month string")
-    with pytest.raises(TableMismatch, match="Time `month` holds `13/2024`; write dates as"):
-        own_table.prepare(wrong, id="id", time="month")
+    for value in ("'13/2024'", "'202401'", "date'12024-01-01'", "timestamp'-0001-01-01 00:00:00'"):
+        wrong = spark.sql(f"select 'a' as id, {value} as month")
+        with pytest.raises(TableMismatch, match="Time `month` holds `.*`; write dates as"):
+            own_table.prepare(wrong, id="id", time="month")
 
 
 @pytest.mark.parametrize(
@@ -311,6 +329,7 @@ def test_a_time_as_text_is_a_date_or_refused_by_value(spark):
         (["train", "--table", "t.csv", "--id", "id"], 2, "--table needs --id and --label"),
         (["train", "--id", "id"], 2, "add --table"),
         (["score", "--table", "t.csv", "--id", "id"], 2, "and --out, the CSV to write"),
+        (["score", "--table", "t.csv", "--id", "id", "--out", "./t.csv"], 2, "would overwrite"),
         (["train", "--table", "t.csv", "--id", "ID", "--label", "left"], 3, "did you mean `id`?"),
         (["train", "--table", "t.csv", "--id", "id", "--label", "Left"], 3, "mean `left`?"),
         (["train", "--table", "t.csv", "--id", "id", "--label", "x"], 3, "`x` holds `maybe`"),
