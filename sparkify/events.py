@@ -1,6 +1,7 @@
 """What lies at a path of events, found out before Spark reads it."""
 
 import os
+import re
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -17,6 +18,20 @@ PARQUET = (".parquet", ".parq", ".pq")
 MAGIC = b"PAR1"
 # What other programs leave beside the files they write.
 MARKERS = ("_SUCCESS", "_committed_", "_started_", "_metadata", "_common_metadata", ".DS_Store")
+# How files that are packed begin. Of the first three Spark reads what they hold, by their names.
+PACKED = {
+    ".gz": (b"\x1f\x8b",),
+    ".bz2": (b"BZh",),
+    ".zst": (b"\x28\xb5\x2f\xfd", *(bytes([0x50 + i]) + b"\x2a\x4d\x18" for i in range(16))),
+    ".lz4": (b"\x04\x22\x4d\x18",),
+    ".xz": (b"\xfd7zXZ",),
+    ".zip": (b"PK\x03\x04",),
+    ".7z": (b"7z\xbc\xaf",),
+}
+READ = (".gz", ".bz2", ".zst")
+# Of others with these names, whatever they hold, Spark reads nothing, and says nothing.
+NOT_READ = (".lz4", ".snappy", ".deflate")
+ARCHIVE = re.compile(r"\.(tgz|tar|tar\.\w+)$", re.IGNORECASE)
 MAX_FORMS = 100
 # Logical types of Parquet that Spark has no type for.
 UNREADABLE = ("TIME", "UUID", "FLOAT16")
@@ -119,7 +134,8 @@ def find_forms(files: list[Path], *, all_parquet: bool = False) -> list[Form]:
     `all_parquet`: files are Parquet whatever they are called.
 
     Raises:
-        BadInput: a file is called Parquet and is not, or has columns that differ by case alone.
+        BadInput: a file is called Parquet or packed and is not, or the other way round, or has
+            columns that differ by case alone.
     """
     by_types: dict[tuple, list[tuple[Path, bool]]] = defaultdict(list)
     for file, named in parquet_files(files, all_parquet=all_parquet):
@@ -147,7 +163,8 @@ def parquet_files(files: list[Path], *, all_parquet: bool) -> Iterator[tuple[Pat
         named = all_parquet or file.name.lower().endswith(PARQUET)
         try:
             with file.open("rb") as content:
-                is_parquet = content.read(4) == MAGIC
+                head = content.read(5)
+                is_parquet = head.startswith(MAGIC)
                 is_empty = content.seek(0, os.SEEK_END) == 0
         except OSError as error:
             refuse(error)
@@ -158,6 +175,30 @@ def parquet_files(files: list[Path], *, all_parquet: bool) -> Iterator[tuple[Pat
             )
         if is_parquet:
             yield file, named
+        elif not is_empty:
+            check_packing(file, head)
+
+
+def check_packing(file: Path, head: bytes) -> None:
+    """Refuse a file that is packed otherwise than its name says, or as Spark does not unpack.
+
+    head: its first five bytes.
+    """
+    name = file.suffix.lower()
+    kind = next((kind for kind, begins in PACKED.items() if head.startswith(begins)), "")
+    if ARCHIVE.search(file.name):
+        raise BadInput(f"{file} is an archive: unpack it")
+    if name in NOT_READ or kind not in ("", *READ):
+        raise BadInput(
+            f"{file} is packed as {kind or name}, which is not read: unpack it, or pack it as .gz"
+        )
+    if kind and name != kind:
+        raise BadInput(f"{file} is packed, and its name does not say so: call it {file.name}{kind}")
+    if name in READ and not kind:
+        raise BadInput(
+            f"{file} is called {name}, but its content is not; "
+            "give it the name of what it is, or take it away"
+        )
 
 
 def types_of(file: Path) -> tuple[tuple[str, ...], ...]:

@@ -1,10 +1,13 @@
 """Files as people have them: each is read right, or refused in one sentence that names it."""
 
+import bz2
 import gzip
 import json
+import lzma
 import os
 import random
 import re
+import zlib
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -234,6 +237,33 @@ def test_what_cannot_be_read_is_refused_by_name(tmp_path):
     (tmp_path / "latin").mkdir()
     Path(os.fsdecode(os.fsencode(tmp_path / "latin") + b"/caf\xe9.json")).write_text("{}")
     assert "caf\\xe9.json has a name that is not UTF-8" in refused(tmp_path / "latin")
+
+
+@pytest.mark.parametrize(
+    ("name", "pack", "message"),
+    [
+        # Of these Spark reads nothing, and says nothing.
+        ("a.json.bz2", bytes, "is called .bz2, but its content is not"),
+        ("a.json.lz4", bytes, "is packed as .lz4, which is not read"),
+        ("a.json.snappy", bytes, "is packed as .snappy, which is not read"),
+        ("a.json.DEFLATE", zlib.compress, "is packed as .deflate, which is not read"),
+        ("a.json.gz", bz2.compress, "is packed, and .* call it a.json.gz.bz2"),
+        ("a.json.zst", bytes, "is called .zst, but its content is not"),
+        # Of these the letters would be rows that are not JSON.
+        ("a.json", gzip.compress, "is packed, and .* call it a.json.gz"),
+        ("a.gz.1", gzip.compress, "is packed, and .* call it a.gz.1.gz"),
+        ("a.json.xz", lzma.compress, "is packed as .xz, which is not read"),
+        ("a.tar.gz", gzip.compress, "is an archive: unpack it"),
+        ("a.tgz", gzip.compress, "is an archive: unpack it"),
+    ],
+)
+def test_a_file_is_packed_as_its_name_says_or_refused(tmp_path, name, pack, message):
+    (tmp_path / name).write_bytes(pack(as_json(events()).encode()))
+    assert re.search(message, refused(tmp_path))
+    for suffix, right in ((".gz", gzip.compress), (".GZ", gzip.compress), (".bz2", bz2.compress)):
+        (tmp_path / name).unlink(missing_ok=True)
+        (tmp_path / f"a{suffix}").write_bytes(right(b"{}"))
+        find_forms(find_files(tmp_path).files)
 
 
 @pytest.mark.parametrize("kind", [pa.time64("us"), pa.float16(), pa.duration("ms"), pa.uuid()])
