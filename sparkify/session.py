@@ -162,7 +162,11 @@ def spark_settings(settings: Settings) -> dict[str, str]:
     profiles = yaml.safe_load((PROJECT / "profiles" / "profiles.yml").read_text())
     set_invocation_context(os.environ)
     rendered = ProfileRenderer({}).render_data(profiles["sparkify"]["outputs"][settings.target])
-    return {name: str(value) for name, value in rendered["server_side_parameters"].items()}
+    found = {name: str(value) for name, value in rendered["server_side_parameters"].items()}
+    # On few rows to generate and compile code takes longer than to do without. Not in the profile:
+    # dbt-spark makes its settings anew before every statement, and some models want another way.
+    mode = os.environ.get("SPARKIFY_CODEGEN") or "FALLBACK"
+    return found | {"spark.sql.codegen.factoryMode": mode.replace("ROWS", "NO_CODEGEN")}
 
 
 def check_java() -> None:

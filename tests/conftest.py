@@ -9,7 +9,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from sparkify import ledger, transform
-from sparkify.engine import TINY
+from sparkify.engine import SMALL, TINY
 from sparkify.run import run_all
 from sparkify.session import open_session
 from sparkify.settings import Settings
@@ -53,8 +53,10 @@ def spark(settings: Settings) -> SparkSession:
 @pytest.fixture(scope="session")
 def finished_run(spark: SparkSession, settings: Settings) -> Settings:
     """What `make run` leaves behind: 225 simulated users, built, checked, scored, reported."""
-    spark.conf.set("spark.sql.codegen.factoryMode", "FALLBACK")
+    # As `sparkify` does with a log of this size.
+    os.environ |= SMALL
     found = run_all(settings, events=None, users=225, seed=42)
+    os.environ |= TINY
     (settings.home / "summary.json").write_text(json.dumps(found, allow_nan=False))
     # What tests do later is another run.
     ledger.begin_run()
