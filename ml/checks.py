@@ -240,7 +240,7 @@ def check_features(columns: Columns) -> None:
 def _is_missing(key: str, kind: str) -> str:
     value = quote(key)
     if kind == "string":
-        return f"coalesce({written.text(value)}, '') = ''"
+        return f"not {written.is_value(value)}"
     return f"({value} is null or isnan({value}))" if kind in FLOATS else f"{value} is null"
 
 

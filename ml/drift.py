@@ -8,7 +8,8 @@ import pandas as pd
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from ml.preprocessing import Columns, Feature, clean, quote
+from ml import written
+from ml.preprocessing import NONE, Columns, Feature, clean, quote
 from ml.shift import check_scoring
 
 BINS = 10
@@ -138,13 +139,13 @@ def _counts(
 def _bin(feature: Feature, edges: list[float]) -> str:
     """SQL for the bin's name; a missing value has one of its own."""
     if feature.kind != "numeric":
-        return f"coalesce(cast({quote(feature.name)} as string), '(none)')"
+        return f"coalesce(nullif({written.text(quote(feature.name))}, ''), '{NONE}')"
     value, ends = clean(feature), ", ".join(f"{edge!r}D" for edge in edges)
     # One call a column: a sum of comparisons would outgrow what Spark can compile. In the body of a
     # lambda a column of its argument's name, in any case, would be that argument.
     end = "edge_" if feature.name.lower() == "edge" else "edge"
     above = f"size(filter(cast(array({ends}) as array<double>), {end} -> {end} < {value}))"
-    return f"if({value} is null, '(none)', cast({above} as string))"
+    return f"if({value} is null, '{NONE}', cast({above} as string))"
 
 
 def _stability(first: pd.Series, second: pd.Series, n: float, m: float) -> dict[str, float]:

@@ -26,6 +26,8 @@ SCALED = f"{PREFIX}scaled"
 CORE = f"{PREFIX}core"
 # Before the columns of a table, one of which may be called label, or features.
 OF_TABLE = f"{PREFIX}of_"
+# The category of rows without one.
+NONE = "(none)"
 # How SQLTransformer calls its table: it is replaced wherever it stands.
 THIS = "__THIS__"
 
@@ -40,7 +42,7 @@ MIN_CATEGORIES, MAX_CATEGORIES, USERS_PER_CATEGORY = 10, 100, 200
 # On fewer rows a count may well take every value once.
 MIN_NUMBERED = 20
 # Index columns: pandas names them so in Parquet, and so when it reads a CSV file that it wrote.
-PANDAS_INDEX = re.compile(r"__index_level_\d+__|Unnamed: \d+")
+PANDAS_INDEX = re.compile(r"__index_level_\d+__|Unnamed: 0")
 
 
 @dataclass(frozen=True)
@@ -102,8 +104,8 @@ def find_columns(table: DataFrame, *, ignore: Sequence[str]) -> Columns:
 def find_written(table: DataFrame, columns: Columns) -> Columns:
     """`columns`, with the texts that hold numbers, or true and false, named as what they hold.
 
-    A column holds numbers if all its values are; blanks are missing values. Texts that hold dates
-    are dropped as dates are. One Spark job, and none where no column is text.
+    A column holds numbers if all its values are; blanks, NA and the like are missing values. Texts
+    that hold dates are dropped as dates are. One Spark job, and none where no column is text.
     """
     texts = [feature for feature in columns.features if feature.kind == "category"]
     if not texts:
@@ -113,7 +115,7 @@ def find_written(table: DataFrame, columns: Columns) -> Columns:
         value = quote(feature.name)
         boolean = f"lower({written.text(value)}) in ('true', 'false')"
         aggregates += [
-            F.count_if(F.expr(written.is_given(value))).alias(f"given_{i}"),
+            F.count_if(F.expr(written.is_value(value))).alias(f"given_{i}"),
             F.count(F.expr(written.number(value))).alias(f"numeric_{i}"),
             F.count_if(F.expr(boolean)).alias(f"boolean_{i}"),
             F.count_if(F.expr(written.is_date(value))).alias(f"date_{i}"),
@@ -163,7 +165,7 @@ def find_unreadable(table: DataFrame, features: Sequence[Feature]) -> dict[str, 
             continue
         readable = kind == "category" or (kind, feature.kind) == ("numeric", "boolean")
         wrong = f"{_reading(value, feature.kind)} is null" if readable else "true"
-        given = f"{written.is_given(value)} and {wrong}" if kind else f"{value} is not null"
+        given = f"{written.is_value(value)} and {wrong}" if kind else f"{value} is not null"
         first[feature.name] = F.min(F.expr(f"if({given}, cast({value} as string), null)"))
     return first
 
@@ -301,8 +303,8 @@ def _cleaning(train: DataFrame, columns: Columns) -> tuple[str, list[str], list[
     parts, numbers, texts = [], [], []
     for feature, name in zip(columns.features, safe_names(columns), strict=True):
         if feature.kind == "category":
-            value = f"if({written.text(quote(feature.name))} = '', null, {quote(feature.name)})"
-            parts.append(f"coalesce({value}, '(none)') as {name}")
+            value = f"nullif({written.text(quote(feature.name))}, '')"
+            parts.append(f"coalesce({value}, '{NONE}') as {name}")
             texts.append(name)
             continue
         missing, (low, median, high), mean = facts[feature.name]
@@ -346,7 +348,7 @@ def _facts(train: DataFrame, numeric: list[Feature]) -> dict[str, tuple]:
 def _looks(feature: Feature, keys: Sequence[str]) -> dict[str, str]:
     """What `screen` wants to know of a column, as aggregates in SQL."""
     category, text = feature.kind == "category", quote(feature.name)
-    value = text if category else clean(feature)
+    value = written.text(text) if category else clean(feature)
     looks = {
         "count": f"count({value})",
         "min": f"min({value})",
@@ -356,8 +358,8 @@ def _looks(feature: Feature, keys: Sequence[str]) -> dict[str, str]:
     }
     # A sketch for every column would cost more than the rest of the job.
     if category:
-        odd = f"{written.is_given(text)} and {written.number(text)} is null"
-        looks["given"] = f"count_if({written.is_given(text)})"
+        odd = f"{written.is_value(text)} and {written.number(text)} is null"
+        looks["given"] = f"count_if({written.is_value(text)})"
         looks["like_numbers"] = f"count_if({written.text(text)} rlike '{written.LIKE_NUMBER}')"
         looks["odd"] = f"min(if({odd}, {text}, null))"
     if category or _named_id(feature.name):

@@ -4,10 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pyspark.ml import PipelineModel
+from pyspark.ml.feature import StringIndexerModel
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from ml import checks, explaining, preprocessing
+from ml import checks, explaining, preprocessing, written
 from ml.errors import TableMismatch
 from ml.explaining import Explainable
 from ml.preprocessing import Columns, Feature, quote
@@ -67,6 +68,48 @@ def probabilities(rows: DataFrame, model: DeployedModel, *, keys: Sequence[str])
     read = preprocessing.read_written(rows, model.features)
     probability = F.col(PROBABILITY).alias("probability")
     return model.pipeline.transform(read).select(*map(quote, keys), probability)
+
+
+def find_unseen(rows: DataFrame, model: DeployedModel) -> tuple[str, ...]:
+    """A sentence for each category of which `rows` have values that the model never saw.
+
+    Such a value says nothing to the model. One Spark job, and none without a category.
+    """
+    known = _known_categories(model)
+    if not known:
+        return ()
+    aggregates = []
+    for i, (name, values) in enumerate(known.items()):
+        value = F.expr(written.text(quote(name)))
+        unseen = (value != "") & ~value.isin(sorted(values))
+        aggregates += [
+            F.count_if(unseen).alias(f"count_{i}"),
+            F.min(F.when(unseen, value)).alias(f"value_{i}"),
+        ]
+    found = rows.agg(F.count(F.lit(1)).alias("rows"), *aggregates).first()
+    return tuple(
+        f"`{name}`: {found[f'count_{i}']:,} of {found['rows']:,} rows hold a value that the model "
+        f"never saw, such as `{found[f'value_{i}']}`; it counts for nothing."
+        for i, name in enumerate(known)
+        if found[f"count_{i}"]
+    )
+
+
+def _known_categories(model: DeployedModel) -> dict[str, set[str]]:
+    """By feature, the categories that the pipeline has an index for."""
+    names = preprocessing.safe_names(Columns(model.features))
+    known = {}
+    stages = list(model.pipeline.stages)
+    for stage in stages:
+        if isinstance(stage, PipelineModel):
+            stages += stage.stages
+        elif isinstance(stage, StringIndexerModel):
+            known |= dict(zip(stage.getInputCols(), map(set, stage.labelsArray), strict=True))
+    return {
+        feature.name: known[name]
+        for feature, name in zip(model.features, names, strict=True)
+        if name in known
+    }
 
 
 def check_columns(

@@ -12,6 +12,8 @@ NUMBER = "^[+-]?((0|[1-9][0-9]*)([.][0-9]*)?|[.][0-9]+)([eE][+-]?[0-9]+)?$"
 LIKE_NUMBER = "^[-+$€£]{0,2} ?[0-9][0-9., ]*[$€£%]?$"
 YES = ("yes", "y", "true", "t", "churned")
 NO = ("no", "n", "false", "f", "stayed")
+# What programs write where there is no value: in a column of numbers, or for an id.
+MISSING = ("nan", "na", "n/a", "#n/a", "<na>", "nat", "none", "null")
 LABELS = "yes/no, y/n, true/false, t/f, 1/0 or churned/stayed, or blank where not observed yet"
 
 
@@ -23,6 +25,14 @@ def text(value: str) -> str:
 def is_given(value: str) -> str:
     """Whether there is a value at all: neither null, blank nor NaN, as floats are written."""
     return f"(coalesce({text(value)}, '') <> '' and lower({text(value)}) <> 'nan')"
+
+
+def is_value(value: str) -> str:
+    """Whether there is a value that is not a word for none, such as NA or None.
+
+    Of a category these words may be values: a region may be called NA.
+    """
+    return f"(coalesce({text(value)}, '') <> '' and lower({text(value)}) not in {MISSING})"
 
 
 def number(value: str) -> str:
@@ -55,13 +65,16 @@ def label(value: str) -> str:
 
 
 def identity(value: str, *, kind: str) -> str:
-    """An id as text: 17 for 17.0 and 17.00, null for NaN. `kind` is the column's Spark type."""
+    """An id as text without blanks around it: 17 for 17.0 and 17.00, null for NaN.
+
+    `kind` is the column's Spark type.
+    """
     if kind.startswith("decimal"):
         whole = f"cast(cast({value} as decimal(38, 0)) as string)"
         return f"if({value} % 1 = 0, {whole}, cast({value} as string))"
     if kind not in ("float", "double"):
         # A CSV file has 17.0 where ids were numbers and some were missing.
-        return f"regexp_replace(cast({value} as string), '^([0-9]+)[.]0+$', '$1')"
+        return f"regexp_replace({text(value)}, '^([0-9]+)[.]0+$', '$1')"
     return (
         f"case when {value} = rint({value}) and abs({value}) < 1e18 "
         f"then cast(cast({value} as bigint) as string) "

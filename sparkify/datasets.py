@@ -14,6 +14,8 @@ from sparkify.wording import core_of, wording_of
 SNAPSHOTS = "fct_user_snapshots"
 FEATURES = "fct_user_features"
 DEFINITIONS = "dim_definitions"
+# The vars that say what churn is: a definition is followed by its pages, or its days.
+OF_CHURN = {"churn_definition", "churn_pages", "downgrade_pages", "inactive_days"}
 USER_SHARE = "user_share"
 # Followed by the horizon, as 14d.
 LABEL = "is_churned_next_"
@@ -82,18 +84,29 @@ def definitions(spark: SparkSession, settings: Settings) -> dict[str, str]:
     if not spark.catalog.tableExists(name):
         return {}
     built = {name: str(value) for name, value in spark.table(name).first().asDict().items()}
-    for name in built.keys() & settings.overrides.keys():
-        given = settings.overrides[name]
-        if name == USER_SHARE:
-            given = float(given)
-        said = ", ".join(map(str, given)) if isinstance(given, list) else str(given)
-        # The definition of churn is followed by its pages or days.
-        if said not in (built[name], built[name].split(":")[0]):
+    given = {name: value for name, value in settings.overrides.items() if name in built}
+    if OF_CHURN & settings.overrides.keys():
+        given["churn_definition"] = churn_meaning(settings)
+    if USER_SHARE in given:
+        given[USER_SHARE] = float(given[USER_SHARE])
+    for name, value in given.items():
+        said = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+        if said != built[name]:
             raise BadInput(
                 f"the tables were built with {name} {built[name]}, and --vars says {said}; run "
                 "`sparkify build --events PATH` with these vars, or leave them out"
             )
     return built
+
+
+def churn_meaning(settings: Settings) -> str:
+    """What churn means under the vars, in the words of the macro of this name."""
+    chosen = settings.variables
+    definition = chosen["churn_definition"]
+    if definition == "inactive":
+        return f"inactive: {chosen['inactive_days']} days"
+    downgrades = [] if definition == "cancelled" else chosen["downgrade_pages"]
+    return f"{definition}: {', '.join([*chosen['churn_pages'], *downgrades])}"
 
 
 def user_share(spark: SparkSession, settings: Settings) -> float:

@@ -37,11 +37,11 @@ def score_command(
     if table is None:
         if id_column or out or name:
             raise WrongUse("--id, --out and --name go with a table of your own: add --table")
+        require_model(settings, settings.model)
         spark = open_stage(settings)
         left_out = score_stage(spark, settings)
         retention_stage(spark, settings)
         if left_out:
-            require_model(settings, settings.model)
             from ml.errors import NotTrainable
 
             raise NotTrainable(left_out)
@@ -59,27 +59,32 @@ def score_command(
     spark = open_stage(settings)
     own = read_own_table(spark, settings, source, id=id_column)
     with own_table.readable(table), stage("Scoring the table"):
-        rows = scores_of(settings, own, model=name)
-        write_csv(rows, out)
+        rows, notes = scores_of(settings, own, model=name)
+        notes += write_csv(rows, out)
     line(f"{len(rows):,} scores in {out}", wrap=False)
+    for note in notes:
+        line(note)
 
 
-def scores_of(settings: Settings, own: Dataset, *, model: str) -> pd.DataFrame:
-    """The scores of a table of the user's own by the champion of `model`, highest first.
+def scores_of(
+    settings: Settings, own: Dataset, *, model: str
+) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """The scores of a table of the user's own by the champion of `model`, highest first, and notes.
 
     Raises:
         NotTrainable: there is no champion.
         TableMismatch: a column that the model needs is missing or has another type.
     """
     from ml.errors import NotTrainable
-    from ml.scoring import score
+    from ml.scoring import find_unseen, score
 
     champion, reason = registry(settings, model).champion()
     if champion is None:
         raise NotTrainable(reason)
     scores = score(own.rows, champion, id=own.spec.id, time=own.spec.time).toPandas()
     # Equal ones by id: Spark gives its rows back in no order.
-    return scores.sort_values(["probability", own.spec.id], ascending=[False, True])
+    scores = scores.sort_values(["probability", own.spec.id], ascending=[False, True])
+    return scores, find_unseen(own.rows, champion)
 
 
 def score_stage(spark: SparkSession, settings: Settings) -> str | None:

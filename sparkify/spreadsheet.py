@@ -36,16 +36,27 @@ def check_place(out: Path) -> None:
         raise BadInput(f"cannot write {out}: {error.strerror}; choose another place") from error
 
 
-def write_csv(rows: pd.DataFrame, out: Path) -> None:
-    """Write a CSV file, whole or not at all, in which no text is a formula."""
+def write_csv(rows: pd.DataFrame, out: Path) -> tuple[str, ...]:
+    """Write a CSV file, whole or not at all, in which no text is a formula.
+
+    Returns what a reader should know who joins it with other tables, as sentences.
+    """
     check_writable(out)
+    given = rows.astype(object)
+    harmless = given.map(_harmless)
     try:
         partial = out.with_name(f".{out.name}.partial")
-        harmless = rows.astype(object).map(_harmless).rename(columns=_harmless)
-        harmless.to_csv(partial, index=False)
+        harmless.rename(columns=_harmless).to_csv(partial, index=False)
         partial.replace(out)
     except OSError as error:
         raise BadInput(f"cannot write {out}: {error.strerror}") from error
+    changed = (harmless.ne(given) & given.notna()).sum()
+    return tuple(
+        f"{count:,} of `{name}` begin with an apostrophe there: without it a spreadsheet would "
+        "take them for formulas."
+        for name, count in changed.items()
+        if count
+    )
 
 
 def _harmless(value: object) -> object:

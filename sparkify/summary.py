@@ -1,5 +1,6 @@
 """What a run says at its end."""
 
+import os
 from pathlib import Path
 
 from pyspark.sql import SparkSession
@@ -7,6 +8,7 @@ from pyspark.sql import functions as F
 from rich.text import Text
 
 from sparkify.datasets import user_share
+from sparkify.ledger import LEDGER, RUN_ID
 from sparkify.settings import Settings
 from sparkify.terminal import line, styled, table
 from sparkify.wording import share_in_words
@@ -45,6 +47,9 @@ def told_of_data(spark: SparkSession, settings: Settings, *, tests: int, expecta
         f" from {settings.table('stg_sparkify__nulled_values')}"
         " group by field, reason order by count desc, field, reason"
     ).collect()
+    warned = spark.table(settings.table(LEDGER)).where(
+        f"run_id = '{os.environ[RUN_ID]}' and status = 'warn' and tool != 'ml'"
+    )
     return {
         "files": lines["files"],
         "lines": lines["count"],
@@ -61,6 +66,7 @@ def told_of_data(spark: SparkSession, settings: Settings, *, tests: int, expecta
         "churned_users": users["churned"],
         "dbt_tests_passed": tests,
         "expectations_passed": expectations,
+        "checks_warned": warned.count(),
     }
 
 
@@ -68,7 +74,7 @@ def show_data(data: dict) -> None:
     """Print what `told_of_data` found."""
     why = ", ".join(f"{count:,} {reason}" for reason, count in data["rejected"].items())
     tests, expectations = data["dbt_tests_passed"], data["expectations_passed"]
-    share = share_in_words(data["user_share"])
+    share, warned = share_in_words(data["user_share"]), data.get("checks_warned", 0)
     table(
         "Data",
         {"": "left", " ": "right", "  ": "left"},
@@ -100,6 +106,7 @@ def show_data(data: dict) -> None:
                 f"{tests + expectations:,}",
                 f"{tests} dbt tests, {expectations} expectations",
             ),
+            *([("checks warned", f"{warned:,}", "`sparkify checks` names them")] if warned else []),
         ],
     )
 

@@ -57,5 +57,7 @@ def list_targets(settings: Settings, *, top: int, everybody: bool, out: Path | N
     ):
         line(UNPROVEN)
     if out:
-        write_csv(shown, out)
+        notes = write_csv(shown, out)
         line(f"{len(shown):,} users in {out}", wrap=False)
+        for note in notes:
+            line(note)

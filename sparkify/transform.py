@@ -62,7 +62,8 @@ def build(
         result = run_dbt(settings, *arguments, say=say)
     finally:
         os.environ.pop(EVENTS, None)
-    kinds = [node.node.resource_type for node in result.result.results]
+    nodes = result.result.results
+    kinds = [node.node.resource_type for node in nodes if node.status != NodeStatus.Warn]
     return BuildResult(model_count=kinds.count("model"), test_count=kinds.count("test"))
 
 
@@ -140,7 +141,9 @@ def raise_failure(settings: Settings, result: dbtRunnerResult) -> None:
     names = [name_of(node) for node in failed]
     is_empty = any(name.startswith("holds_events") for name in names)
     if is_empty and not any(name.startswith("rejected_share") for name in names):
-        raise BadInput("there are no events: no file holds a row of a user who is logged in")
+        share = float(settings.variables["user_share"])
+        kept = f", and is among the share of {share:g} of all users" if share < 1 else ""
+        raise BadInput(f"there are no events: no file holds a row of a user who is logged in{kept}")
     unreadable = [found for node in bad if (found := UNREADABLE.search(node.message or ""))]
     if unreadable:
         raise BadInput(

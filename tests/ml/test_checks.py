@@ -51,6 +51,7 @@ def test_a_label_of_another_type_is_refused_by_type(spark):
     ("ids", "message"),
     [
         (["a", None, " "], "2 rows have no `id`, such as the one with `x` 1"),
+        (["a", "None", "nan", "<NA>"], "3 rows have no `id`, such as the one with `x` 1"),
         (["a", "", "b"], "1 row has no `id`, such as the one with `x` 1"),
         (["a", "b", "b"], "1 row repeats the `id` of another, such as `b`"),
     ],

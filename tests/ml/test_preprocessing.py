@@ -197,11 +197,13 @@ def texts(spark):
     data = [
         (
             f"u{i}",
-            "" if i % 10 == 0 else f" {i * 1.25}\t",
+            ["", "NA", " <na>", "None", "n/a", "null"][i // 10]
+            if i % 10 == 0
+            else f" {i * 1.25}\t",
             str(i),
             str(1000 + i % 7),
             ["True", "false", None][i % 3],
-            "n/a" if i == 3 else str(i),
+            "few" if i == 3 else str(i),
             f"1,{i:03d}",
             f"0{2000 + i}",
             f"2024-01-{1 + i % 28:02d}",
@@ -225,11 +227,19 @@ def test_numbers_and_truth_that_are_written_as_text_are_read_and_the_rest_has_a_
     assert kept.names == ["total", "code_id", "active", "seat"]
     reasons = dict(kept.dropped)
     assert reasons["row_number"] == "numbers the rows"
-    assert "is text because of values such as `n/a`" in reasons["mixed"]
+    assert "is text because of values such as `few`" in reasons["mixed"]
     assert "is text because of values such as `1,000`" in reasons["price"]
     assert "is text because of values such as `02000`" in reasons["zip"]
     assert reasons["signup"] == "holds dates, which are not a feature"
     assert reasons["empty"] == "has no values"
+
+
+def test_blanks_around_a_category_do_not_count(spark):
+    rows = spark.createDataFrame([("plus",), (" plus\t",), ("",), (None,)], "plan string")
+    columns = find_columns(rows, ignore=())
+    vectors = fit_preparation(rows, columns, scaled=False).transform(rows).collect()
+    first, padded, blank, none = (row[FEATURES] for row in vectors)
+    assert first == padded != blank == none
 
 
 def test_the_pipeline_reads_numbers_as_text_by_the_same_rule_whatever_their_type(spark, texts):
@@ -257,6 +267,7 @@ def test_the_pipeline_reads_numbers_as_text_by_the_same_rule_whatever_their_type
     ("total", "active", "message"),
     [
         ("' 7.5 '", "'TRUE'", None),
+        ("'N/A'", "' NaT'", None),
         ("7", "1.0", None),
         ("cast(null as date)", "null", None),
         ("double('nan')", "false", None),
@@ -279,9 +290,11 @@ def test_a_table_to_score_may_hold_what_can_be_read_and_nothing_else(
 
 
 def test_the_index_that_pandas_wrote_is_no_feature(spark):
-    rows = spark.createDataFrame([(1, 2, 3)], ["__index_level_0__", "Unnamed: 0", "songs"])
+    rows = spark.createDataFrame(
+        [(1, 2, 3, 4)], ["__index_level_0__", "Unnamed: 0", "Unnamed: 1", "songs"]
+    )
     found = find_columns(rows, ignore=())
-    assert found.names == ["songs"]
+    assert found.names == ["Unnamed: 1", "songs"]
     assert all("row index that pandas wrote" in reason for _, reason in found.dropped)
 
 

@@ -62,12 +62,16 @@ def test_a_csv_file_is_trained_on_and_tables_of_other_types_are_scored(spark, cu
 
     numbers = odd.drop(columns="left").assign(spend=pd.to_numeric(text, errors="coerce"))
     found = {}
-    for name, rows in {"text": odd, "number": numbers, "blank": odd.assign(spend="")}.items():
+    tables = {"text": odd, "number": numbers, "blank": odd.assign(spend="")}
+    tables["unseen"] = odd.assign(**{'größe, "plan"': ["gold", *odd['größe, "plan"'][1:]]})
+    for name, rows in tables.items():
         rows.astype({"customer `id`.x": float}).to_parquet(tmp_path / f"{name}.parquet")
         out = tmp_path / f"{name}.csv"
         arguments = ["score", "--table", str(tmp_path / f"{name}.parquet"), *named]
         scored = CliRunner().invoke(cli, [*arguments, "--out", str(out)])
         assert scored.exit_code == 0, scored.exception
+        told = "1 of 300 rows hold a value that the model never saw, such as `gold`"
+        assert (told in " ".join(scored.output.split())) == (name == "unseen")
         found[name] = pd.read_csv(out, dtype={"customer `id`.x": str})
         assert set(found[name]["customer `id`.x"]) == {str(i) for i in range(1000, 1300)}
         assert found[name]["probability"].is_monotonic_decreasing
@@ -305,7 +309,7 @@ def test_every_type_is_a_feature_or_has_a_reason(spark, settings, tmp_path):
         ([Decimal("5.00"), Decimal("5.10")], "decimal(10, 2)", ["5", "5.10"]),
         ([Decimal(0), Decimal(10**19)], "decimal(38, 18)", ["0", str(10**19)]),
         ([12345678901], "bigint", ["12345678901"]),
-        (["17.0", "v1.0", "007", " "], "string", ["17", "v1.0", "007", " "]),
+        (["17.0", "v1.0", " 007\t", " "], "string", ["17", "v1.0", "007", ""]),
     ],
 )
 def test_an_id_is_text_and_a_whole_number_prints_as_one(spark, ids, kind, shown):

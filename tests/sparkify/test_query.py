@@ -194,7 +194,8 @@ def test_csv_keeps_whole_numbers_whole_beside_nulls():
 
 def test_no_cell_of_a_file_for_people_is_a_formula(tmp_path):
     texts = ["=1+1", "+a", "-b", "@c", "\td", "\re", "f=1", "", None]
-    write_csv(pd.DataFrame({"text": texts, "number": range(-4, 5)}), tmp_path / "out.csv")
+    notes = write_csv(pd.DataFrame({"text": texts, "number": range(-4, 5)}), tmp_path / "out.csv")
+    assert len(notes) == 1 and notes[0].startswith("6 of `text` begin with an apostrophe")
     found = pd.read_csv(tmp_path / "out.csv", keep_default_na=False, lineterminator="\n")
     assert found["text"].tolist() == [*(f"'{text}" for text in texts[:6]), "f=1", "", ""]
     assert found["number"].tolist() == list(range(-4, 5))

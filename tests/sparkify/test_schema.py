@@ -1,11 +1,14 @@
 """Two projects in one catalogue: the schema's name is one setting."""
 
+from dataclasses import replace
+
 import pytest
 from click.testing import CliRunner, Result
 
 from sparkify.cli import cli
-from sparkify.errors import WrongUse
-from sparkify.settings import schema_name, written
+from sparkify.datasets import definitions
+from sparkify.errors import BadInput, WrongUse
+from sparkify.settings import Settings, schema_name, written
 from tests.declared import declared
 from tests.sparkify.test_vars import TEXTS
 
@@ -55,6 +58,15 @@ def test_another_schema_takes_everything_and_leaves_the_rest_alone(spark, other_
     assert tables_elsewhere(spark, prefix="other") == before
     users = spark.table("other.dim_users").count()
     assert f"users {users}" in " ".join(built.split())
+    chosen = replace(Settings.from_environment(), overrides=given)
+    assert definitions(spark, chosen)["horizon_days"] == "7"
+    for other in (
+        {"churn_pages": ["Logout"]},
+        {"churn_definition": "inactive"},
+        {"horizon_days": 8},
+    ):
+        with pytest.raises(BadInput, match="the tables were built with .*, and --vars says"):
+            definitions(spark, replace(chosen, overrides=given | other))
     for name, columns in declared().items():
         is_beside = name not in ("quality_ledger", "erased_users")
         table = spark.table(f"other{'_ml' if is_beside else ''}.{name}")
