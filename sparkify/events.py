@@ -28,7 +28,6 @@ PACKED = {
     ".zip": (b"PK\x03\x04",),
     ".7z": (b"7z\xbc\xaf",),
 }
-UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 READ = (".gz", ".bz2", ".zst")
 # Of others with these names, whatever they hold, Spark reads nothing, and says nothing.
 NOT_READ = (".lz4", ".snappy", ".deflate")
@@ -187,8 +186,6 @@ def check_packing(file: Path, head: bytes) -> None:
     """
     name = file.suffix.lower()
     kind = next((kind for kind, begins in PACKED.items() if head.startswith(begins)), "")
-    if head.startswith(UTF_16):
-        raise BadInput(f"{file} is UTF-16: save it as UTF-8")
     if ARCHIVE.search(file.name):
         raise BadInput(f"{file} is an archive: unpack it")
     if name in NOT_READ or kind not in ("", *READ):

@@ -255,7 +255,6 @@ def test_what_cannot_be_read_is_refused_by_name(tmp_path):
         ("a.json.xz", lzma.compress, "is packed as .xz, which is not read"),
         ("a.tar.gz", gzip.compress, "is an archive: unpack it"),
         ("a.tgz", gzip.compress, "is an archive: unpack it"),
-        ("a.json", lambda text: text.decode().encode("utf-16"), "is UTF-16: save it as UTF-8"),
     ],
 )
 def test_a_file_is_packed_as_its_name_says_or_refused(tmp_path, name, pack, message):
