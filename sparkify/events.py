@@ -210,11 +210,7 @@ def types_of(file: Path) -> tuple[tuple[str, ...], ...]:
     except (pa.ArrowException, OSError) as error:
         reason = str(error).splitlines()[0]
         raise BadInput(f"{file} cannot be read as Parquet: {reason}") from error
-    check_types(file, columns)
-    for column in kinds:
-        # Of a span of time Spark has the bare number, whatever its unit.
-        if pa.types.is_duration(column.type):
-            raise of_other_type(file, column.name, str(column.type))
+    check_types(file, columns, kinds)
     found = []
     for i in range(len(columns)):
         column = columns.column(i)
@@ -227,8 +223,10 @@ def types_of(file: Path) -> tuple[tuple[str, ...], ...]:
     return tuple(sorted(found))
 
 
-def check_types(file: Path, columns: pq.ParquetSchema) -> None:
+def check_types(file: Path, columns: pq.ParquetSchema, kinds: pa.Schema) -> None:
     """Refuse columns of a type that Spark cannot read, whether they are wanted or not.
+
+    kinds: the same columns as Arrow has them.
 
     Raises:
         BadInput: it names file, column and type.
@@ -237,6 +235,10 @@ def check_types(file: Path, columns: pq.ParquetSchema) -> None:
         column = columns.column(i)
         if column.logical_type.type in UNREADABLE or column.precision > MAX_DECIMAL_DIGITS:
             raise of_other_type(file, column.path.split(".")[0], str(column.logical_type))
+    for kind in kinds:
+        # Of a span of time Spark has the bare number, whatever its unit.
+        if pa.types.is_duration(kind.type):
+            raise of_other_type(file, kind.name, str(kind.type))
 
 
 def of_other_type(file: Path, column: str, kind: str) -> BadInput:

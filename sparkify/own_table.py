@@ -17,7 +17,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import LongType, StringType, StructField, StructType
 
 from sparkify.errors import BadInput
-from sparkify.events import check_types, of_other_type
+from sparkify.events import check_types
 from sparkify.settings import Settings
 from sparkify.transform import first_line
 from sparkify.versions import history
@@ -377,11 +377,7 @@ def _parquet_schema(file: Path) -> dict[str, pa.DataType]:
     except pa.ArrowException as error:
         raise BadInput(f"{file} cannot be read as Parquet: {first_line(str(error))}") from error
     _check_names(str(file), schema.names)
-    check_types(file, pq.read_metadata(file).schema)
-    for field in schema:
-        # Spark would read a whole number, and not know of what.
-        if pa.types.is_duration(field.type):
-            raise of_other_type(file, field.name, str(field.type))
+    check_types(file, pq.read_metadata(file).schema, schema)
     return {
         field.name: field.type.value_type if pa.types.is_dictionary(field.type) else field.type
         for field in schema
