@@ -6,6 +6,7 @@ import os
 import re
 import shlex
 import signal
+import subprocess
 import sys
 import traceback
 from contextlib import suppress
@@ -18,6 +19,7 @@ from ml.errors import NotTrainable, TableMismatch, UnknownVersion
 from sparkify.delta import POSTGRESQL, S3, has_jars, install_jars
 from sparkify.errors import (
     DISK_FULL,
+    JAVA_GONE,
     METASTORE_IN_USE,
     NO_SPACE,
     SERVER_GONE,
@@ -539,6 +541,8 @@ def with_share(settings: Settings, user_share: float | None) -> Settings:
     """The settings of a call that keeps a share of the users, which is the var `user_share`."""
     if user_share is None:
         return settings
+    if user_share != user_share:  # only NaN is not itself, and no range refuses it
+        raise click.BadParameter("nan is no share; give a number from 0 to 1")
     return replace(settings, overrides={**settings.overrides, "user_share": user_share})
 
 
@@ -600,7 +604,7 @@ def run_command() -> int:
 
 def exit_code(error: Exception) -> int:
     """The code of an error; 1 is for what nobody thought of."""
-    if is_disk_full(error):
+    if is_disk_full(error) or java_has_ended(error):
         return BadInput.exit_code
     if isinstance(error, SparkifyError):
         return error.exit_code
@@ -616,6 +620,9 @@ def in_words(error: Exception, arguments: list[str]) -> str:
     target = given.get("target") or os.environ.get("SPARKIFY_TARGET", "local")
     if is_disk_full(error):
         return DISK_FULL.format(Settings.from_environment(target=target).home)
+    if java_has_ended(error):
+        logs = Settings.from_environment(target=target).logs
+        return JAVA_GONE.format(logs / "spark.log")
     is_told = isinstance(error, SparkifyError | NotTrainable | TableMismatch | UnknownVersion)
     if is_told and exit_code(error) > 1:
         command = f"`{command_for(target, given.get('overrides') or '')} "
@@ -636,6 +643,18 @@ def in_words(error: Exception, arguments: list[str]) -> str:
 def is_disk_full(error: Exception) -> bool:
     """Whether Python, Java or dbt found no space to write to."""
     return NO_SPACE in str(error)
+
+
+def java_has_ended(error: Exception) -> bool:
+    """Whether the Java that this process started is gone, which is why whatever failed did."""
+    context = getattr(sys.modules.get("pyspark"), "SparkContext", None)
+    process = getattr(getattr(context, "_gateway", None), "proc", None)
+    if process is None:
+        return False
+    if isinstance(error, ConnectionError) or type(error).__name__.startswith("Py4J"):
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=1)
+    return process.poll() is not None
 
 
 def is_metastore_in_use(error: Exception) -> bool:

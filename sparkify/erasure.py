@@ -12,7 +12,7 @@ from fnmatch import fnmatchcase
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, quote_plus, unquote, urlsplit
 
 import click
 import pandas as pd
@@ -39,6 +39,9 @@ ENDS = r"\s\x22\x27\\,;:=(){}\[\]<>/|&"
 MASK = "…"
 # The columns of a file that name a user, in small letters; in a file without any, every cell may.
 NAMING = ("user", "user_id", "userid")
+# What may lie between the cells of a file, and the types of columns that cannot name a user.
+SEPARATORS = ",;\t|"
+NO_ID = ("array", "binary", "boolean", "date", "map", "struct", "timestamp", "variant")
 # What a table of plain Parquet is written anew from.
 COPY = "__erasing"
 # Of these a table's log has a checkpoint after each commit, and none names files of the past.
@@ -54,11 +57,15 @@ QUIET = DELTA | {"spark.databricks.delta.vacuum.logging.enabled": "false"}
 
 @dataclass(frozen=True)
 class Place:
-    """A table that can hold users: by the columns that name one, and texts in which one may be."""
+    """A table that can hold users: by the columns that name one, and texts in which one may be.
+
+    is_delta: it keeps its history, and its rows can be changed.
+    """
 
     name: str
     ids: tuple[str, ...]
     texts: tuple[str, ...]
+    is_delta: bool = True
 
     @property
     def is_of_rows(self) -> bool:
@@ -91,10 +98,13 @@ class User:
 
 
 def spellings(id: str) -> list[str]:
-    """An id as texts have it: as it is, and as JSON does, whose writers escape more or less."""
+    """An id as texts have it: as it is, as JSON has it, whose writers escape more or less, as URLs."""
     escaped = [json.dumps(id, ensure_ascii=is_all)[1:-1] for is_all in (True, False)]
     escaped.append(re.sub(r"(?<=\\u)[0-9a-f]{4}", lambda digits: digits[0].upper(), escaped[0]))
-    return list(dict.fromkeys([id, *escaped, *(each.replace("/", r"\/") for each in escaped)]))
+    escaped += [each.replace("/", r"\/") for each in escaped]
+    for each in (quote(id, safe=""), quote_plus(id)):
+        escaped += [each, re.sub("%..", lambda digits: digits[0].lower(), each)]
+    return list(dict.fromkeys([id, *escaped]))
 
 
 def confirm(question: str) -> None:
@@ -129,8 +139,7 @@ def erase(settings: Settings, given: str, *, is_confirmed: bool) -> None:
     with stage("Starting Spark"):
         spark = open_session(settings)
     user = User(given, tuple(dict.fromkeys([given, stored_id(given)])))
-    if settings.table_format != "delta":
-        restore(spark, settings)
+    restore(spark, settings)
     places = list(personal_places(spark, settings))
     with stage("Looking for the user"):
         check_id(spark, places, user)
@@ -155,36 +164,58 @@ def erase(settings: Settings, given: str, *, is_confirmed: bool) -> None:
         for place in places:
             say(place.name)
             if counts[place.name]:
-                erase_rows(spark, settings, place, user)
-            if settings.table_format == "delta":
+                erase_rows(spark, place, user)
+            if place.is_delta:
                 forget_history(spark, place.name)
         done = list(erase_files(settings.home, user))
     show(settings, given, counts, done)
 
 
 def personal_places(spark: SparkSession, settings: Settings) -> Iterator[Place]:
-    """The tables that can hold a user: those that the YAML says so of, or with a user_id.
+    """The tables that can hold a user: those that the YAML says so of, and all that others made.
 
     Tables of the schema of the log refer to the files of it and hold nothing.
     """
     told = described()
     for schema in (settings.schema, f"{settings.schema}_ml"):
-        views = (
-            {row.viewName for row in spark.sql(f"show views in {schema}").collect()}
-            if spark.catalog.databaseExists(schema)
-            else set()
-        )
+        views = views_of(spark, schema)
         for name in tables_of(spark, schema):
             if name in views:
                 continue
-            kinds = personal_columns(told.get(name, {})) | {"user_id": "id"}
-            columns = spark.table(f"{schema}.{name}").columns
+            types = dict(spark.table(f"{schema}.{name}").dtypes)
+            if name in told:
+                kinds = personal_columns(told[name]) | {"user_id": "id"}
+            else:
+                kinds = dict.fromkeys(naming_columns(types), "id")
             by_kind = {
-                kind: tuple(column for column in columns if kinds.get(column) == kind)
+                kind: tuple(column for column in types if kinds.get(column) == kind)
                 for kind in ("id", "text")
             }
             if any(by_kind.values()):
-                yield Place(f"{schema}.{name}", by_kind["id"], by_kind["text"])
+                is_delta = provider_of(spark, f"{schema}.{name}") == "delta"
+                yield Place(f"{schema}.{name}", by_kind["id"], by_kind["text"], is_delta)
+
+
+def views_of(spark: SparkSession, schema: str) -> set[str]:
+    """The views of a schema, none where there is no schema."""
+    if not spark.catalog.databaseExists(schema):
+        return set()
+    return {row.viewName for row in spark.sql(f"show views in {schema}").collect()}
+
+
+def naming_columns(types: dict[str, str]) -> list[str]:
+    """The columns of a table of others that name a user; without one by its name, every text may.
+
+    types: Spark's, by column.
+    """
+    named = [name for name in types if name.lower() in NAMING and not types[name].startswith(NO_ID)]
+    return named or [name for name in types if types[name] == "string"]
+
+
+def provider_of(spark: SparkSession, name: str) -> str:
+    """What a table is stored as, such as delta or parquet."""
+    rows = spark.sql(f"describe table extended {name}").where("col_name = 'Provider'").collect()
+    return rows[0]["data_type"].lower() if rows else ""
 
 
 def personal_columns(told: dict) -> dict[str, str]:
@@ -249,18 +280,26 @@ def check_id(spark: SparkSession, places: list[Place], user: User) -> None:
 
 
 def check_reach(spark: SparkSession, settings: Settings, places: list[Place], user: User) -> None:
-    """Refuse what would leave a trace: logs of tables elsewhere, files of the log named for users.
+    """Refuse what would leave a trace: logs of tables elsewhere, views and files that name users.
 
     Raises:
         BadInput: it names the place.
     """
     rows = settings.table(ROWS)
-    if settings.table_format == "delta":
-        for place in places:
-            if not log_of(spark, place.name):
+    for place in places:
+        if place.is_delta and not log_of(spark, place.name):
+            raise BadInput(
+                f"the files of {place.name} are out of reach, and its history cannot be erased "
+                "from here: run this where they are, or where the server ran, without it"
+            )
+    told = described()
+    for schema in (settings.schema, f"{settings.schema}_ml"):
+        for view in sorted(views_of(spark, schema) - told.keys()):
+            text = spark.sql(f"show create table {schema}.{view}").first()[0]
+            if re.search(user.word, text):
                 raise BadInput(
-                    f"the files of {place.name} are out of reach, and its history cannot be erased "
-                    "from here: run this where they are, or where the server ran, without it"
+                    f"the view {schema}.{view} names the user in its text: drop it, with `sparkify "
+                    f'sql --write "drop view {schema}.{view}"`, and erase the user then'
                 )
     if spark.catalog.tableExists(rows):
         # As in the macro event_field; 36.json is named for 36 too.
@@ -277,7 +316,7 @@ def check_reach(spark: SparkSession, settings: Settings, places: list[Place], us
             )
 
 
-def erase_rows(spark: SparkSession, settings: Settings, place: Place, user: User) -> None:
+def erase_rows(spark: SparkSession, place: Place, user: User) -> None:
     """Take the user out of the current version of a table."""
     columns = spark.table(place.name).columns
     is_user, word = names(place, user), literal(user.word)
@@ -289,7 +328,7 @@ def erase_rows(spark: SparkSession, settings: Settings, place: Place, user: User
         others = {name: changed.get(name, f"`{name}`") for name in columns if name not in KEPT}
         changed = {name: f"if({is_user}, null, {value})" for name, value in others.items()}
         changed["rejection_reason"] = f"if({is_user}, 'erased', rejection_reason)"
-    if settings.table_format == "delta":
+    if place.is_delta:
         if changed:
             sets = ", ".join(f"`{name}` = {value}" for name, value in changed.items())
             spark.sql(f"update {place.name} set {sets} where {holds(place, user)}")
@@ -451,11 +490,13 @@ def without_rows(file: Path, user: User) -> tuple[bytes, int]:
         pq.write_table(rows.filter(is_kept), out)
         return out.getvalue(), is_kept.count(False)
     with file.open(newline="", encoding="utf-8", errors="surrogateescape") as text:
-        rows = list(csv.reader(text))
+        separator = max(SEPARATORS, key=text.readline().count)
+        text.seek(0)
+        rows = list(csv.reader(text, delimiter=separator))
     places = naming(rows[0]) if rows else set()
     kept = [row for row in rows if not names_user(row, places, user)]
     with io.TextIOWrapper(out, "utf-8", "surrogateescape", newline="") as text:
-        csv.writer(text, lineterminator="\n").writerows(kept)
+        csv.writer(text, delimiter=separator, lineterminator="\n").writerows(kept)
         text.flush()
         return out.getvalue(), len(rows) - len(kept)
 

@@ -36,6 +36,10 @@ SERVER_GONE = (
     "the Spark server has ended or is out of reach; every table is as before or complete: start it "
     "again with `sparkify serve` and run the same command again"
 )
+JAVA_GONE = (
+    "Java has ended, killed or out of memory (log: {}); every table is as before or complete: run "
+    "the same command again"
+)
 # As Python and Java have it.
 NO_SPACE = os.strerror(errno.ENOSPC)
 DISK_FULL = (

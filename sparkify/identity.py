@@ -4,10 +4,12 @@ import hashlib
 import hmac
 import os
 import re
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Context, Decimal
 
 # What denotes a number, as in the macro `whole_number`.
-NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]*)?([eE][+-]?[0-9]{1,2})?")
+NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]*([eE][+-]?[0-9]{1,2})?|[eE][+-][0-9]{1,2})")
+# Of a decimal(38, 18): its last place, and what it has no room for.
+LAST, TOO_LARGE = Decimal("1e-18"), Decimal("1e20")
 
 
 def user_key() -> str:
@@ -25,16 +27,18 @@ def key_digest() -> str:
 
 
 def cleaned_id(user: str) -> str:
-    """An id of the log as staging reads it: " 36.0" is 36.
+    """An id of the log as staging reads it: " 36.0" is 36, and "+49" is itself.
 
     The macros `trimmed` and `whole_number` say the same.
     """
     text = user.strip(" \t\r\n")
-    if {".", "+"} & {*text} and NUMBER.fullmatch(text):
-        number = Decimal(text)
-        if abs(number) < 10**28 and number % 1 == 0:
-            return str(int(number))
-    return text
+    if not {".", "+"} & {*text} or not NUMBER.fullmatch(text):
+        return text
+    exact = Context(prec=len(text) + 200, rounding=ROUND_HALF_UP)
+    number = Decimal(text).quantize(LAST, context=exact)
+    if abs(number) >= TOO_LARGE or number % 1:
+        return text
+    return str(int(number))
 
 
 def stored_id(user: str) -> str:

@@ -25,13 +25,18 @@ LONGEST_FOLDER = 80
 _scratch: set[Path] = set()
 
 
-def leave_on_signals() -> None:
-    """From now on `SIGNALS` end this process; one that is ignored, as by nohup, stays so."""
-    # Whatever stderr is later, while the JVM starts for example, the line goes to this one.
-    stderr = os.dup(2)
+def on_signals(handler: Callable[[int, object], object]) -> None:
+    """From now on `SIGNALS` call a handler; one that is ignored, as by nohup, stays so."""
     for number in SIGNALS:
         if signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, lambda number, _: leave(number, stderr=stderr))
+            signal.signal(number, handler)
+
+
+def leave_on_signals() -> None:
+    """From now on `SIGNALS` end this process."""
+    # Whatever stderr is later, while the JVM starts for example, the line goes to this one.
+    stderr = os.dup(2)
+    on_signals(lambda number, _: leave(number, stderr=stderr))
 
 
 def leave(number: int, *, stderr: int = 2) -> None:

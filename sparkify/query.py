@@ -13,11 +13,11 @@ from difflib import get_close_matches
 import pyarrow as pa
 import yaml
 from pyspark.errors import ParseException, PySparkException
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 
 from sparkify import unchanged
 from sparkify.errors import BadInput, WrongUse
-from sparkify.remote import is_gone
+from sparkify.remote import has_remote, is_gone
 from sparkify.session import open_session
 from sparkify.settings import PROJECT, Settings
 from sparkify.terminal import emit, line, records, table
@@ -30,9 +30,16 @@ TELLS = {"show", "describe", "desc", "explain"}
 BEFORE = re.compile(r"(\s|--(\\\n|[^\r\n])*+|/\*((?!/\*|\*/).)*\*/)*+", re.DOTALL)
 # Spark runs what the text after it says at once, even where it is only to be explained.
 AT_ONCE = {"execute", "immediate"}
-# What a query may start other programs with, judged strictly.
+# What a query may start other programs with, judged strictly where its plan is out of reach.
 PROGRAMS = re.compile(
-    r"\b(try_reflect|reflect|java_method)`?\s*(\(|/\*|--)|\busing\s*(['\"]|/\*|--)", re.IGNORECASE
+    r"\b(try_reflect|reflect|java_method|identifier)`?\s*(\(|/\*|--)|\busing\s*(r?['\"]|/\*|--)",
+    re.IGNORECASE,
+)
+# The nodes of a plan that do: scripts, methods of Java, and functions that are classes of Hive's.
+STARTING = re.compile(r"\.(ScriptTransformation|\w*Reflect\w*|Hive\w*(UDF|UDTF|UDAF)\w*)$")
+STARTS = (
+    "`sparkify sql` only reads, and this statement may start a program: it has reflect, "
+    "java_method or a script behind using; if that is meant, add --write"
 )
 GRAIN = re.compile(r"One row per ([^.]+)\.")
 POSITION = re.compile(r"[;.]? *\(?line \d+,? pos \d+\)?")
@@ -72,11 +79,8 @@ def only_reading(spark: SparkSession, query: str) -> str:
         WrongUse: the statement is another one.
         ParseException: it is none.
     """
-    if PROGRAMS.search(query):
-        raise WrongUse(
-            "`sparkify sql` only reads, and this statement may start a program: it has reflect, "
-            "java_method or a script behind using; if that is meant, add --write"
-        )
+    if has_remote() and PROGRAMS.search(query):
+        raise WrongUse(STARTS)
     statement = query[BEFORE.match(query).end() :].rstrip().rstrip(";")
     runs_at_once = set(re.findall(r"\w+", statement.lower())) >= AT_ONCE
     first = statement.split(maxsplit=1)[:1]
@@ -85,16 +89,34 @@ def only_reading(spark: SparkSession, query: str) -> str:
     for candidate in (statement, without_tail(statement)):
         try:
             # Only a query can stand there, and `with x as (...) insert into` is none.
-            spark.sql(f"select * from (\n{candidate}\n)")
-            return candidate
+            rows = spark.sql(f"select * from (\n{candidate}\n)")
         except ParseException:
             continue
-    if not runs_at_once:
+        if not has_remote() and starts_program(rows):
+            raise WrongUse(STARTS)
+        return candidate
+    if not has_remote():
+        spark._jsparkSession.sessionState().sqlParser().parsePlan(statement)
+    elif not runs_at_once:
         spark.sql(f"explain {statement}")
     raise WrongUse(
         "`sparkify sql` only reads, and this statement is no query; if it is meant to change "
         "the tables, add --write"
     )
+
+
+def starts_program(rows: DataFrame) -> bool:
+    """Whether a query that is not run yet would start a program, or call a method of Java."""
+    nodes = json.loads(rows._jdf.queryExecution().analyzed().toJSON())
+    while nodes:
+        node = nodes.pop()
+        if isinstance(node, dict):
+            if STARTING.search(str(node.get("class", ""))):
+                return True
+            nodes.extend(node.values())
+        elif isinstance(node, list):
+            nodes.extend(node)
+    return False
 
 
 def without_tail(statement: str) -> str:

@@ -16,7 +16,8 @@ def registry(settings: Settings, model: str):
     """The model registry of this home."""
     from ml.registry import Registry
 
-    (settings.home / "mlflow").mkdir(parents=True, exist_ok=True)
+    settings.make_home()
+    settings.model_store.parent.mkdir(exist_ok=True)
     return Registry(settings.tracking_uri, str(settings.home / "mlflow" / "artifacts"), model)
 
 
@@ -26,7 +27,8 @@ def require_model(settings: Settings, name: str) -> None:
     Raises:
         BadInput: it says how to train one.
     """
-    if not registry(settings, name).versions():
+    # To look is no reason to make a home.
+    if not settings.model_store.exists() or not registry(settings, name).versions():
         raise BadInput(f"no model {name} has been trained yet; {how_to_train(settings, name)}")
 
 

@@ -89,8 +89,9 @@ def check_server(url: str) -> None:
         host, port = place.hostname, place.port
     except (PySparkException, ValueError) as error:
         raise WrongUse(
-            f"SPARK_REMOTE is no address of a Spark Connect server, such as "
-            f"sc://localhost:{CONNECT_PORT}: {error}"
+            # Not what it is: it may hold a token.
+            "SPARK_REMOTE is no address of a Spark Connect server, such as "
+            f"sc://localhost:{CONNECT_PORT} or sc://host:{CONNECT_PORT}/;token=TOKEN"
         ) from error
     answer = f"no Spark Connect server answers at {builder.endpoint}"
     remedy = f"; {how_to_start('--connect-port', port, CONNECT_PORT)}"

@@ -14,7 +14,7 @@ import pyspark
 from sparkify.engine import set_engine, size_of_tables
 from sparkify.errors import BadInput, SparkifyError, WrongUse
 from sparkify.gate import CLASS, READER, WRITER, compiled_gate, make_tokens
-from sparkify.interrupt import SIGNALS, end_with_parent
+from sparkify.interrupt import end_with_parent, on_signals
 from sparkify.remote import CONNECT_PORT, CONNECT_TOKEN, THRIFT_PORT, THRIFT_TOKEN, listens
 from sparkify.session import (
     check_elsewhere,
@@ -106,8 +106,7 @@ def serve(
         line("Ctrl-C ends it.")
         # Here a signal is not a failure: it is how a server ends.
         ended_by = []
-        for number in SIGNALS:
-            signal.signal(number, lambda number, _: ended_by.append(number) or server.terminate())
+        on_signals(lambda number, _: ended_by.append(number) or server.terminate())
         code = server.wait()
         return 0 if signal.SIGINT in ended_by else code
     finally:
@@ -161,6 +160,10 @@ def spark_submit(
         "spark.connect.grpc.binding.address": HOST,
         "spark.connect.grpc.binding.port": str(connect_port),
         "spark.hadoop.hive.server2.thrift.bind.host": HOST,
+        # A hive-site.xml may say otherwise; over HTTP Hive binds to every address, and knows who
+        # comes again by a cookie, without the gate.
+        "spark.hadoop.hive.server2.transport.mode": "binary",
+        "spark.hadoop.hive.server2.use.SSL": "false",
         "spark.hadoop.hive.server2.thrift.port": str(thrift_port),
         "spark.sql.catalogImplementation": "hive",
     }

@@ -18,6 +18,7 @@ import yaml
 from py4j.java_gateway import JVMView
 from py4j.protocol import Py4JError
 from pyspark import SparkConf, SparkContext
+from pyspark.accumulators import AccumulatorTCPServer, AccumulatorUnixServer
 from pyspark.errors import PySparkRuntimeError
 from pyspark.sql import SparkSession
 
@@ -39,6 +40,8 @@ from sparkify.settings import PROJECT, Settings
 from sparkify.warehouse import check_place, check_schemas, check_warehouse
 
 JAVA_VERSIONS = (17, 21)
+# Usually within a quarter of a second.
+JAVA_ANSWER_S = 30
 # What the children of this process show to its session. In the environment of the JVM, for every
 # user of a machine can read its command line.
 TOKEN = secrets.token_urlsafe()
@@ -92,6 +95,9 @@ def open_local(settings: Settings, *, shared: bool, size: int | None) -> SparkSe
     check_machine(settings)
     set_engine(size_of_tables(settings) if size is None else size)
     conf = spark_settings(settings) | (share_on_loopback() if shared else {})
+    # Of a Java that is gone the command tells; these would each print a page.
+    for server in (AccumulatorTCPServer, AccumulatorUnixServer):
+        server.handle_error = lambda *_: None
     builder = SparkSession.builder.enableHiveSupport()
     for name, value in conf.items():
         builder = builder.config(name, value)
@@ -207,12 +213,17 @@ def is_there(master: str) -> bool:
 
 
 def java_version() -> int | None:
-    """The major version of the Java that Spark would start; None without one."""
+    """The major version of the Java that Spark would start; None without one that answers."""
     home = os.environ.get("JAVA_HOME")
     java = str(Path(home, "bin", "java")) if home else shutil.which("java")
     if java is None or not Path(java).exists():
         return None
-    words = subprocess.run([java, "-version"], capture_output=True, text=True).stderr
+    try:
+        words = subprocess.run(
+            [java, "-version"], capture_output=True, text=True, timeout=JAVA_ANSWER_S
+        ).stderr
+    except (OSError, subprocess.TimeoutExpired):  # no program, or one that never answers
+        return None
     found = re.search(r'version "(?:1\.)?(\d+)', words)
     return int(found.group(1)) if found else None
 

@@ -38,8 +38,9 @@ FORMS = {
         "64 hexadecimal digits in lower case, such as `openssl rand -hex 32` prints",
     ),
     "SPARKIFY_HOME": (
-        r"(?![A-Za-z][\w+.-]*://).*",
-        "a folder of this machine (the tables may lie elsewhere: SPARKIFY_WAREHOUSE)",
+        r"(?![A-Za-z][\w+.-]*://)[^\"\n]*",
+        "a folder of this machine, without quotation marks or line ends in its name (the tables may "
+        "lie elsewhere: SPARKIFY_WAREHOUSE)",
     ),
     # Hadoop knows S3 by this name only; Hive makes no schema in a bucket that has no folder.
     "SPARKIFY_WAREHOUSE": (
@@ -143,18 +144,10 @@ class Settings:
     def export(self) -> None:
         """Make the profile resolve to the same places, whatever the working folder.
 
-        Home is made for its owner alone: the tables in it are of people. One that is there stays.
-
         Raises:
             BadInput: nothing can be written there.
         """
-        try:
-            self.home.parent.mkdir(parents=True, exist_ok=True)
-            self.home.mkdir(mode=0o700, exist_ok=True)
-        except OSError as error:
-            raise BadInput(f"{NOT_WRITABLE.format(self.home)}: {error.strerror}") from error
-        if not os.access(self.home, os.W_OK):
-            raise BadInput(NOT_WRITABLE.format(self.home))
+        self.make_home()
         os.environ["SPARKIFY_HOME"] = str(self.home)
         os.environ["SPARKIFY_JARS"] = str(self.jars)
         os.environ["SPARKIFY_TARGET"] = self.target
@@ -182,6 +175,20 @@ class Settings:
         quiet = "ignore:resource_tracker"
         given = os.environ.get("PYTHONWARNINGS", quiet)
         os.environ["PYTHONWARNINGS"] = given if quiet in given else f"{given},{quiet}"
+
+    def make_home(self) -> None:
+        """Make the home for its owner alone: what is in it is of people. One that is there stays.
+
+        Raises:
+            BadInput: nothing can be written there.
+        """
+        try:
+            self.home.parent.mkdir(parents=True, exist_ok=True)
+            self.home.mkdir(mode=0o700, exist_ok=True)
+        except OSError as error:
+            raise BadInput(f"{NOT_WRITABLE.format(self.home)}: {error.strerror}") from error
+        if not os.access(self.home, os.W_OK):
+            raise BadInput(NOT_WRITABLE.format(self.home))
 
     def table(self, name: str) -> str:
         """The full name of a table that dbt builds, or of the ledger."""
@@ -267,8 +274,13 @@ class Settings:
 
     @property
     def tracking_uri(self) -> str:
-        """The MLflow store, in SQLite."""
-        return f"sqlite:///{self.home / 'mlflow' / 'mlflow.db'}"
+        """The address of the MLflow store."""
+        return f"sqlite:///{self.model_store}"
+
+    @property
+    def model_store(self) -> Path:
+        """The file of the MLflow store, in SQLite."""
+        return self.home / "mlflow" / "mlflow.db"
 
 
 def folder_of(name: str, default: Path) -> Path:

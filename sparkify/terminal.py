@@ -4,6 +4,7 @@ Data is text: nothing in it is markup, and what a terminal would act on or hide 
 escape, such as \\x1b.
 """
 
+import os
 import sys
 import threading
 import time
@@ -16,6 +17,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+for _name in ("stdout", "stderr"):
+    # Whoever started this process may have closed them, as `>&-` does.
+    if getattr(sys, _name) is None:
+        setattr(sys, _name, open(os.devnull, "w", encoding="utf-8"))
 # A log has no width of its own; 80 columns would break the tables.
 console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
 # In less than this a table would lose columns: it is laid out for so many, and the terminal folds.

@@ -12,6 +12,11 @@ from sparkify.interrupt import SIGNALS
 from tests.server.serving import BIN, free_ports, running_under, wait_for
 
 LIMIT_S = 60
+# Where it is obeyed, Hive listens on every address.
+OVER_HTTP = """<configuration>
+  <property><name>hive.server2.transport.mode</name><value>http</value></property>
+  <property><name>hive.server2.thrift.http.port</name><value>{port}</value></property>
+</configuration>"""
 SERVER = "org.apache.spark.sql.hive.thriftserver.HiveThriftServer2"
 LAUNCHER = "org.apache.spark.launcher.Main"
 
@@ -23,6 +28,8 @@ def server(tmp_path):
     ports = ("--thrift-port", thrift, "--connect-port", connect)
     environment = os.environ | {"SPARKIFY_HOME": str(tmp_path), "SPARKIFY_TARGET": "local"}
     environment["HIVE_SERVER2_THRIFT_BIND_HOST"] = "0.0.0.0"
+    environment["HADOOP_CONF_DIR"] = environment["HIVE_CONF_DIR"] = str(tmp_path)
+    (tmp_path / "hive-site.xml").write_text(OVER_HTTP.format(port=thrift))
     process = psutil.Popen(
         [str(BIN / "sparkify"), "serve", *ports],
         env=environment,

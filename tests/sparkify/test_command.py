@@ -20,6 +20,7 @@ from pyspark.errors.exceptions.connect import SparkConnectGrpcException
 from ml.tuning import LEARNERS
 from sparkify import cli, remote
 from sparkify.errors import SparkifyError
+from sparkify.registered import registry
 from sparkify.remote import CONNECT_TOKEN, show_token
 from sparkify.session import TOKEN, child_environment, is_there
 from sparkify.settings import PROJECT, Settings
@@ -104,6 +105,14 @@ def test_the_wrong_java_is_named(tmp_path):
     assert_one_line(done, 3, "Java 11 was found", "17 or 21")
 
 
+def test_a_java_that_cannot_be_run_is_none(tmp_path):
+    java = tmp_path / "bin" / "java"
+    java.parent.mkdir()
+    java.write_text("")
+    done = call("sql", "select 1", JAVA_HOME=str(tmp_path), SPARKIFY_HOME=str(tmp_path))
+    assert_one_line(done, 3, "Java was not found")
+
+
 def test_missing_jars_lead_to_set_up_or_parquet(tmp_path):
     environment = {"SPARKIFY_JARS": str(tmp_path), "SPARKIFY_HOME": str(tmp_path)}
     chosen = call("--target", "local", "sql", "select 1", **environment)
@@ -170,6 +179,7 @@ def test_help_lists_the_commands_in_the_order_of_use_and_the_learners():
             for command in ("run", "simulate --out x")
             for n in (0, -1, "x")
         ),
+        *("run --user-share nan", "build --events . --user-share 0"),
         *("run --seed -1", "train --seed -1", "train --origins 0", "train --horizon-days 0"),
         *("train --models nobody", "serve --thrift-port 99999", "serve --connect-port 0"),
         *("targets --top 0", "maintain --keep-days -1", "sql --format xml x"),
@@ -202,6 +212,7 @@ def test_what_can_be_known_to_be_wrong_is_refused_before_spark_starts(no_spark, 
         ("SPARKIFY_LOG_LEVEL", "LOUD"),
         ("SPARKIFY_SERVER_START_S", "soon"),
         ("SPARKIFY_HOME", "s3a://bucket/home"),
+        ("SPARKIFY_HOME", 'my "home"'),
         ("SPARKIFY_HOME", __file__),
         ("SPARKIFY_TARGET", "moon"),
     ],
@@ -352,6 +363,18 @@ def test_who_reads_no_further_is_no_fault_of_the_program():
     assert (shown.stderr.read(), shown.wait()) == (b"", 141)
 
 
+def test_who_has_closed_the_streams_gets_the_exit_code():
+    for streams, wrong in ((">&-", 0), ("2>&-", 0), (">&- 2>&-", 2)):
+        words = "tables dim_users" if not wrong else "tables nothing"
+        shown = subprocess.run(
+            f"{shlex.quote(SPARKIFY)} {words} {streams}",
+            shell=True,
+            env=os.environ | {"PYTHONPATH": str(PROJECT)},
+            capture_output=True,
+        )
+        assert (shown.returncode, shown.stderr) == (wrong, b"")
+
+
 def test_the_summary_is_json_whatever_it_holds(capsys):
     cli.emit_json({"auc": float("nan"), "rows": 3, "why": ["ü"], "none": None})
     assert json.loads(capsys.readouterr().out) == {
@@ -384,6 +407,13 @@ def test_a_client_without_a_server_learns_how_to_start_one(tmp_path, target):
     done = call("--target", target, "sql", "select 1", SPARKIFY_HOME=str(tmp_path), **places)
     option = "--thrift-port" if target == "thrift" else "--connect-port"
     assert_one_line(done, 3, f"`sparkify serve {option} {port}`")
+
+
+def test_an_address_that_is_none_is_told_without_its_token(no_spark, monkeypatch):
+    monkeypatch.setenv("SPARK_REMOTE", "sc://localhost:15002;token=hidden")
+    refused = ask("sql", "select 1").exception
+    assert refused.exit_code == 2 and "SPARK_REMOTE" in str(refused)
+    assert "hidden" not in str(refused)
 
 
 def test_a_client_of_something_else_ends_too(tmp_path):
@@ -481,8 +511,13 @@ def test_an_empty_setting_of_a_folder_counts_as_unset_and_a_new_home_is_its_owne
 def test_without_a_model_every_command_that_reads_one_says_how_to_train(
     no_spark, monkeypatch, tmp_path
 ):
-    monkeypatch.setenv("SPARKIFY_HOME", str(tmp_path))
+    home = tmp_path / "home"
+    monkeypatch.setenv("SPARKIFY_HOME", str(home))
     reading = ("models", "models card", "models promote 1", "models rollback", "explain --user 5")
     for words in reading:
         refused = ask(*words.split()).exception
         assert "then `sparkify train`" in str(refused) and cli.exit_code(refused) == 3, words
+    # To look makes nothing; what makes a store makes it for its owner alone.
+    assert not home.exists()
+    registry(Settings.from_environment(), "other")
+    assert home.stat().st_mode & 0o777 == 0o700

@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from urllib.parse import quote, quote_plus
 
 import pandas as pd
 import pyarrow.parquet as pq
@@ -31,6 +32,12 @@ from tests.declared import declared
 
 # A sign that parts words is a part of it.
 GONE = "erase-me|7f3a91"
+# Tables that people make, each with a column that may name a user.
+OWN = {
+    "campaign": "using parquet as select user_id, 1 as sent",
+    "campaign_by_name": "using csv as select user_id as `User`, user_id as note",
+    "contacted": "using delta as select user_id as customer, 'mail' as how",
+}
 SCHEMAS = ("erasing", "erasing_ml")
 
 
@@ -111,6 +118,8 @@ def built(spark, make) -> None:
         "insert into erasing.quality_ledger by name select 'r' as run_id, current_timestamp() as "
         f"checked_at, 'x' as check_name, \"such as ['{GONE}']\" as detail"
     )
+    for name, made in OWN.items():
+        spark.sql(f"create table erasing.{name} {made} from erasing.dim_users")
     make("--select", "path:models/marts/retention")
     spark.sql(
         "insert into erasing.fct_retention_targets by name select user_id from erasing.dim_users"
@@ -167,6 +176,8 @@ def erased(spark, before) -> str:
 def test_every_column_that_names_a_user_is_in_the_inventory(before):
     told, found = described(), set()
     for name, rows in before.items():
+        if name.split(".")[1] in OWN:
+            continue
         for column in rows:
             if rows[column].str.contains(GONE, regex=False, na=False).any():
                 found.add((name.split(".")[1], column))
@@ -196,6 +207,13 @@ def test_a_user_whom_a_file_is_named_for_cannot_be_erased(before):
     assert done.exception.exit_code == 3 and "log.json is named for the user" in str(done.exception)
 
 
+def test_a_user_whom_a_view_names_cannot_be_erased(spark, before):
+    spark.sql("create view erasing.one as select * from erasing.dim_users where user_id = 'in-it'")
+    done = CliRunner().invoke(cli, ["erase", "--user", "in-it", "--yes"])
+    assert done.exception.exit_code == 3 and "drop view erasing.one" in str(done.exception)
+    spark.sql("drop view erasing.one")
+
+
 def test_a_hash_that_tables_have_is_no_id_of_the_log(spark, monkeypatch):
     monkeypatch.setenv("SPARKIFY_USER_KEY", "0123456789abcdef" * 4)
     spark.createDataFrame([(stored_id("36"),)], "user_id string").createOrReplaceTempView("keyed")
@@ -217,6 +235,10 @@ def test_a_number_that_is_not_the_user_is_left_alone(spark, tmp_path):
     text = "priority,user_id,p\n200,4,0.1\n2,200,0.2\n3,'200,0.3\n"
     (tmp_path / "contact.csv").write_text(text)
     assert without_rows(tmp_path / "contact.csv", user) == (b"priority,user_id,p\n200,4,0.1\n", 2)
+    for separator in ";\t|":
+        (tmp_path / "contact.csv").write_text(text.replace(",", separator))
+        left = f"priority{separator}user_id{separator}p\n200{separator}4{separator}0.1\n"
+        assert without_rows(tmp_path / "contact.csv", user) == (left.encode(), 2)
 
 
 def test_a_table_of_plain_parquet_that_was_half_written_has_its_rows_back(spark, settings):
@@ -230,8 +252,9 @@ def test_a_table_of_plain_parquet_that_was_half_written_has_its_rows_back(spark,
 
 
 @pytest.mark.parametrize("user", ["größe", 'the "one"', "ab/c==", "auth0|5f7c", "back\\slash"])
-def test_an_id_is_found_as_json_writes_it(user):
-    for text in (json.dumps(user), json.dumps(user, ensure_ascii=False), user):
+def test_an_id_is_found_as_json_and_addresses_write_it(user):
+    written = (json.dumps(user), json.dumps(user, ensure_ascii=False), user, quote(user, safe=""))
+    for text in (*written, quote_plus(user), quote(user, safe="").lower()):
         assert re.search(User(user, (user,)).word, f'{{"userId": {text}, "page')
 
 

@@ -6,13 +6,16 @@ import json
 import os
 import subprocess
 import sys
+from itertools import product
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from jinja2 import Environment
 
 from sparkify.cli import cli
 from sparkify.identity import cleaned_id, stored_id
+from sparkify.settings import PROJECT
 
 KEYS = ("0123456789abcdef" * 4, "fedcba9876543210" * 4)
 IDS = ("raw-id-5c1d07", "größe raw-id-5c1d07")
@@ -91,9 +94,22 @@ def test_without_a_key_ids_are_those_of_the_log(monkeypatch, user):
 @pytest.mark.parametrize(
     ("given", "read"),
     [
-        *(("36.0", "36"), (" 36\t", "36"), ("36.", "36"), ("1.01E2", "101"), ("+36", "36")),
-        *((id, id) for id in ("36", "0036", "v1.0", "1.5", "5e3", "1.0e30", "größe", "a b", "")),
+        *(("36.0", "36"), (" 36\t", "36"), ("36.", "36"), ("1.01E2", "101"), ("+36.0", "36")),
+        *((id, id) for id in ("36", "+36", "+4930123", "0036", "v1.0", "1.5", "5e3", "1.0e30")),
+        *((id, id) for id in ("größe", "a b", "")),
     ],
 )
 def test_an_id_that_is_given_is_read_as_one_of_the_log(given, read):
     assert cleaned_id(given) == read
+
+
+def test_a_command_and_staging_read_every_id_alike(spark):
+    digits = ("5", "-5", "+5", "007", "49" * 5, "9" * 20, "1" + "0" * 20, "12345678901234567890")
+    ends = ("", ".", ".0", ".5", ".00000000000000000049", ".99999999999999999999", "e0", "e+2")
+    ends += ("e-1", "E2", ".0e2", ".0E+2", ".0e-2", ".5e1", ".0e99", ".0e-99", ".0.0", "e+100")
+    ids = [number + end for number, end in product(digits, ends)]
+    ids += ["", "+", ".", "+.0", ".0", "1.0f", "٣.0", "NaN.0", "0x1.0", "1 .0", "+1-1", "1_0.0"]
+    macro = (PROJECT / "macros" / "whole_number.sql").read_text()
+    rule = Environment().from_string(macro).module.whole_number("id")
+    rows = spark.createDataFrame([(id,) for id in ids], "id string")
+    assert [row[0] for row in rows.selectExpr(rule).collect()] == [cleaned_id(id) for id in ids]

@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from sparkify.interrupt import INTERRUPTED, scratch_folder
+from sparkify.interrupt import INTERRUPTED, SIGNALS, on_signals, scratch_folder
 from sparkify.settings import PROJECT
 
 SPARKIFY = str(Path(sys.executable).parent / "sparkify")
@@ -63,14 +63,19 @@ def start(*command: str, out: Path, **environment: str) -> subprocess.Popen:
         )
 
 
-def interrupt(process: subprocess.Popen, number: int, *, at: Callable[[], bool]) -> list[str]:
-    """Wait for a moment, send the signal, and return the names of the children left."""
+def wait_until(process: subprocess.Popen, at: Callable[[], bool]) -> None:
+    """Return at a moment of a process's."""
     deadline = time.monotonic() + 240
     while not at():
         if process.poll() is not None or time.monotonic() > deadline:
             process.terminate()
             raise AssertionError("the moment did not come")
         time.sleep(0.02)
+
+
+def interrupt(process: subprocess.Popen, number: int, *, at: Callable[[], bool]) -> list[str]:
+    """Wait for a moment, send the signal, and return the names of the children left."""
+    wait_until(process, at)
     children = psutil.Process(process.pid).children(recursive=True)
     process.send_signal(number)
     process.wait(timeout=60)
@@ -124,6 +129,32 @@ def test_a_command_is_interrupted_in_one_line(tmp_path, moment):
     left = interrupt(process, signal.SIGINT, at=reached[moment])
     assert (tmp_path / "err").read_text() == INTERRUPTED
     assert (process.returncode, left) == (130, [])
+
+
+def test_java_that_is_killed_is_told_in_one_line(tmp_path):
+    scratch = {"SPARKIFY_HOME": str(tmp_path / "home"), "SPARK_LOCAL_DIRS": str(tmp_path / "s")}
+    process = start(SPARKIFY, "sql", ENDLESS, out=tmp_path, **scratch)
+    wait_until(process, lambda: any((tmp_path / "s").rglob("shuffle_*.data")))
+    for child in psutil.Process(process.pid).children(recursive=True):
+        child.kill()
+    assert process.wait(60) == 3
+    (said,) = (tmp_path / "err").read_text().splitlines()
+    assert said.startswith("error: Java has ended") and "run the same command again" in said
+
+
+def test_a_signal_that_is_ignored_stays_so():
+    kept = [signal.signal(number, signal.SIG_IGN) for number in SIGNALS]
+    try:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        on_signals(print)
+        assert [signal.getsignal(number) for number in SIGNALS] == [
+            signal.SIG_IGN,
+            print,
+            signal.SIG_IGN,
+        ]
+    finally:
+        for number, handler in zip(SIGNALS, kept, strict=True):
+            signal.signal(number, handler)
 
 
 def test_opening_a_session_leaves_the_handlers_as_they_were(spark):

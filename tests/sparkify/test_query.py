@@ -49,6 +49,9 @@ def schema(spark, monkeypatch):
         "select 'execute immediate' as said",
         "select transform(array(1), each -> -each) from asked.dim_users as a"
         " join asked.dim_users as b using (user_id)",
+        "select 'reflect(' as one, 'using \"x\"' as other",
+        "select count(*) from asked.dim_users as a join asked.dim_users as b using/**/(user_id)",
+        "select * from identifier('asked.dim_users')",
     ],
 )
 def test_what_only_reads_is_run(schema, spark, statement):
@@ -81,6 +84,12 @@ def test_what_only_reads_is_run(schema, spark, statement):
         "select reflect('java.lang.System', 'getenv', 'PATH')",
         "/* /* */ ' */ select `try_reflect` /**/ ('java.lang.System', 'exit', 1) -- '",
         "with x as (select java_method('java.util.UUID', 'randomUUID') as a) select a from x",
+        "select transform(user_id) using r'touch /tmp/x' as (a string) from asked.dim_users",
+        'from asked.dim_users reduce user_id using R"cat" as a',
+        "select identifier('reflect')('java.lang.System', 'getenv', 'HOME')",
+        "select identifier('java_' || 'method')('java.lang.System', 'getenv', 'HOME')",
+        "select 1 as one where exists (select try_reflect('java.lang.System', 'exit', '1'))",
+        "vacuum asked.dim_users",
     ],
 )
 def test_what_may_write_is_refused_unless_it_is_asked_for(schema, spark, statement):
