@@ -98,7 +98,7 @@ class User:
 
 
 def spellings(id: str) -> list[str]:
-    """An id as texts have it: as it is, as JSON has it, whose writers escape more or less, as URLs."""
+    """An id as texts have it: as it is, in JSON, whose writers escape more or less, and in URLs."""
     escaped = [json.dumps(id, ensure_ascii=is_all)[1:-1] for is_all in (True, False)]
     escaped.append(re.sub(r"(?<=\\u)[0-9a-f]{4}", lambda digits: digits[0].upper(), escaped[0]))
     escaped += [each.replace("/", r"\/") for each in escaped]

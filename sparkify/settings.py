@@ -39,8 +39,8 @@ FORMS = {
     ),
     "SPARKIFY_HOME": (
         r"(?![A-Za-z][\w+.-]*://)[^\"\n]*",
-        "a folder of this machine, without quotation marks or line ends in its name (the tables may "
-        "lie elsewhere: SPARKIFY_WAREHOUSE)",
+        "a folder of this machine, without quotation marks or line ends in its name (the tables "
+        "may lie elsewhere: SPARKIFY_WAREHOUSE)",
     ),
     # Hadoop knows S3 by this name only; Hive makes no schema in a bucket that has no folder.
     "SPARKIFY_WAREHOUSE": (
