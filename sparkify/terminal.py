@@ -11,7 +11,6 @@ import time
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 
 import click
 from rich.console import Console
@@ -21,7 +20,7 @@ from rich.text import Text
 for _name in ("stdout", "stderr"):
     # Whoever started this process may have closed them, as `>&-` does.
     if getattr(sys, _name) is None:
-        setattr(sys, _name, Path(os.devnull).open("w", encoding="utf-8"))
+        setattr(sys, _name, os.fdopen(os.open(os.devnull, os.O_WRONLY), "w"))
 # A log has no width of its own; 80 columns would break the tables.
 console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
 # In less than this a table would lose columns: it is laid out for so many, and the terminal folds.
