@@ -200,7 +200,8 @@ def views_of(spark: SparkSession, schema: str) -> set[str]:
     """The views of a schema, none where there is no schema."""
     if not spark.catalog.databaseExists(schema):
         return set()
-    return {row.viewName for row in spark.sql(f"show views in {schema}").collect()}
+    shown = spark.sql(f"show views in {schema}").where("not isTemporary").collect()
+    return {row["viewName"] for row in shown}
 
 
 def naming_columns(types: dict[str, str]) -> list[str]:
