@@ -9,6 +9,7 @@ import pandas as pd
 import pyspark
 from pyspark.ml import PipelineModel
 
+from ml.errors import FilesGone
 from ml.preprocessing import Feature
 from ml.promotion import deployed_backtest
 from ml.scoring import DeployedModel
@@ -49,7 +50,11 @@ def save(result: TrainingResult, card: dict[str, Any], artifacts: Path) -> Path:
 
 
 def load(name: str, version: Any) -> DeployedModel:
-    """The model `name` of a version of MLflow's."""
+    """The model `name` of a version of MLflow's.
+
+    Raises:
+        FilesGone: there is no folder of it; here and in what else reads it.
+    """
     card = read_card(version)
     return DeployedModel(
         pipeline=PipelineModel.load((_folder(version) / PIPELINE).as_uri()),
@@ -86,4 +91,10 @@ def path_of(uri: str) -> Path:
 
 
 def _folder(version: Any) -> Path:
-    return path_of(version.source)
+    folder = path_of(version.source)
+    if not (folder / CARD).is_file():
+        raise FilesGone(
+            f"the files of version {version.version} of {version.name} are gone from {folder}: put "
+            "them back; or begin anew, move the folder mlflow away and run `sparkify train`"
+        )
+    return folder

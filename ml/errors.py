@@ -11,3 +11,7 @@ class TableMismatch(ValueError):
 
 class UnknownVersion(ValueError):
     """The registry has no such version."""
+
+
+class FilesGone(ValueError):
+    """The registry knows a version whose files are not there any more."""

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import click
 
-from ml.errors import NotTrainable, TableMismatch, UnknownVersion
+from ml.errors import FilesGone, NotTrainable, TableMismatch, UnknownVersion
 from sparkify.delta import POSTGRESQL, S3, has_jars, install_jars
 from sparkify.errors import (
     DISK_FULL,
@@ -608,7 +608,12 @@ def exit_code(error: Exception) -> int:
         return BadInput.exit_code
     if isinstance(error, SparkifyError):
         return error.exit_code
-    codes = {NotTrainable: 5, TableMismatch: BadInput.exit_code, UnknownVersion: WrongUse.exit_code}
+    codes = {
+        NotTrainable: 5,
+        TableMismatch: BadInput.exit_code,
+        FilesGone: BadInput.exit_code,
+        UnknownVersion: WrongUse.exit_code,
+    }
     if is_metastore_in_use(error):
         return WrongUse.exit_code
     return BadInput.exit_code if is_gone(error) else codes.get(type(error), 1)
@@ -623,7 +628,8 @@ def in_words(error: Exception, arguments: list[str]) -> str:
     if java_has_ended(error):
         logs = Settings.from_environment(target=target).logs
         return JAVA_GONE.format(logs / "spark.log")
-    is_told = isinstance(error, SparkifyError | NotTrainable | TableMismatch | UnknownVersion)
+    of_ml = NotTrainable | TableMismatch | FilesGone | UnknownVersion
+    is_told = isinstance(error, SparkifyError | of_ml)
     if is_told and exit_code(error) > 1:
         command = f"`{command_for(target, given.get('overrides') or '')} "
         # A function, for in a text a backslash would be an escape.

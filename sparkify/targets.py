@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from pyspark.sql import SparkSession
+
 from sparkify.errors import BadInput
 from sparkify.session import open_session
 from sparkify.settings import Settings
@@ -16,7 +18,8 @@ def list_targets(settings: Settings, *, top: int, everybody: bool, out: Path | N
     """Print the `top` users whom an offer pays for most, and write them to a CSV file.
 
     Raises:
-        BadInput: nobody is scored yet, or the file cannot be written.
+        BadInput: nobody is scored yet, the vars are others than those of the list, or the file
+            cannot be written.
     """
     if out:
         check_writable(out)
@@ -24,6 +27,7 @@ def list_targets(settings: Settings, *, top: int, everybody: bool, out: Path | N
     name = settings.table(TARGETS)
     if not spark.catalog.tableExists(name) or spark.table(name).isEmpty():
         raise BadInput("nobody is scored yet; run `sparkify train`, then `sparkify score`")
+    check_offer(spark, settings)
     rows = spark.table(name).orderBy("priority").toPandas()
     chosen = rows if everybody else rows[rows["is_worth_contacting"]]
     shown = chosen.head(top)
@@ -61,3 +65,21 @@ def list_targets(settings: Settings, *, top: int, everybody: bool, out: Path | N
         line(f"{len(shown):,} users in {out}", wrap=False)
         for note in notes:
             line(note)
+
+
+def check_offer(spark: SparkSession, settings: Settings) -> None:
+    """Refuse to show sums of money beside other assumptions than those that they rest on.
+
+    Raises:
+        BadInput: the vars say something else than those by which the list was made.
+    """
+    name = settings.table(TARGETS)
+    # A list that an older version made does not tell.
+    if not spark.catalog.tableExists(name) or "assumptions" not in spark.table(name).columns:
+        return
+    made, given = spark.table(name).select("assumptions").first(), settings.offer.assumptions
+    if made and made[0] != given:
+        raise BadInput(
+            f"the contact list was made by the vars {made[0]}, and they say {given} now; run "
+            "`sparkify score` to make it anew, or take these vars back"
+        )

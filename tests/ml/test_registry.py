@@ -10,7 +10,7 @@ from pyspark.sql import functions as F
 
 from ml import calibration, card, economics, evaluation
 from ml.artifacts import FRAMES
-from ml.errors import NotTrainable, UnknownVersion
+from ml.errors import FilesGone, NotTrainable, UnknownVersion
 from ml.meaning import meaning, misfit
 from ml.preprocessing import find_columns, typical_row
 from ml.protocol import LABEL
@@ -331,6 +331,20 @@ def test_a_version_that_is_unknown_or_without_skill_is_not_promoted(registry, lo
         registry.promote(9)
     with pytest.raises(NotTrainable, match="Version 2 .* does not beat the base rate"):
         registry.promote(2)
+    assert registry.champion()[0].version == 1
+
+
+def test_a_version_whose_files_are_gone_is_named_with_the_folder(registry, log):
+    log(0.3)
+    kept = Path(registry.artifact_root)
+    kept.rename(kept.with_name("away"))
+    fit = {"keys": ["user_id"], "definitions": {}}
+    for ask in (registry.versions, registry.card, registry.champion, lambda: log(0.4)):
+        with pytest.raises(FilesGone, match=f"version 1 of .* are gone from {kept}.*put them back"):
+            ask()
+    with pytest.raises(FilesGone):
+        registry.champion_for(None, **fit)
+    kept.with_name("away").rename(kept)
     assert registry.champion()[0].version == 1
 
 

@@ -25,7 +25,9 @@ from ml.wording import UNKNOWN
 from sparkify import datasets, ledger, maintenance, registered, scoring, stages, training, transform
 from sparkify.cli import cli
 from sparkify.errors import BadInput, CheckFailed, SparkifyError
+from sparkify.report import write_page
 from sparkify.report.card import render_card
+from sparkify.settings import read_vars
 from sparkify.stages import retention_stage
 from sparkify.tables import append
 from tests.declared import declared
@@ -489,6 +491,18 @@ def test_an_offer_has_the_same_value_in_sql_and_in_python(spark, settings):
     assert (targets["is_worth_contacting"] == (p > break_even(offer))).all()
     assert set(targets["assumptions"]) == {offer.assumptions}
     assert set(targets["currency"]) == {offer.currency} == {"USD"}
+
+
+def test_money_is_shown_beside_the_assumptions_that_it_rests_on_or_not_at_all(spark, finished_run):
+    other = "{currency: EUR, customer_value: 60}"
+    refused = CliRunner().invoke(cli, ["--vars", other, "targets"]).exception
+    assert refused.exit_code == 3
+    assert "made by the vars customer_value 200" in str(refused) and "10 EUR" in str(refused)
+    page = finished_run.home / "report" / "Sparkify.html"
+    before = page.read_bytes()
+    with pytest.raises(BadInput, match="run `sparkify score`"):
+        write_page(spark, replace(finished_run, overrides=read_vars(other)))
+    assert page.read_bytes() == before
 
 
 def test_the_offer_is_that_of_the_vars_of_the_project_and_of_the_call(settings):
