@@ -79,10 +79,17 @@ def retention_stage(spark: SparkSession, settings: Settings) -> int:
 
 
 def report_stage(spark: SparkSession, settings: Settings) -> Path:
-    """Write the page and execute the notebook, which lies beside it; return the page."""
+    """Write the page and execute the notebook, which lies beside it; return the page.
+
+    Raises:
+        BadInput: there are no tables yet, or the vars are others than those of the contact list.
+    """
     # Importing Altair and Jupyter takes seconds that other commands need not spend.
     from sparkify.report import write_page
     from sparkify.report.notebook import write_notebook
+    from sparkify.targets import check_offer
+
+    check_offer(spark, settings)
 
     with stage("Writing the report and the notebook"), ThreadPoolExecutor(1) as beside:
         notebook = beside.submit(write_notebook, spark, settings)

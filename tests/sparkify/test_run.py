@@ -25,7 +25,6 @@ from ml.wording import UNKNOWN
 from sparkify import datasets, ledger, maintenance, registered, scoring, stages, training, transform
 from sparkify.cli import cli
 from sparkify.errors import BadInput, CheckFailed, SparkifyError
-from sparkify.report import write_page
 from sparkify.report.card import render_card
 from sparkify.settings import read_vars
 from sparkify.stages import retention_stage
@@ -501,7 +500,7 @@ def test_money_is_shown_beside_the_assumptions_that_it_rests_on_or_not_at_all(sp
     page = finished_run.home / "report" / "Sparkify.html"
     before = page.read_bytes()
     with pytest.raises(BadInput, match="run `sparkify score`"):
-        write_page(spark, replace(finished_run, overrides=read_vars(other)))
+        stages.report_stage(spark, replace(finished_run, overrides=read_vars(other)))
     assert page.read_bytes() == before
 
 
