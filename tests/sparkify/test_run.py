@@ -26,9 +26,9 @@ from sparkify import datasets, ledger, maintenance, registered, scoring, stages,
 from sparkify.cli import cli
 from sparkify.errors import BadInput, CheckFailed, SparkifyError
 from sparkify.report.card import render_card
-from sparkify.settings import read_vars
 from sparkify.stages import retention_stage
 from sparkify.tables import append
+from sparkify.targets import list_targets
 from tests.declared import declared
 from tests.reasons import expected_reasons, reasons_by_user
 from tests.sparkify.pages import CONTRIBUTING, DOCS, README, follow
@@ -493,14 +493,14 @@ def test_an_offer_has_the_same_value_in_sql_and_in_python(spark, settings):
 
 
 def test_money_is_shown_beside_the_assumptions_that_it_rests_on_or_not_at_all(spark, finished_run):
-    other = "{currency: EUR, customer_value: 60}"
-    refused = CliRunner().invoke(cli, ["--vars", other, "targets"]).exception
-    assert refused.exit_code == 3
-    assert "made by the vars customer_value 200" in str(refused) and "10 EUR" in str(refused)
+    other = replace(finished_run, overrides={"currency": "EUR", "customer_value": 60})
     page = finished_run.home / "report" / "Sparkify.html"
     before = page.read_bytes()
-    with pytest.raises(BadInput, match="run `sparkify score`"):
-        stages.report_stage(spark, replace(finished_run, overrides=read_vars(other)))
+    said = "made by the vars customer_value 200, .*10 EUR; acceptance 0.3 now; run `sparkify score`"
+    with pytest.raises(BadInput, match=said):
+        list_targets(other, top=1, everybody=False, out=None)
+    with pytest.raises(BadInput, match=said):
+        stages.report_stage(spark, other)
     assert page.read_bytes() == before
 
 
