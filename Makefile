@@ -32,7 +32,7 @@ bench: $(READY)  ## Measure the simulator, builds, one more day, DuckDB, a serve
 
 lint: $(READY)  ## Check the style of Python and SQL
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
-	@$(BIN)/sqlfluff lint --processes 0 models tests/dbt
+	@PYTHONWARNINGS=ignore:resource_tracker $(BIN)/sqlfluff lint --processes 0 models tests/dbt
 
 lock: $(READY)  ## Resolve requirements.txt anew from pyproject.toml
 	@$(BIN)/uv pip compile --universal --python-version 3.11 --all-extras --upgrade -q \
