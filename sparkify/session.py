@@ -98,6 +98,7 @@ def open_local(settings: Settings, *, shared: bool, size: int | None) -> SparkSe
     # Of a Java that is gone the command tells; these would each print a page.
     for server in (AccumulatorTCPServer, AccumulatorUnixServer):
         server.handle_error = lambda *_: None
+    logging.getLogger().addFilter(is_no_lost_command)
     builder = SparkSession.builder.enableHiveSupport()
     for name, value in conf.items():
         builder = builder.config(name, value)
@@ -116,6 +117,11 @@ def open_local(settings: Settings, *, shared: bool, size: int | None) -> SparkSe
             return spark
     except (PySparkRuntimeError, Py4JError) as error:
         raise BadInput(why_not_started(log, said_before)) from error
+
+
+def is_no_lost_command(record: logging.LogRecord) -> bool:
+    """False for what py4j prints of a command that Java cannot answer, besides raising it."""
+    return record.msg != "Exception while sending command."
 
 
 def check_elsewhere(jvm: JVMView, settings: Settings, conf: Mapping[str, str]) -> None:
