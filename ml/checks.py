@@ -225,8 +225,8 @@ def check_enough(found: Labelled, *, min_churners: int) -> None:
         )
     if found.churners < min_churners:
         raise NotTrainable(
-            f"{found.churners} users churned, {min_churners} are needed: give a longer history or "
-            "more users."
+            f"In the rows whose outcome is known {found.churners} users churned, {min_churners} "
+            "are needed: give a longer history or more users."
         )
 
 

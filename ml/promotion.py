@@ -2,7 +2,7 @@
 
 import datetime as dt
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -206,21 +206,25 @@ def write_history(history: list[Reign]) -> str:
     return json.dumps([vars(reign) for reign in history[-KEPT:]])
 
 
-def previous(history: list[Reign]) -> int | None:
+def previous(history: list[Reign], known: Collection[int]) -> int | None:
     """The version to roll back to: the champion before the present one, or None.
 
-    A version that was rolled back is skipped, so that rolling back twice goes two steps back.
+    A version that was rolled back is skipped, so that rolling back twice goes two steps back; so is
+    one that is not `known` any more, for somebody deleted it.
     """
     reigns: list[int] = []
     for reign in history:
         if reign.how == "rolled back" and reigns:
             reigns.pop()
+            while reign.version in reigns and reigns[-1] != reign.version:
+                reigns.pop()
         # After a roll back it is there already, unless it is older than what is kept.
         if reign.version is not None and reign.version not in reigns[-1:]:
             reigns.append(reign.version)
-    if history and history[-1].version is None:
-        return reigns[-1] if reigns else None
-    return reigns[-2] if len(reigns) > 1 else None
+    earlier = [version for version in reigns if version in known]
+    if history and history[-1].version in known:
+        earlier = earlier[:-1]
+    return earlier[-1] if earlier else None
 
 
 def _is_newer(result: TrainingResult, new: pd.DataFrame, champion: Champion) -> bool:

@@ -3,7 +3,7 @@
 import datetime as dt
 import logging
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -52,14 +52,21 @@ class Registry:
         self.name = name
 
     def log(
-        self, result: TrainingResult, rows: DataFrame, spec: TableSpec, options: TrainOptions
+        self,
+        result: TrainingResult,
+        rows: DataFrame,
+        spec: TableSpec,
+        options: TrainOptions,
+        *,
+        keep: Callable[[TrainingResult, ModelVersion], None] | None = None,
     ) -> ModelVersion:
         """Record a run, register its model, and give it the alias that `decide` says.
 
         `rows` is the table that was learned from, some of which the champion predicts to be
         compared. The run holds parameters, every metric with its interval, and plots; the model's
         folder holds the pipeline, the backtest, out-of-fold log-odds with folds, tuning scores, and
-        a card (card.json) with all that scoring and explaining need.
+        a card (card.json) with all that scoring and explaining need. `keep` is called once they are
+        there and before the alias is given: a run that is killed leaves a version without one.
         """
         with self._client() as client:
             card = make_card(result, spec, options)
@@ -75,6 +82,8 @@ class Registry:
             client.log_batch(run.info.run_id, metrics=run_metrics(result), params=run_params(card))
             folder = save(result, card, path_of(run.info.artifact_uri))
             made = client.create_model_version(self.name, folder.as_uri(), run.info.run_id)
+            if keep:
+                keep(result, version_of(self.name, card, made, None))
             if alias == CHAMPION:
                 self._note(client, int(made.version), "trained")
                 if self._by_alias(client, CHALLENGER):
@@ -179,8 +188,9 @@ class Registry:
         Raises:
             NotTrainable: there was none before.
         """
+        known = {each.version for each in self.versions()}
         with self._client() as client:
-            before = previous(self._history(client))
+            before = previous(self._history(client), known)
         if before is None:
             remedy = (
                 f"`sparkify models --name {self.name} promote VERSION` makes a version champion."

@@ -1,7 +1,7 @@
 """The versions of a model, as people read them."""
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +19,7 @@ class ModelVersion:
     metrics: of the candidate in its backtest, by name: [value, ci_low, ci_high, no_skill].
     learners: what it was chosen among; feature_count: the columns that it reads. learned_until: the
     last as-of date that it learned from, None without dates. warnings: what a reader should know.
+    shift: how far the rows to be scored differed then, if they were given.
     """
 
     name: str
@@ -37,6 +38,7 @@ class ModelVersion:
     feature_count: int = 0
     learned_until: dt.date | None = None
     warnings: tuple[str, ...] = ()
+    shift: str = ""
 
     @property
     def is_proven(self) -> bool:
@@ -60,9 +62,10 @@ def version_of(name: str, card: dict[str, Any], made: Any, alias: str | None) ->
         fingerprint=card["fingerprint"],
         metrics=card.get("metrics", {}),
         learners=tuple(card["options"]["models"]),
-        feature_count=_feature_count(card),
+        feature_count=len(columns_read(card)),
         learned_until=learned_until(card),
         warnings=tuple(card.get("warnings", ())),
+        shift=card.get("shift") or "",
     )
 
 
@@ -97,7 +100,13 @@ def versions_table(versions: Sequence[ModelVersion]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _feature_count(card: dict) -> int:
-    """How many columns the deployed candidate reads."""
-    point = card["points"].get(card["candidate"], {})
-    return len(card["core"] if point.get(COLUMNS) == "core" else card["features"])
+def columns_read(card: Mapping[str, Any]) -> list[str]:
+    """The columns that the deployed candidate reads: the core, or all of a model's features.
+
+    An average and a stack read what any of their learners does.
+    """
+    points = card["points"]
+    own = [points[card["candidate"]]] if card["candidate"] in points else list(points.values())
+    if own and all(point.get(COLUMNS) == "core" for point in own):
+        return list(card["core"])
+    return [feature["name"] for feature in card["features"]]

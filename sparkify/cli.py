@@ -31,6 +31,7 @@ from sparkify.interrupt import leave, leave_on_signals
 from sparkify.remote import has_remote, is_gone, say_goodbye
 from sparkify.settings import Settings, command_for, read_vars
 from sparkify.terminal import emit, line, quietly, stage, visible, warn
+from sparkify.wording import plural
 
 WITHOUT_DELTA = (
     "runs go to plain Parquet tables, which are not replaced atomically and have no history; "
@@ -253,7 +254,7 @@ def sql(settings: Settings, query: str, style: str, write: bool) -> None:
 @cli.command(epilog="Example: sparkify checks")
 @click.pass_obj
 def checks(settings: Settings) -> None:
-    """Show what the last run checked, and what changed since."""
+    """Show how the checks stand, and what the last run changed."""
     from sparkify.ledger import show_checks
     from sparkify.session import open_session
 
@@ -409,11 +410,11 @@ def simulate(settings: Settings, users: int, seed: int, world: str, out: Path) -
     usable(out)
     with stage("Starting Spark"):
         spark = open_session(settings, size=users * USER_BYTES)
-    with stage(f"Simulating {users:,} users"):
+    with stage(f"Simulating {plural(users, 'user')}"):
         written = write(spark, users=users, seed=seed, out=out, world=world)
     line(
-        f"{written.rows:,} events of {written.users:,} users, {written.churners:,} of whom cancel, "
-        f"in {out}",
+        f"{plural(written.rows, 'event')} of {plural(written.users, 'user')}, "
+        f"{written.churners:,} of whom cancel, in {out}",
         wrap=False,
     )
     events = shlex.quote(str(out / "events"))

@@ -30,6 +30,7 @@ from sparkify.session import open_session
 from sparkify.settings import PROJECT, Settings
 from sparkify.tables import append_pandas, now
 from sparkify.terminal import line, stage, table
+from sparkify.wording import plural
 
 ERASED = "erased_users"
 # A row of the log that is erased stays as one that is counted, with these columns.
@@ -156,7 +157,8 @@ def erase(settings: Settings, given: str, *, is_confirmed: bool) -> None:
         )
     rows = sum(counts.values())
     if not is_confirmed:
-        confirm(f"Erase user {given}, {rows:,} rows and {len(files):,} files, for good?")
+        what = f"{plural(rows, 'row')} and {plural(len(files), 'file')}"
+        confirm(f"Erase user {given}, {what}, for good?")
     with run_held(settings), delta_settings(spark, QUIET), stage("Erasing") as say:
         unchanged.forget(settings)
         if not remembered:
@@ -531,11 +533,12 @@ def show(settings: Settings, given: str, counts: dict[str, int], done: list) -> 
     """A row a table and a file, and what that means for what comes."""
     columns = {"table or file": "left", "erased": "right"}
     files = [(str(file.relative_to(settings.home)), said) for file, said in done]
-    table("Erased", columns, [*((name, f"{n:,} rows") for name, n in counts.items()), *files])
+    table("Erased", columns, [*((name, plural(n, "row")) for name, n in counts.items()), *files])
     line()
     line(
-        f"User {given} is erased: {sum(counts.values()):,} rows of {len(counts):,} tables, with "
-        "every earlier version of these. No build brings the user back, --full-refresh neither."
+        f"User {given} is erased: {plural(sum(counts.values()), 'row')} of "
+        f"{plural(len(counts), 'table')}, with every earlier version. No "
+        "build brings the user back, --full-refresh neither."
     )
     line(
         "The files of the log are yours and stay as they are, as does what you wrote elsewhere "

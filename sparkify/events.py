@@ -14,6 +14,8 @@ import pyarrow.parquet as pq
 
 from sparkify.errors import BadInput
 
+# What marks a folder that `sparkify simulate` wrote.
+SIMULATION = "simulation.json"
 PARQUET = (".parquet", ".parq", ".pq")
 MAGIC = b"PAR1"
 # What other programs leave beside the files they write.
@@ -65,12 +67,16 @@ def find_files(path: Path) -> Found:
     they write does not count among those.
 
     Raises:
-        BadInput: nothing is there, a Delta table, a link to nothing, or a file whose name is not
-            UTF-8.
+        BadInput: nothing is there, a Delta table, a simulation with its truth, a link to nothing,
+            or a file whose name is not UTF-8.
     """
     if not path.exists():
         raise BadInput(f"no events at {path}: there is no such file or folder")
     path = path.resolve()
+    if (path / SIMULATION).is_file() and (path / "events").is_dir():
+        raise BadInput(
+            f"{path} holds a simulation with its truth, which is no log: give {path / 'events'}"
+        )
     if path.is_file():
         check_file(path)
         return Found(path, [path], [])

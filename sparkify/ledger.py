@@ -4,6 +4,7 @@ import os
 import uuid
 from collections.abc import Iterable
 
+import numpy as np
 import pandas as pd
 from dbt_common.events.functions import reset_metadata_vars
 from pyspark.sql import SparkSession
@@ -20,6 +21,7 @@ KEY = ["tool", "table_name", "check_name"]
 BAD = ("fail", "error", "warn", "skipped")
 # What a bare `dbt run`, which makes no checks, leaves: that it was, and what it could not build.
 DBT_RUN = "dbt run"
+TRAINABLE = "a model can be trained"
 OF_DBT_RUN = (DBT_RUN, "the model can be built")
 NOTHING_YET = "nothing has been checked yet; run `sparkify build --events PATH`"
 
@@ -41,7 +43,7 @@ def record(spark: SparkSession, settings: Settings, checks: Iterable[dict], *, t
 
 
 def show_checks(spark: SparkSession, settings: Settings) -> None:
-    """Print the last run, check by check where it did not pass, and what changed since before.
+    """Print how each check stands, where it did not pass, and what the last run changed of it.
 
     A run is one that made checks; a bare `dbt run` that came later is told of in a line.
 
@@ -52,18 +54,14 @@ def show_checks(spark: SparkSession, settings: Settings) -> None:
     if not spark.catalog.tableExists(name):
         raise BadInput(NOTHING_YET)
     runs = find_runs(spark, name)
-    checked = runs[~runs["is_bare"]].head(2)
+    checked = runs[~runs["is_bare"]]
     if checked.empty:
         raise BadInput(NOTHING_YET)
-    found = [
-        spark.table(name).where(f"run_id = '{run}'").toPandas().drop_duplicates(KEY, keep="last")
-        for run in checked["run_id"]
-    ]
-    began = checked["began"].tolist()
-    show_last(found[0], began=began[0])
-    if len(found) > 1:
-        show_changes(found[0], found[1], began=began[1])
-    later = runs[runs["is_bare"] & (runs["began"] > began[0])]
+    last, before = (standing(spark, name, checked.iloc[i:]) for i in (0, 1))
+    show_standing(last, runs=shown_runs(checked))
+    if len(checked) > 1:
+        show_changes(last, before, began=checked["began"].iloc[1])
+    later = runs[runs["is_bare"] & (runs["began"] > checked["began"].iloc[0])]
     if not later.empty:
         line(
             f"Since then dbt run, the last time at {later['began'].iloc[0]:%Y-%m-%d %H:%M:%S} UTC, "
@@ -73,21 +71,57 @@ def show_checks(spark: SparkSession, settings: Settings) -> None:
 
 
 def find_runs(spark: SparkSession, ledger: str) -> pd.DataFrame:
-    """run_id, began, and is_bare (a `dbt run`, no checks) of every run, the last first."""
+    """Every run, the last first: run_id, began, and of which kind it is.
+
+    is_bare: a `dbt run`, which makes no checks. is_build: it tested more than the retention marts.
+    is_whole: such a one that came as far as the expectations.
+    """
     names = ", ".join(f"'{name}'" for name in OF_DBT_RUN)
     return spark.sql(
-        "select run_id, min(checked_at) as began,"
-        f" any(check_name = '{DBT_RUN}') and every(check_name in ({names})) as is_bare"
-        f" from {ledger} group by run_id order by began desc, run_id"
+        "select *, is_build and expects as is_whole from (select run_id, min(checked_at) as began,"
+        f" any(check_name = '{DBT_RUN}') and every(check_name in ({names})) as is_bare,"
+        f" any(tool = 'dbt' and layer != 'retention' and check_name != '{DBT_RUN}') as is_build,"
+        f" any(tool = 'great_expectations') as expects from {ledger} group by run_id)"
+        " order by began desc, run_id"
     ).toPandas()
 
 
-def show_last(checks: pd.DataFrame, *, began: pd.Timestamp) -> None:
-    """Counts by tool and layer, then each check that did not pass."""
+def shown_runs(runs: pd.DataFrame) -> pd.DataFrame:
+    """Those of the runs, the last first, whose checks stand: from the last whole build on."""
+    whole = np.flatnonzero(runs["is_whole"])
+    return runs.iloc[: whole[0] + 1 if len(whole) else 1]
+
+
+def standing(spark: SparkSession, ledger: str, runs: pd.DataFrame) -> pd.DataFrame:
+    """The last verdict of each check since the last whole build among the runs, the last first.
+
+    Most commands make some of the checks only: `sparkify score` those of what it writes.
+    """
+    ids = ", ".join(f"'{run}'" for run in shown_runs(runs)["run_id"])
+    rows = spark.table(ledger).where(f"run_id in ({ids})" if ids else "false").toPandas()
+    return rows.sort_values("checked_at", kind="stable").drop_duplicates(KEY, keep="last")
+
+
+def refusal(spark: SparkSession, settings: Settings) -> str:
+    """Why the last training since the build was refused, as a sentence; nothing if it was not."""
+    name = settings.table(LEDGER)
+    if not spark.catalog.tableExists(name):
+        return ""
+    found = standing(spark, name, find_runs(spark, name).query("not is_bare"))
+    last = found[(found["check_name"] == TRAINABLE) & (found["status"] != "pass")]
+    return f"The last training was refused: {last['detail'].iloc[0]}" if len(last) else ""
+
+
+def show_standing(checks: pd.DataFrame, *, runs: pd.DataFrame) -> None:
+    """Counts by tool and layer, then each check that did not pass.
+
+    runs: in which they were made, the last first.
+    """
+    since = "of the run of" if len(runs) == 1 else "since the build of"
     counts = checks.groupby(["tool", "layer"], sort=False)["status"].value_counts().unstack()
     counts = counts.reindex(columns=["pass", *BAD]).fillna(0).astype(int)
     table(
-        f"Checks of the run of {began:%Y-%m-%d %H:%M:%S} UTC",
+        f"Checks {since} {runs['began'].iloc[-1]:%Y-%m-%d %H:%M:%S} UTC",
         {"tool": "left", "layer": "left"} | dict.fromkeys(counts.columns, "right"),
         [(*key, *row) for key, row in zip(counts.index, counts.to_numpy().tolist(), strict=True)],
     )
@@ -126,7 +160,7 @@ def show_changes(last: pd.DataFrame, before: pd.DataFrame, *, began: pd.Timestam
             {"table": "left", "check": "left", "before": "right", "now": "right"},
             rows,
         )
-    else:
+    elif len(made):
         line(f"Nothing changed {title}.")
     counts = both["_merge"].value_counts()
     if counts["left_only"] or counts["right_only"]:

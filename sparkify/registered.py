@@ -5,6 +5,7 @@ import shlex
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
+from sparkify import ledger
 from sparkify.datasets import SNAPSHOTS, Dataset, feature_table
 from sparkify.errors import BadInput
 from sparkify.settings import Settings
@@ -45,9 +46,11 @@ def champion_of(settings: Settings, features: Dataset):
 
     A champion that means something else, or reads columns that are not there, is not used.
     """
-    return registry(settings, settings.model).champion_for(
+    found, said = registry(settings, settings.model).champion_for(
         features.rows, keys=features.spec.keys, definitions=features.spec.definitions
     )
+    why = "" if found else ledger.refusal(features.rows.sparkSession, settings)
+    return found, f"{said} {why}".strip()
 
 
 def challenger_of(settings: Settings, features: Dataset):

@@ -21,6 +21,7 @@ from sparkify.summary import (
 )
 from sparkify.terminal import line, stage, styled
 from sparkify.training import train_snapshots
+from sparkify.wording import plural
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ def run_all(settings: Settings, *, events: str | None, users: int, seed: int) ->
     started = time.perf_counter()
     spark = open_stage(settings, events=events, users=users, shared=True)
     if events is None:
-        with stage(f"Simulating {users:,} users"):
+        with stage(f"Simulating {plural(users, 'user')}"):
             out = settings.home / "simulated" / f"{users}-users-seed-{seed}"
             events = simulated_events(spark, users=users, seed=seed, out=out)
     inputs = unchanged.inputs_of(settings, events)
@@ -64,7 +65,9 @@ def run_all(settings: Settings, *, events: str | None, users: int, seed: int) ->
     if untrained or left_out:
         line()
         line(styled("Left out", "bold"))
-        found["left_out"] = [reason for reason in (untrained, left_out) if reason]
+        # Why nobody is scored may be that nothing could be trained.
+        said = [untrained] if untrained and untrained not in (left_out or "") else []
+        found["left_out"] = [*said, *filter(None, [left_out])]
         for reason in found["left_out"]:
             line(reason)
     if not left_out:

@@ -23,6 +23,7 @@ from sparkify.stages import open_stage, retention_stage
 from sparkify.summary import show_most_at_risk
 from sparkify.tables import append, now
 from sparkify.terminal import line, stage
+from sparkify.wording import plural
 
 
 def score_command(
@@ -61,7 +62,7 @@ def score_command(
     with own_table.readable(table), stage("Scoring the table"):
         rows, notes = scores_of(settings, own, model=name)
         notes += write_csv(rows, out)
-    line(f"{len(rows):,} scores in {out}", wrap=False)
+    line(f"{plural(len(rows), 'score')} in {out}", wrap=False)
     for note in notes:
         line(note)
 
@@ -146,11 +147,13 @@ def drift_stage(
     """Append how each feature of the users scored differs from what the champion learned from."""
     from ml.drift import find_drift
     from ml.preprocessing import Columns
+    from ml.versions import columns_read
 
+    read = set(columns_read(champion.metadata))
     found = find_drift(
         drift_reference(spark, settings, champion),
         features.rows,
-        Columns(champion.features),
+        Columns(tuple(each for each in champion.features if each.name in read)),
         user=features.spec.id,
     )
     as_of = features.rows.agg(F.max(features.spec.time)).first()[0]

@@ -15,6 +15,7 @@ from sparkify.events import find_files
 from sparkify.session import open_session
 from sparkify.settings import Settings
 from sparkify.terminal import line, stage
+from sparkify.wording import plural
 
 RETENTION = "path:models/marts/retention"
 
@@ -42,7 +43,8 @@ def tell_passed_over(files: list[Path]) -> None:
     if files:
         names = ", ".join(file.name for file in files[:3]) + (" …" if len(files) > 3 else "")
         line(
-            f"Not read: {len(files):,} files whose names, or folders', begin with . or _ ({names})"
+            f"Not read: {plural(len(files), 'file')} with a name, or in a folder, that begins with "
+            f". or _ ({names})"
         )
 
 

@@ -13,7 +13,7 @@ from sparkify.registered import challenger_of, champion_of, registry
 from sparkify.settings import Settings
 from sparkify.stages import open_stage
 from sparkify.terminal import line, styled
-from sparkify.wording import share_in_words
+from sparkify.wording import plural, share_in_words
 
 # So many features that drift are named; the others are counted.
 NAMED = 3
@@ -29,6 +29,7 @@ def show_status(settings: Settings) -> None:
     """
     spark = open_stage(settings)
     features = feature_table(spark, settings, FEATURES)
+    as_of = features.rows.agg(F.max(features.spec.time)).first()[0]
     models = registry(settings, settings.model)
     versions, reigns = models.versions(), models.champions()
     champion = next((each for each in versions if each.alias == "champion"), None)
@@ -41,16 +42,23 @@ def show_status(settings: Settings) -> None:
     found = {
         "Tables hold": share_in_words(user_share(spark, settings)),
         "Train again": advice(
-            versions, misfit, tried=tried and tried.version, dates=dates, judged=judged
+            versions,
+            misfit,
+            tried=tried and tried.version,
+            dates=dates,
+            judged=judged,
+            is_refused=bool(ledger.refusal(spark, settings)),
         ),
-        "In use": in_use(champion, reigns[-1]) if champion else "no model",
+        "In use": in_use(champion, reigns[-1], fits=not misfit) if champion else "no model",
         "Last training": f"version {versions[0].version}: {versions[0].decision}"
         if versions and versions[0] != champion
         else "",
-        "Outcomes known": f"of {len(dates)} dates, to {dates[-1]}" if dates else "of no date yet",
-        "Scores": scores(spark, settings),
+        "Outcomes known": f"of {plural(len(dates), 'date')}, to {dates[-1]}"
+        if dates
+        else "of no date yet",
+        "Scores": scores(spark, settings, as_of=as_of),
         "Came true": came_true(judged),
-        "Drift": drift(spark, settings),
+        "Drift": "" if misfit else drift(spark, settings),
         "Checks": checks(spark, settings),
     }
     line()
@@ -59,8 +67,13 @@ def show_status(settings: Settings) -> None:
             line(styled(f"{name:<16}", "bold"), said)
 
 
-def in_use(champion, reign) -> str:
-    """The version in use, since when and why. reign: the last change of champion."""
+def in_use(champion, reign, *, fits: bool = True) -> str:
+    """The version in use, since when and why; or that it does not fit the tables.
+
+    reign: the last change of champion.
+    """
+    if not fits:
+        return f"no model; version {champion.version}, the champion, does not fit the tables"
     # What was decided when it was trained is not why it is in use, if somebody chose it later.
     why = champion.decision if reign.how == "trained" else f"{reign.how} by hand"
     return f"version {champion.version} since {reign.at[:10]}: {why}"
@@ -73,13 +86,17 @@ def advice(
     dates: list[dt.date],
     judged: pd.DataFrame,
     tried: int | None = None,
+    is_refused: bool = False,
 ) -> str:
     """Yes or no, and why, in a sentence.
 
     versions: the newest first. misfit: why there is no champion to use, if so; tried: the version
     that fits the tables and waits as the challenger then. One that does not beat the base rate
-    comes out again from the same outcomes.
+    comes out again from the same outcomes. is_refused: training was refused since the last build,
+    which `misfit` says.
     """
+    if misfit and is_refused:
+        return f"no. {misfit}"
     in_vain = tried is not None and tried == versions[0].version and versions[0].skill.value <= 0
     if misfit and not in_vain:
         return f"yes. {misfit}"
@@ -134,14 +151,17 @@ def came_true(judged: pd.DataFrame) -> str:
         return "not known yet"
     last = judged.iloc[-1]
     return (
-        f"{judged['expected_churner_count'].sum():.0f} churner-weeks were expected on "
-        f"{len(judged)} dates and {judged['churner_count'].sum():.0f} counted; log loss "
+        f"{plural(round(judged['expected_churner_count'].sum()), 'churner-week')} were expected on "
+        f"{plural(len(judged), 'date')} and {judged['churner_count'].sum():.0f} counted; log loss "
         f"{last['log_loss']:.3f} on {last['as_of_date']}, {last['no_skill']:.3f} without skill"
     )
 
 
-def scores(spark: SparkSession, settings: Settings) -> str:
-    """Users scored and churners expected, now and the time before."""
+def scores(spark: SparkSession, settings: Settings, *, as_of: dt.date | None) -> str:
+    """Users scored and churners expected, now and the time before.
+
+    as_of: of the users to be scored now, None if there are none.
+    """
     table = settings.table("fct_churn_scores")
     if not spark.catalog.tableExists(table):
         return ""
@@ -150,8 +170,11 @@ def scores(spark: SparkSession, settings: Settings) -> str:
         " group by as_of_date order by as_of_date desc limit 2"
     ).collect()
     told = [
-        f"{row.users:,} users as of {row.as_of_date}, {row.churners:.0f} to churn" for row in rows
+        f"{plural(row.users, 'user')} as of {row.as_of_date}, {row.churners:.0f} to churn"
+        for row in rows
     ]
+    if rows and as_of and rows[0].as_of_date != as_of:
+        return f"none as of {as_of}; before, {told[0]}"
     return "; before, ".join(told)
 
 
@@ -174,16 +197,12 @@ def drift(spark: SparkSession, settings: Settings) -> str:
 
 
 def checks(spark: SparkSession, settings: Settings) -> str:
-    """What the last run checked, and what did not pass."""
+    """How the checks stand."""
     table = settings.table(ledger.LEDGER)
-    runs = ledger.find_runs(spark, table)
-    run = runs[~runs["is_bare"]].head(1)
-    if run.empty:
+    runs = ledger.find_runs(spark, table).query("not is_bare")
+    if runs.empty:
         return ""
-    bad = ", ".join(f"'{status}'" for status in ledger.BAD)
-    found = spark.sql(
-        f"select count(*) as made, count_if(status in ({bad})) as bad from {table}"
-        f" where run_id = '{run['run_id'].item()}'"
-    ).first()
-    not_passed = f"{found.bad} did not pass (`sparkify checks`)" if found.bad else "all passed"
-    return f"{found.made} on {run['began'].item():%Y-%m-%d}: {not_passed}"
+    found = ledger.standing(spark, table, runs)
+    bad = int(found["status"].isin(ledger.BAD).sum())
+    not_passed = f"{bad} did not pass (`sparkify checks`)" if bad else "all passed"
+    return f"{len(found)}, the last on {runs['began'].iloc[0]:%Y-%m-%d}: {not_passed}"

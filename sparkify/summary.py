@@ -1,5 +1,6 @@
 """What a run says at its end."""
 
+import ast
 import os
 from pathlib import Path
 
@@ -9,9 +10,10 @@ from rich.text import Text
 
 from sparkify.datasets import user_share
 from sparkify.ledger import LEDGER, RUN_ID
+from sparkify.report.words import point
 from sparkify.settings import Settings
 from sparkify.terminal import line, styled, table
-from sparkify.wording import share_in_words
+from sparkify.wording import plural, share_in_words
 
 UNPROVEN = (
     "The model is unproven: the 95 % interval of its gain over the base rate covers 0, so the "
@@ -82,7 +84,7 @@ def show_data(data: dict) -> None:
             (
                 "rows read",
                 f"{data['rows_read']:,}",
-                f"{data['lines']:,} lines in {data['files']:,} files",
+                f"{plural(data['lines'], 'line')} in {plural(data['files'], 'file')}",
             ),
             ("events", f"{data['events']:,}", f"{data['first_date']} to {data['last_date']}"),
             ("duplicates", f"{data['duplicates']:,}", ""),
@@ -104,7 +106,7 @@ def show_data(data: dict) -> None:
             (
                 "checks passed",
                 f"{tests + expectations:,}",
-                f"{tests} dbt tests, {expectations} expectations",
+                f"{plural(tests, 'dbt test')}, {plural(expectations, 'expectation')}",
             ),
             *([("checks warned", f"{warned:,}", "`sparkify checks` names them")] if warned else []),
         ],
@@ -116,24 +118,27 @@ def show_backtest(result, registered) -> None:
     shown = {"log_loss": "log loss", "roc_auc": "ROC AUC", "pr_auc": "PR AUC", "f1": "F1 (churn)"}
     metrics = result.metrics.set_index(["candidate", "metric"])
     counts = result.metrics.iloc[0]
-    candidates = result.metrics["candidate"].unique()
+    candidates = [name for name in result.metrics["candidate"].unique() if name != "base_rate"]
+    # Of one learner, average and stack are that learner again.
+    if len(result.points) == 1:
+        candidates = list(result.points)
     rows = [
         (
             f"{name} ←" if name == result.candidate else name,
             *(interval(metrics.loc[(name, metric)]) for metric in shown),
         )
         for name in candidates
-        if name != "base_rate"
     ]
     no_skill = [f"{metrics.loc[(candidates[0], m), 'no_skill']:.3f}" for m in shown]
     table(
-        f"Backtest: {counts['row_count']:,} predictions of {counts['user_count']:,} users, "
-        f"{counts['churner_count']:,} of whom churned",
+        f"Backtest: {plural(counts['row_count'], 'prediction')} of "
+        f"{plural(counts['user_count'], 'user')}, {counts['churner_count']:,} of whom churned",
         {"": "left", **dict.fromkeys(shown.values(), "right")},
         [*rows, ("no skill", *no_skill)],
         note="[95 % interval]",
     )
-    for gain in (result.skill, result.stack_gain):
+    gains = [result.skill, result.stack_gain] if len(candidates) > 1 else [result.skill]
+    for gain in gains:
         line(
             f"log loss of {gain.candidate} under {gain.reference}: {gain.value:+.4f} "
             f"[{gain.ci_low:+.4f}, {gain.ci_high:+.4f}]"
@@ -170,7 +175,7 @@ def show_training(result, registered) -> None:
         [
             (
                 learner,
-                " or ".join(rows["point"].unique()),
+                " or ".join(point(ast.literal_eval(each)) for each in rows["point"].unique()),
                 f"{rows['log_loss'].mean():.4f}",
                 " ".join(f"{loss:.4f}" for loss in rows["log_loss"]),
             )
@@ -179,16 +184,18 @@ def show_training(result, registered) -> None:
     )
     show_backtest(result, registered)
     weights = ", ".join(f"{name} {result.meta_weights[name]:.2f}" for name in result.points)
-    line(f"weights of the stack, on log-odds: {weights}")
+    if len(result.points) > 1:
+        line(f"weights of the stack, on log-odds: {weights}")
     overall = result.calibration.iloc[0]
     line(
         f"expected {result.churner_unit}: {overall['expected_churners']:.0f}; counted: "
         f"{overall['observed_churners']:.0f} "
         f"[{overall['churners_low']:.0f}, {overall['churners_high']:.0f}], of "
-        f"{result.metrics['churner_count'].iloc[0]:,} users who churned"
+        f"{plural(result.metrics['churner_count'].iloc[0], 'user')} who churned"
     )
     table(
-        f"What contacting users would have earned, {result.offer.currency} per user and date",
+        f"What contacting users would have earned, {result.offer.currency} per user"
+        + ("" if result.backtest["time"].isna().all() else " and date"),
         {"": "left", "contacted": "right", "profit": "right"},
         [
             (
@@ -217,7 +224,7 @@ def show_most_at_risk(spark: SparkSession, settings: Settings, *, count: int = 1
         f" order by probability desc, user_id limit {count}"
     ).collect()
     table(
-        f"The {len(rows)} users most at risk",
+        "The user most at risk" if len(rows) == 1 else f"The {len(rows)} users most at risk",
         {"user": "right", "probability": "right", "because of": "left"},
         [
             (
@@ -246,7 +253,7 @@ def show_targets(spark: SparkSession, settings: Settings) -> dict:
         line(f"No user is scored yet: {targets} is empty.")
         return found.asDict()
     line(
-        f"An offer is expected to pay for {found['worth']:,} of {found['users']:,} users, "
+        f"An offer is expected to pay for {found['worth']:,} of {plural(found['users'], 'user')}, "
         f"{found['value']:,.0f} {found['currency']} in all ({targets}; by the vars "
         f"{found['assumptions']})."
     )

@@ -10,6 +10,7 @@ from sparkify.settings import Settings
 from sparkify.spreadsheet import check_writable, write_csv
 from sparkify.summary import UNPROVEN
 from sparkify.terminal import line, table
+from sparkify.wording import plural
 
 TARGETS = "fct_retention_targets"
 
@@ -34,7 +35,7 @@ def list_targets(settings: Settings, *, top: int, everybody: bool, out: Path | N
     currency, assumptions = rows["currency"].iloc[0], rows["assumptions"].iloc[0]
     if not shown.empty:
         table(
-            f"{len(shown):,} of {len(rows):,} active users",
+            f"{len(shown):,} of {plural(len(rows), 'active user')}",
             {"user": "right", "probability": "right", currency: "right", "because of": "left"},
             [
                 (
@@ -50,7 +51,7 @@ def list_targets(settings: Settings, *, top: int, everybody: bool, out: Path | N
     line()
     worth = rows[rows["is_worth_contacting"]]
     line(
-        f"An offer is expected to pay for {len(worth):,} of {len(rows):,} users, "
+        f"An offer is expected to pay for {len(worth):,} of {plural(len(rows), 'user')}, "
         f"{worth['expected_value'].sum():,.0f} {currency} in all (by the vars {assumptions})."
     )
     scores = spark.table(settings.table("fct_churn_scores"))
@@ -62,7 +63,7 @@ def list_targets(settings: Settings, *, top: int, everybody: bool, out: Path | N
         line(UNPROVEN)
     if out:
         notes = write_csv(shown, out)
-        line(f"{len(shown):,} users in {out}", wrap=False)
+        line(f"{plural(len(shown), 'user')} in {out}", wrap=False)
         for note in notes:
             line(note)
 

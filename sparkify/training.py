@@ -156,6 +156,7 @@ def train_snapshots(
     allow: tuple[str, ...] = (),
 ):
     """Train on the snapshots, of now or of a Delta version, and append how every candidate did."""
+    from ml.errors import NotTrainable
     from ml.training import TrainOptions
 
     snapshots = feature_table(spark, settings, SNAPSHOTS, version=version)
@@ -164,16 +165,11 @@ def train_snapshots(
     features = feature_table(spark, settings, FEATURES)
     if version is not None and model in (None, settings.model):
         keep_champion(settings, snapshots, features)
-    with stage("Tuning, stacking and backtesting the models") as say:
-        result, registered = fit_and_register(
-            settings,
-            snapshots,
-            options=options or TrainOptions(offer=settings.offer),
-            model=model or settings.model,
-            say=say,
-            # What is scored now says nothing of a table of the past.
-            scoring=features.rows if version is None else None,
-        )
+    options = options or TrainOptions(offer=settings.offer)
+    # What is scored now says nothing of a table of the past, and nobody may be active.
+    is_compared = version is None and (options.stable_only or not features.rows.isEmpty())
+
+    def keep(result, registered) -> None:
         performance = result.metrics.assign(
             run_id=registered.run_id,
             trained_at=now(),
@@ -192,8 +188,25 @@ def train_snapshots(
         if version is None:
             say("Judging the usual public way too")
             keep_public(spark, settings, run_id=registered.run_id)
-        ledger.record(spark, settings, [skill_check(result)], tool="ml")
-    return result, registered
+
+    with stage("Tuning, stacking and backtesting the models") as say:
+        try:
+            trained = fit_and_register(
+                settings,
+                snapshots,
+                options=options,
+                model=model or settings.model,
+                say=say,
+                scoring=features.rows if is_compared else None,
+                keep=keep,
+            )
+        except NotTrainable as reason:
+            if version is None and model in (None, settings.model):
+                ledger.record(spark, settings, [trainable_check(str(reason))], tool="ml")
+            raise
+        checks = [trainable_check(), skill_check(trained[0])]
+        ledger.record(spark, settings, checks, tool="ml")
+    return trained
 
 
 def fit_and_register(
@@ -204,16 +217,20 @@ def fit_and_register(
     model: str,
     say: Say,
     scoring: DataFrame | None = None,
+    keep=None,
 ):
     """Backtest, fit and register; return the result and the registered version.
 
-    `scoring`, the rows to be scored, are held against those to learn from.
+    `scoring`, the rows to be scored, are held against those to learn from. `keep` gets the two
+    before the version may come into use, so that what it writes is there whenever that is.
     """
     from ml.training import train
 
     result = train(learned.rows, learned.spec, options=options, progress=say, scoring=scoring)
     say("Registering the model")
-    registered = registry(settings, model).log(result, learned.rows, learned.spec, options)
+    registered = registry(settings, model).log(
+        result, learned.rows, learned.spec, options, keep=keep
+    )
     return result, registered
 
 
@@ -267,6 +284,20 @@ def keep_public(spark: SparkSession, settings: Settings, *, run_id: str) -> None
     except (NotTrainable, TableMismatch):
         return
     MlflowClient(settings.tracking_uri).log_text(run_id, public.to_csv(index=False), PUBLIC)
+
+
+def trainable_check(reason: str = "") -> dict:
+    """For the ledger: that a model could be trained, or why not."""
+    return {
+        "layer": "ml",
+        "table_name": SNAPSHOTS,
+        "check_name": ledger.TRAINABLE,
+        "severity": "warn",
+        "status": "warn" if reason else "pass",
+        "failure_count": int(bool(reason)),
+        "row_count": None,
+        "detail": reason,
+    }
 
 
 def skill_check(result) -> dict:

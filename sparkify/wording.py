@@ -41,6 +41,16 @@ def wording_of(columns: Iterable[str]) -> dict:
     return found
 
 
+def number(value: float) -> str:
+    """A count, its thousands apart: 12,345."""
+    return f"{value:,.0f}"
+
+
+def plural(count: float, noun: str, nouns: str = "") -> str:
+    """A count and its noun: 1 user, 2 users; `nouns` where more of them are not called by an s."""
+    return f"{number(count)} {noun if count == 1 else nouns or noun + 's'}"
+
+
 def share_in_words(user_share: float) -> str:
     """Which part of the users of the log the tables hold; nothing to say of all of them."""
     return f"{100 * user_share:.4g} % of the users of the log" if user_share < 1 else ""

@@ -1,6 +1,6 @@
 """The model card: what a registered version is, what it is for, and how far to believe it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from sparkify.report import words
 
 HERE = Path(__file__).parent
+METRICS = {name: told[0] for name, told in words.METRICS.items()} | words.MORE_METRICS
 INTERVAL = ("value", "95 % interval", "without skill")
 
 
@@ -71,13 +72,12 @@ def _sections(version, card: Mapping[str, Any]) -> Iterator[Section]:
             f"On {len(card['origins'])} past dates, each predicted from what was known then."
             if spec["time"]
             else f"By cross-validation over {card['folds']} folds of users.",
-            f"Chosen among {words.listed(options['models'])}, their average and their stack: the "
-            "simplest that none betters by more than chance.",
+            _chosen(options["models"]),
         ),
         ("metric", *INTERVAL),
         tuple(
             (
-                words.METRICS.get(name, (name.replace("_", " "),))[0],
+                METRICS.get(name, name.replace("_", " ")),
                 f"{value:.3f}",
                 f"{low:.3f} to {high:.3f}",
                 f"{none:.3f}",
@@ -105,9 +105,20 @@ def _sections(version, card: Mapping[str, Any]) -> Iterator[Section]:
         ),
         ("learner", "point chosen"),
         tuple(
-            (name, ", ".join(f"{key} {value}" for key, value in point.items()))
+            (words.CANDIDATES.get(name, name), words.point(point))
             for name, point in card["points"].items()
         ),
     )
     warnings = [*card["warnings"], *filter(None, [card["shift"]])]
     yield Section("What it warns of", tuple(dict.fromkeys(warnings)) or ("Of nothing.",))
+
+
+def _chosen(learners: Sequence[str]) -> str:
+    """What the candidate was chosen among."""
+    names = [words.CANDIDATES.get(name, name) for name in learners]
+    if len(names) == 1:
+        return f"The only learner is the {names[0]}."
+    return (
+        f"Chosen among {words.listed(names)}, their average and their stack: the simplest that "
+        "none betters by more than chance."
+    )

@@ -16,6 +16,7 @@ from sparkify.datasets import FEATURES, SNAPSHOTS, USER_SHARE, definitions, feat
 from sparkify.errors import BadInput
 from sparkify.evaluation import PUBLIC
 from sparkify.registered import champion_of, registry
+from sparkify.report.words import plural
 from sparkify.settings import Settings
 from sparkify.wording import label_of, wording_of
 
@@ -68,6 +69,7 @@ class Model:
     is_proven: bool
     skill: object
     warnings: tuple[str, ...]
+    shift: str
     metrics: pd.DataFrame
     gains: pd.DataFrame
     calibration: pd.DataFrame
@@ -88,7 +90,7 @@ class ReportData:
     level and by week of registration. activity: fct_activity_rates. rows: what became of the rows
     read (outcome, row_count; left out: of users who are not kept), nulled: values set to null.
     drift: fct_feature_drift of the last date. outcomes: scores that came true or not. checks: the
-    last run in the ledger. changes: sentences.
+    last verdict of each since the last whole build. changes: sentences.
     """
 
     about: About
@@ -122,9 +124,10 @@ def collect(spark: SparkSession, settings: Settings) -> ReportData:
         " order by priority"
     )
     differences = differences_of(spark, settings)
-    last, before = _last_checks(spark, settings)
+    last, before = _checks(spark, settings)
+    about = about_of(spark, settings, last)
     return ReportData(
-        about=about_of(spark, settings, last),
+        about=about,
         targets=targets,
         no_scores="" if len(targets) else why_no_scores(spark, settings),
         model=model_of(spark, settings) if len(targets) else None,
@@ -173,6 +176,7 @@ def collect(spark: SparkSession, settings: Settings) -> ReportData:
             ),
             last,
             before,
+            as_of=about.as_of_date,
         ),
     )
 
@@ -194,7 +198,7 @@ def _read(spark: SparkSession, settings: Settings, query: str) -> pd.DataFrame:
 
 
 def about_of(spark: SparkSession, settings: Settings, checks: pd.DataFrame | None = None) -> About:
-    """What the log and the tables are; checks: of the last run, as the ledger has them."""
+    """What the log and the tables are; checks: as they stand in the ledger."""
     read = partial(_read, spark, settings)
     log = read(
         "select min(activity_date) as first, max(activity_date) as last,"
@@ -271,6 +275,10 @@ def model_of(spark: SparkSession, settings: Settings) -> Model | None:
         f" {is_paid} as is_paid"
         f" from {backtest} {where} order by model, as_of_date, user_id"
     ).toPandas()
+    if len(version.learners) == 1:
+        # Average and stack are that learner again.
+        judged = [version.candidate, BASE_RATE]
+        metrics, every = (t[t["candidate"].isin(judged)] for t in (metrics, every))
     rows = every[every["candidate"] == version.candidate]
     if rows.empty or metrics.empty:
         return None
@@ -288,6 +296,7 @@ def model_of(spark: SparkSession, settings: Settings) -> Model | None:
         is_proven=version.is_proven,
         skill=version.skill,
         warnings=version.warnings,
+        shift=version.shift,
         metrics=metrics,
         gains=pd.DataFrame(map(asdict, gains)),
         calibration=reliability(rows, **sampling),
@@ -348,10 +357,13 @@ def differences_of(spark: SparkSession, settings: Settings) -> pd.DataFrame:
     ]
     means = ", ".join(f"avg(cast({name} as double)) as {name}" for name in names)
     table.rows.createOrReplaceTempView("report_snapshots")
+    # Who left after the dates whose outcome is known, or just before them, did not stay.
+    churned = f"select user_id from {settings.table('dim_users')} where is_churned"
     users = spark.sql(
         f"select max(leaves) as leaves, {means} from (select *,"
         f" max({table.spec.label}) over (partition by user_id) as leaves from report_snapshots"
-        f" where {table.spec.label} is not null) where {table.spec.label} = leaves group by user_id"
+        f" where {table.spec.label} is not null) where {table.spec.label} = leaves"
+        f" and (leaves or user_id not in ({churned})) group by user_id"
     ).toPandas()
     found = differences(users.astype({"leaves": bool}), label="leaves")
     return found.assign(
@@ -404,34 +416,37 @@ def _activity(spark: SparkSession, settings: Settings) -> pd.DataFrame:
     return _read(spark, settings, "select * from {fct_activity_rates} order by week_start, level")
 
 
-def _last_checks(spark: SparkSession, settings: Settings) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The checks of the last run that made some, and of the one before it."""
+def _checks(spark: SparkSession, settings: Settings) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """How the checks stand, and how they stood before the last build."""
     name = settings.table(ledger.LEDGER)
-    empty = pd.DataFrame(columns=["checked_at", *ledger.KEY])
     if not spark.catalog.tableExists(name):
+        empty = pd.DataFrame(columns=["checked_at", *ledger.KEY])
         return empty, empty
-    runs = ledger.find_runs(spark, name)
-    runs = runs.loc[~runs["is_bare"], "run_id"].head(2)
-    found = [
-        spark.table(name)
-        .where(f"run_id = '{run}'")
-        .toPandas()
-        .drop_duplicates(ledger.KEY, keep="last")
-        for run in runs
-    ]
-    return (*found, empty, empty)[0], (*found, empty, empty)[1]
+    runs = ledger.find_runs(spark, name).query("not is_bare").reset_index(drop=True)
+    built = runs.index[runs["is_build"]]
+    before = runs.iloc[built[0] + 1 if len(built) else 1 :]
+    return ledger.standing(spark, name, runs), ledger.standing(spark, name, before)
 
 
-def changes(scores: pd.DataFrame, last: pd.DataFrame, before: pd.DataFrame) -> tuple[str, ...]:
-    """What is different from the run before, as sentences; empty in the first run.
+def changes(
+    scores: pd.DataFrame, last: pd.DataFrame, before: pd.DataFrame, *, as_of: dt.date
+) -> tuple[str, ...]:
+    """What is different from before the last build, as sentences; empty after the first one.
 
     scores: as_of_date, users, expected (churners) and version, the last date first; last, before:
-    the checks of the two runs, as the ledger has them.
+    the checks as they stand and as they stood. as_of: the date that is scored now.
     """
     if before.empty:
         return ()
     said = []
-    if len(scores) > 1:
+    if len(scores) and scores["as_of_date"].iloc[0] != as_of:
+        then = scores.iloc[0]
+        said.append(
+            f"Nobody is scored as of {as_of}; as of {then['as_of_date']} "
+            f"{then['expected']:.0f} of {plural(then['users'], 'active user')} were expected to "
+            "leave."
+        )
+    elif len(scores) > 1:
         now, then = scores.iloc[0], scores.iloc[1]
         said.append(
             f"{now['expected']:.0f} of {now['users']:,} active users are expected to leave; as of "
@@ -452,4 +467,6 @@ def changes(scores: pd.DataFrame, last: pd.DataFrame, before: pd.DataFrame) -> t
         said.append(f"No longer passed: {', '.join(worse['check_name'])}.")
     if (better := both[was_bad & ~is_bad]).size:
         said.append(f"Passed again: {', '.join(better['check_name'])}.")
-    return tuple(said) or ("The same data, scores and checks as in the run before.",)
+    if not said and len(both):
+        said.append("As many events and users, and the same verdicts of the checks.")
+    return tuple(said)

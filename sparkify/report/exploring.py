@@ -1,5 +1,6 @@
 """The pictures that only the notebook shows, each with a title that says what it shows."""
 
+import ast
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 
@@ -10,7 +11,9 @@ from scipy.stats import entropy
 from charts import models, users
 from ml.calibration import design_effect, equal_bins, wilson
 from ml.evaluation import log_loss_gain
+from ml.explaining import NO_MORE, NO_SINGLE
 from ml.stacking import BASE_RATE, STACK
+from sparkify.report import words
 from sparkify.report.data import DRAWS
 from sparkify.report.figures import Figure, Missing
 from sparkify.report.words import CANDIDATES, percent, plural
@@ -145,7 +148,7 @@ def tuning(
         .sort_values("value")
     )
     found["candidate"] = [
-        f"{CANDIDATES.get(learner, learner)}, {point.strip('{}')}".replace("'", "")
+        f"{CANDIDATES.get(learner, learner)}, {words.point(ast.literal_eval(point))}"
         for learner, point in zip(found["learner"], found["point"], strict=True)
     ]
     folds, means = (found["ci_high"] - found["ci_low"]).mean(), np.ptp(found["value"])
@@ -170,7 +173,7 @@ def tuning(
 def weights(table: pd.DataFrame) -> Figure | Missing:
     """How much the stack listens to each learner; table: model, share (0 to 1)."""
     shares = table.dropna(subset=["share"]).sort_values("share", ascending=False)
-    if shares.empty:
+    if len(shares) < 2:
         return Missing("There is no stack: it needs a model, and more than one learner.")
     shares = shares.assign(model=shares["model"].map(lambda name: CANDIDATES.get(name, name)))
     ignored = shares.loc[shares["share"] < 0.005, "model"].tolist()
@@ -191,7 +194,7 @@ def stack_gain(backtest: pd.DataFrame) -> Figure | Missing:
     """What the stack gains on the others; rows as `ml.evaluation.log_loss_gain` takes them."""
     names = backtest["candidate"].unique()
     others = [name for name in names if name not in (BASE_RATE, STACK)]
-    if STACK not in names:
+    if STACK not in names or len(others) < 3:
         return Missing("There is no stack to compare: it needs a model, and more than one learner.")
     gains = [
         log_loss_gain(backtest, candidate=STACK, reference=name, draws=DRAWS, seed=0)
@@ -219,17 +222,24 @@ def stack_gain(backtest: pd.DataFrame) -> Figure | Missing:
 def reasons(scores: pd.DataFrame) -> Figure | Missing:
     """What raises the risk of the riskiest fifth most often; scores: probability, reason_1."""
     riskiest = scores.nlargest(max(1, len(scores) // FIFTHS), "probability")
-    said = riskiest["reason_1"].dropna().str.split(";").str[0]
+    said = riskiest["reason_1"].dropna()
+    without = int(said.isin([NO_MORE, NO_SINGLE]).sum())
+    said = said[~said.isin([NO_MORE, NO_SINGLE])].str.split(";").str[0]
     # A reason names the user's own value; what several users share is the rest of the sentence.
     said = said.str.replace(r"\d[\d.,]*", "…", n=1, regex=True).value_counts()
     if said.empty:
-        return Missing("Nobody is scored, so there are no reasons.")
+        return Missing(
+            "No reason is given of the riskiest users."
+            if without
+            else "Nobody is scored, so there are no reasons."
+        )
     table = said.rename_axis("reason").reset_index(name="user_count")
     return Figure(
         key="reasons",
         title=f"The first reason most often given is “{table['reason'].iloc[0]}”: "
         f"{table['user_count'].iloc[0]} of the {plural(len(riskiest), 'riskiest user')}",
-        note="First reason of the riskiest fifth of the active users; … is the user's own value.",
+        note="First reason of the riskiest fifth of the active users; … is the user's own value."
+        + (f" Of {plural(without, 'user')} there is none." if without else ""),
         chart=users.counts(table.head(SHOWN), name="reason", value="user_count", title="users"),
         size="wide",
     )

@@ -161,7 +161,8 @@ def run_up(table: pd.DataFrame) -> Iterator[Figure]:
             title=(
                 f"{name.capitalize()} {verb} from {before} to {now} before users leave"
                 if is_apart
-                else f"{name.capitalize()} hardly moves before users leave: {now} in the last week"
+                else f"{name.capitalize()} before users leave: {before}, then {now}, which may be "
+                "chance"
             )
             + f"; those who stay: {two_digits(stay)}",
             note="Mean of users who leave, with its 95 % interval; dashed: users who stay.",
@@ -326,10 +327,11 @@ def rejected(rows: pd.DataFrame) -> Figure | Missing:
         return Missing("No row was rejected.")
     total, first = int(rows["row_count"].sum()), out.iloc[0]
     share = out["row_count"].sum() / total
+    most = "most of them" if 2 * first["row_count"] > out["row_count"].sum() else "first of all"
     words = out.assign(outcome=out["outcome"].str.replace("_", " "))
     return Figure(
         key="rejected",
-        title=f"{percent(share)} of the rows were rejected, most of them as "
+        title=f"{percent(share)} of the rows were rejected, {most} as "
         f"{first['outcome'].replace('_', ' ')}",
         note=f"Of {number(total)} rows read. Anonymous rows come from visitors who are logged out: "
         "they belong to no user.",
@@ -359,7 +361,7 @@ def calibration(model: Model | None) -> Figure | Missing:
     inside = overall["churners_low"] <= overall["expected_churners"] <= overall["churners_high"]
     return Figure(
         key="calibration",
-        title=f"{overall['expected_churners']:.0f} losses were expected and "
+        title=f"{plural(overall['expected_churners'].round(), 'loss', 'losses')} expected and "
         f"{overall['observed_churners']:.0f} counted ({overall['churners_low']:.0f} to "
         f"{overall['churners_high']:.0f}): the probabilities "
         + ("agree with the count within chance" if inside else "are off"),
@@ -419,10 +421,14 @@ def candidates(model: Model | None) -> Iterator[Figure | Missing]:
             candidate=table["candidate"].map(lambda each: CANDIDATES.get(each, each)),
         ).sort_values("value", ascending=False)
         clear = int((table["ci_low"] > no_skill).sum())
+        beat = f"{clear} of {plural(len(table), 'model')} {'beats' if clear == 1 else 'beat'} no "
+        beat += "skill beyond chance"
         yield Figure(
             key=key.replace("_", ""),
-            title=f"{name}: {clear} of {len(table)} models beat no skill beyond chance, first "
-            f"the {table['candidate'].iloc[0]}",
+            title=f"{name}: {beat}, first the {table['candidate'].iloc[0]}"
+            if clear
+            else f"{name}: no model beats no skill beyond chance; nearest comes the "
+            f"{table['candidate'].iloc[0]}",
             note="Right is better; dashed: no skill; orange: in use.",
             chart=models.candidates(table, no_skill=no_skill, title=name),
             size="third",

@@ -87,7 +87,7 @@ def render(data: ReportData) -> str:
         outcomes=outcome_rows(data),
         nulled=nulled_rows(data),
         checks=check_rows(data),
-        warnings=[in_words(each, data) for each in (data.model.warnings if data.model else ())],
+        warnings=list(warnings(data)),
         limits=tuple(limits(data)),
         style=(HERE / "page.css").read_text(),
         scripts=scripts,
@@ -138,7 +138,7 @@ def _sections(data: ReportData) -> Iterator[Section]:
     yield Section(
         "quality",
         "Data quality",
-        "What dbt, Great Expectations and the training checked in the last run.",
+        "What dbt, Great Expectations and the training checked: the last verdict of each check.",
         (),
     )
 
@@ -328,7 +328,7 @@ def nulled_rows(data: ReportData) -> list[tuple[str, ...]]:
 
 
 def check_rows(data: ReportData) -> dict[str, object]:
-    """The last run in the ledger: counts by tool and layer, and what did not pass."""
+    """How the checks stand: counts by layer, and what did not pass."""
     checks = data.checks
     if checks.empty:
         return {
@@ -345,10 +345,9 @@ def check_rows(data: ReportData) -> dict[str, object]:
     )
     bad = checks[checks["status"].isin(BAD)]
     return {
-        "title": f"All {words.number(len(checks))} checks of the last run passed"
+        "title": f"All {words.number(len(checks))} checks passed"
         if bad.empty
-        else f"{words.number(len(bad))} of {words.number(len(checks))} checks of the last run did "
-        "not pass",
+        else f"{words.number(len(bad))} of {words.number(len(checks))} checks did not pass",
         "columns": ("layer", "checks", "passed", "by"),
         "rows": [(row.Index, row.made, row.passed, row.tools) for row in counts.itertuples()],
         "bad": [
@@ -365,6 +364,13 @@ def check_rows(data: ReportData) -> dict[str, object]:
             for row in checks.sort_values(["table_name", "tool", "check_name"]).itertuples()
         ],
     }
+
+
+def warnings(data: ReportData) -> Iterator[str]:
+    """What the training warned of, and how far today's users differ from those learned from."""
+    if data.model is not None:
+        said = (*data.model.warnings, *filter(None, [data.model.shift]))
+        yield from (in_words(each, data) for each in dict.fromkeys(said))
 
 
 def in_words(sentence: str, data: ReportData) -> str:
@@ -398,8 +404,9 @@ def limits(data: ReportData) -> Iterator[str]:
         "measured here; the vars of the project change them."
     )
     yield (
-        f"Only users active in the last weeks are scored: {words.number(about.active_count)} of "
-        f"{words.number(about.user_count)}. Whoever has fallen silent is not in the list."
+        "Only users active in the last weeks can be scored: "
+        f"{words.number(about.active_count)} of {words.number(about.user_count)}. Whoever has "
+        "fallen silent is not in the list."
     )
     yield "Reasons say what raises a score, not what would lower the risk if it were changed."
     if data.model is not None:

@@ -1,9 +1,13 @@
 """How the page says numbers and names."""
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
+
+from sparkify.wording import number, plural
+
+__all__ = ["number", "plural"]
 
 CANDIDATES = {
     "logistic_regression": "logistic regression",
@@ -25,15 +29,18 @@ METRICS = {
     "f1": ("F1 of leaving", "Higher is better"),
     "f1_weighted": ("F1, weighted", "Higher is better"),
 }
+# Those that only a model card has.
+MORE_METRICS = {
+    "brier": "Brier score",
+    "mcc": "Matthews correlation coefficient",
+    "ece": "Expected calibration error",
+    "top_decile_lift": "Lift of the riskiest tenth",
+    "expected_maximum_profit": "Expected maximum profit, a row",
+}
 PROTOCOLS = {
     "random split of whole histories": "the usual way",
     "backtest of what was known": "this backtest",
 }
-
-
-def number(value: float) -> str:
-    """A count, its thousands apart: 12,345."""
-    return f"{value:,.0f}"
 
 
 def two_digits(value: float) -> str:
@@ -56,11 +63,6 @@ def money(value: float, currency: str) -> str:
     return f"{value:,.2f} {currency}" if abs(value) < 10 else f"{value:,.0f} {currency}"
 
 
-def plural(count: float, noun: str) -> str:
-    """A count and its noun: 1 user, 2 users."""
-    return f"{number(count)} {noun}{'' if count == 1 else 's'}"
-
-
 def listed(words: Sequence[str]) -> str:
     """Words as a list in a sentence: a, b and c."""
     return " and ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))
@@ -69,3 +71,8 @@ def listed(words: Sequence[str]) -> str:
 def day(date: dt.date | pd.Timestamp) -> str:
     """A date as people read it: 5 November 2018."""
     return f"{date.day} {date:%B %Y}"
+
+
+def point(settings: Mapping[str, object]) -> str:
+    """A point of a learner's grid: columns all, regularisation 0.1."""
+    return ", ".join(f"{name} {value}" for name, value in settings.items())

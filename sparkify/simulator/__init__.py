@@ -15,6 +15,7 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from sparkify.errors import BadInput, WrongUse
+from sparkify.events import SIMULATION
 from sparkify.simulator.behaviour import Life, churn_probability, live
 from sparkify.simulator.events import Rows, rows_of
 from sparkify.simulator.people import DAY_S
@@ -24,7 +25,7 @@ from sparkify.spreadsheet import check_place
 
 USERS_PER_PART = 1024
 HORIZON_DAYS = 14
-MARKER = "simulation.json"
+MARKER = SIMULATION
 SNAPSHOT = {
     "user_id": "str",
     "as_of_date": "object",

@@ -300,18 +300,29 @@ def test_an_unproven_gain_says_how_many_more_users_would_prove_it():
     assert users_to_prove(replace(skill, value=-0.01)) is None
 
 
+def test_a_version_that_was_deleted_is_no_way_back():
+    three = [Reign(version, "", "trained") for version in (1, 2, 3)]
+    assert previous(three, {1, 2, 3}) == 2
+    # Not the one before the present one, and not the present one.
+    assert previous(three, {1, 3}) == 1
+    assert previous(three, {1, 2}) == 2
+    assert previous(three, {3}) is None
+    back = [*three, Reign(1, "", "rolled back")]
+    assert previous(back, {1, 3}) is None
+
+
 def test_a_history_with_a_champion_that_retired_can_still_be_read():
     text = (
         '[{"version": 1, "at": "", "how": "trained"}, {"version": 4, "at": "", "how": "trained"},'
         ' {"version": null, "at": "", "how": "retired"}]'
     )
     reigns = read_history(text)
-    assert previous(reigns) == 4
-    assert previous([*reigns, Reign(4, "", "promoted")]) == 1
-    assert previous([]) is None
+    assert previous(reigns, range(9)) == 4
+    assert previous([*reigns, Reign(4, "", "promoted")], range(9)) == 1
+    assert previous([], ()) is None
 
 
 def test_a_roll_back_whose_beginning_is_no_longer_kept_leads_where_it_led():
     reigns = [Reign(4, "", "trained"), Reign(5, "", "trained"), Reign(4, "", "rolled back")]
     reigns += [Reign(6, "", "trained")]
-    assert previous(reigns) == previous(reigns[1:]) == 4
+    assert previous(reigns, range(9)) == previous(reigns[1:], range(9)) == 4

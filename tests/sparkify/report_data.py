@@ -129,6 +129,7 @@ def model(generator: np.random.Generator, *, hostile: str = "") -> Model:
         decision=f"It is better than version 2.{hostile}",
         is_proven=True,
         skill=gains[0],
+        shift="",
         warnings=(f"Columns that are not used: state.{hostile}",),
         metrics=metrics,
         gains=pd.DataFrame([vars(gain) for gain in gains]),

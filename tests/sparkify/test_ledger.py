@@ -18,13 +18,14 @@ COLUMNS += " detail string"
 
 @pytest.fixture
 def record(spark, monkeypatch):
-    """A function that makes a ledger of (run, day, check, status)."""
+    """A function that makes a ledger of (run, day, check, status and, unless it is dbt, tool)."""
     monkeypatch.setenv("SPARKIFY_SCHEMA", "written")
 
-    def write(*rows: tuple[str, int, str, str]) -> None:
+    def write(*rows: tuple) -> None:
         full = [
-            (run, datetime(2018, 11, day), "core", "t", check, "dbt", "error", status, 0, 9, "[/x]")
-            for run, day, check, status in rows
+            (run, datetime(2018, 11, day), "core", "t", check, *(tool or ["dbt"]), "error", status)
+            + (0, 9, "[/x]")
+            for run, day, check, status, *tool in rows
         ]
         spark.sql("create schema if not exists written")
         spark.createDataFrame(full, COLUMNS).write.saveAsTable("written.quality_ledger")
@@ -59,6 +60,48 @@ def test_bare_dbt_runs_alone_have_checked_nothing(spark, record):
     record(("bare", 2, "dbt run", "pass"))
     with pytest.raises(BadInput, match="nothing has been checked yet"):
         ledger.show_checks(spark, Settings.from_environment())
+
+
+def verdicts(spark) -> list[tuple[str, str]]:
+    """How the checks of `record` stand."""
+    runs = ledger.find_runs(spark, "written.quality_ledger").query("not is_bare")
+    found = ledger.standing(spark, "written.quality_ledger", runs)
+    return sorted(found[["check_name", "status"]].itertuples(index=False, name=None))
+
+
+def test_a_command_that_makes_few_checks_leaves_the_others_as_they_stood(spark, record):
+    record(
+        ("a", 1, "removed since", "fail"),
+        ("a", 1, "between", "pass", "great_expectations"),
+        ("b", 2, "unique", "fail"),
+        ("b", 2, "not_null", "pass"),
+        ("b", 2, "between", "pass", "great_expectations"),
+        ("score", 3, "drift", "warn", "ml"),
+        ("retest", 4, "not_null", "fail"),
+    )
+    assert verdicts(spark) == [
+        ("between", "pass"),
+        ("drift", "warn"),
+        ("not_null", "fail"),
+        ("unique", "fail"),
+    ]
+    shown = " ".join(CliRunner().invoke(cli, ["checks"]).output.split())
+    assert "Checks since the build of 2018-11-02" in shown
+    assert "Changed since the run of 2018-11-03" in shown
+
+
+def test_a_refused_training_is_told_until_one_succeeds_or_the_tables_are_built_anew(spark, record):
+    settings = Settings.from_environment()
+    built = [("a", 1, "unique", "pass"), ("a", 1, "between", "pass", "great_expectations")]
+    refused = ("train", 2, ledger.TRAINABLE, "warn", "ml")
+    record(*built, refused)
+    assert ledger.refusal(spark, settings) == "The last training was refused: [/x]"
+    spark.sql("drop table written.quality_ledger")
+    record(*built, refused, ("again", 3, ledger.TRAINABLE, "pass", "ml"))
+    assert ledger.refusal(spark, settings) == ""
+    spark.sql("drop table written.quality_ledger")
+    record(*built, refused, *(("c", 3, *check[2:]) for check in built))
+    assert ledger.refusal(spark, settings) == ""
 
 
 def test_a_build_that_could_not_build_a_model_is_a_run(record):

@@ -281,7 +281,7 @@ def test_large_means_are_written_out_and_one_user_moves_nothing():
     (large,) = figures.run_up(weeks.assign(**weeks[numbers] * 300))
     assert "from 150 to 900" in large.title and "those who stay: 120" in large.title
     (single,) = figures.run_up(weeks.assign(ci_low=np.nan, ci_high=np.nan))
-    assert "hardly moves" in single.title
+    assert "0.5, then 3, which may be chance" in single.title
     assert words.two_digits(99.7) == "100" and words.two_digits(0.0341) == "0.034"
 
 
@@ -335,17 +335,25 @@ def test_what_changed_since_the_last_run_is_said():
     last.loc[0, "row_count"] += 500
     last.loc[1, "status"] = "fail"
     last.loc[2, "status"] = "pass"
-    assert changes(scores, last, before) == (
+    now = "2018-12-10"
+    assert changes(scores, last, before, as_of=now) == (
         "11 of 160 active users are expected to leave; as of 2018-12-03 it was 9 of 163.",
         "The scores are of model version 3, not 2.",
         "500 events more, 60,500 in all.",
         "No longer passed: primary key.",
         "Passed again: alike.",
     )
-    assert changes(scores, last, before.head(0)) == ()
-    assert changes(scores.head(1), last, last) == (
-        "The same data, scores and checks as in the run before.",
+    assert changes(scores, last, before.head(0), as_of=now) == ()
+    assert changes(scores.head(1), last, last, as_of=now) == (
+        "As many events and users, and the same verdicts of the checks.",
     )
+    gone = changes(scores.tail(1), last, last, as_of=now)
+    assert gone == (
+        "Nobody is scored as of 2018-12-10; as of 2018-12-03 9 of 163 active users were expected "
+        "to leave.",
+    )
+    # Of two runs that made other checks there is nothing to say.
+    assert changes(scores.head(1), last.head(1), before.tail(1), as_of=now) == ()
 
 
 def test_a_page_of_22000_users_is_small_enough_to_mail():

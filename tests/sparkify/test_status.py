@@ -58,6 +58,17 @@ def test_what_was_tried_in_vain_is_not_advised_again(tried, skill, learned_until
     assert found.startswith(said)
 
 
+def test_a_training_that_was_refused_is_not_advised_again():
+    last = SimpleNamespace(version=2, learned_until=MONDAYS[0], skill=SimpleNamespace(value=0.1))
+    options = {"dates": MONDAYS, "judged": judged()}
+    assert (
+        advice([last], "No. Refused: few.", is_refused=True, **options) == "no. No. Refused: few."
+    )
+    assert advice([], "None yet. Refused: few.", is_refused=True, **options).startswith("no. None")
+    # The champion goes on, and there is more to learn from.
+    assert advice([last], "", is_refused=True, **options).startswith("yes. The outcome of 2 dates")
+
+
 @pytest.mark.parametrize(
     ("how", "why"),
     [
@@ -70,6 +81,7 @@ def test_a_version_chosen_by_hand_is_not_said_to_be_in_use_for_what_its_training
     champion = SimpleNamespace(version=2, decision="It is better than version 1.")
     reign = SimpleNamespace(how=how, at="2018-11-19T06:00:00+00:00")
     assert in_use(champion, reign) == f"version 2 since 2018-11-19: {why}"
+    assert in_use(champion, reign, fits=False).startswith("no model; version 2, the champion, does")
 
 
 def test_scores_come_true_in_churner_weeks():
