@@ -19,7 +19,7 @@ from ml.scoring import score
 from ml.stacking import BASE_RATE, deployed, fit
 from ml.training import TableSpec, TrainingResult, TrainOptions
 from ml.tuning import LEARNERS
-from ml.versions import versions_table
+from ml.versions import columns_read, versions_table
 from ml.wording import Wording
 
 SPEC = TableSpec(id="user_id", label="churned", name="snapshots", version=7)
@@ -386,3 +386,40 @@ def test_a_run_keeps_its_plots_and_tables(registry, make_result, rows):
     for name in FRAMES:
         kept = pd.read_csv(artifacts / "model" / f"{name}.csv")
         pd.testing.assert_frame_equal(kept, getattr(result, name), check_dtype=False)
+
+
+def test_a_training_that_ends_before_its_figures_are_kept_leaves_no_champion(
+    registry, make_result, rows
+):
+    def ends(result, version):
+        assert version.version == 1 and version.run_id
+        raise KeyboardInterrupt
+
+    result = make_result(0.5)
+    with pytest.raises(KeyboardInterrupt):
+        registry.log(result, rows, SPEC, OPTIONS, keep=ends)
+    assert registry.champion()[0] is None and registry.champions() == []
+    kept = []
+    made = registry.log(result, rows, SPEC, OPTIONS, keep=lambda *both: kept.append(both))
+    assert (made.version, made.alias) == (2, "champion")
+    assert kept[0][0] is result and kept[0][1].run_id == made.run_id
+
+
+def test_a_version_that_was_deleted_is_not_rolled_back_to(registry, make_result, rows):
+    for _ in range(3):
+        registry.promote(registry.log(make_result(0.5), rows, SPEC, OPTIONS).version)
+    with registry._client() as client:
+        client.delete_model_version(registry.name, "2")
+    assert registry.roll_back().version == 1
+    with pytest.raises(NotTrainable, match="no earlier champion"):
+        registry.roll_back()
+
+
+def test_a_stack_reads_the_core_only_if_all_its_learners_do():
+    card = {"core": ["a"], "features": [{"name": "a"}, {"name": "b"}], "candidate": "stack"}
+    core, every = {"columns": "core"}, {"columns": "all"}
+    assert columns_read(card | {"points": {"one": core, "two": core}}) == ["a"]
+    assert columns_read(card | {"points": {"one": core, "two": every}}) == ["a", "b"]
+    one = card | {"points": {"one": core, "two": every}, "candidate": "one"}
+    assert columns_read(one) == ["a"]
+    assert columns_read(one | {"points": {"one": {"regParam": 0.1}}}) == ["a", "b"]

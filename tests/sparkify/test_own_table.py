@@ -1,6 +1,7 @@
 """Training on, and scoring, a table that dbt did not build."""
 
 import datetime as dt
+import re
 import sys
 from decimal import Decimal
 from pathlib import Path
@@ -58,6 +59,8 @@ def test_a_csv_file_is_trained_on_and_tables_of_other_types_are_scored(spark, cu
     assert trained.exit_code == 0, trained.exception
     said = " ".join(trained.output.split())
     assert "290 predictions of 290 users" in said
+    assert re.search(r"weights of the stack, on log-odds: logistic_regression \d\.\d\d, ran", said)
+    assert "earned, USD per user" in said and "per user and date" not in said
     assert "not used: Unnamed: 0 (is the row index that pandas wrote, not a feature)." in said
 
     numbers = odd.drop(columns="left").assign(spend=pd.to_numeric(text, errors="coerce"))

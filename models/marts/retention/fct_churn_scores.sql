@@ -1,4 +1,4 @@
--- One row per (user_id, as_of_date): the latest score.
+-- One row per (user_id, as_of_date): the score by the latest scoring of the date.
 with scores as (
     select * from {{ source('ml', 'churn_scores') }}
     where not coalesce(is_shadow, false)
@@ -7,8 +7,9 @@ with scores as (
 ranked as (
     select
         *,
-        row_number() over (
-            partition by user_id, as_of_date order by scored_at desc, model_version desc
+        -- Equal in all rows of a scoring: whoever it left out has no score for the date any more.
+        rank() over (
+            partition by as_of_date order by scored_at desc, model_version desc
         ) as recency
     from scores
 ),

@@ -6,8 +6,9 @@ with drift as (
 ranked as (
     select
         *,
-        row_number() over (
-            partition by as_of_date, feature order by scored_at desc, model_version desc
+        -- Equal in all rows of a scoring.
+        rank() over (
+            partition by as_of_date order by scored_at desc, model_version desc
         ) as recency
     from drift
 ),
