@@ -24,7 +24,17 @@ from ml.explaining import NO_MORE, NO_SINGLE, contributions, explain
 from ml.training import TrainOptions
 from ml.versions import columns_read
 from ml.wording import UNKNOWN
-from sparkify import datasets, ledger, maintenance, registered, scoring, stages, training, transform
+from sparkify import (
+    datasets,
+    erasure,
+    ledger,
+    maintenance,
+    registered,
+    scoring,
+    stages,
+    training,
+    transform,
+)
 from sparkify.cli import cli
 from sparkify.errors import BadInput, CheckFailed, SparkifyError
 from sparkify.report.card import render_card
@@ -681,3 +691,12 @@ def test_survival_after_a_late_entry_agrees_with_lifelines(spark):
             assert curve[column][inside].to_numpy() == pytest.approx(limit, rel=1e-9)
         compared += inside.sum()
     assert compared > 100
+
+
+def test_every_file_of_a_home_is_in_the_inventory(finished_run):
+    home = finished_run.home
+    files = [file for file in home.rglob("*") if file.is_file()]
+    assert len(files) > 100
+    # Written by the suite's own fixtures.
+    own = {home / "summary.json"}
+    assert [str(f) for f in files if f not in own and erasure.rule_of(f, home) is None] == []
