@@ -1,33 +1,37 @@
 """`sparkify erase`: take a user out of every table and file of a home, for good."""
 
-import csv
-import io
-import json
 import re
 import secrets
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
-from urllib.parse import quote, quote_plus, unquote, urlsplit
+from urllib.parse import unquote, urlsplit
 
 import click
 import pandas as pd
-import pyarrow.parquet as pq
-import yaml
 from pyspark.sql import SparkSession
 
 from sparkify import unchanged
 from sparkify.errors import BadInput, WrongUse
 from sparkify.identity import cleaned_id, key_digest, stored_id
 from sparkify.maintenance import DELTA, delta_settings, run_held
+from sparkify.personal_files import (
+    ENDS,
+    MASK,
+    NAMING,
+    User,
+    erase_files,
+    personal_files,
+    without_rows,
+)
 from sparkify.query import described, tables_of
 from sparkify.remote import has_remote
 from sparkify.session import open_session
-from sparkify.settings import PROJECT, Settings
+from sparkify.settings import Settings
 from sparkify.tables import append_pandas, now
 from sparkify.terminal import line, stage, table
 from sparkify.wording import plural
@@ -35,13 +39,7 @@ from sparkify.wording import plural
 ERASED = "erased_users"
 # A row of the log that is erased stays as one that is counted, with these columns.
 ROWS, KEPT = "base_sparkify__rows", ("source_file", "input_version", "is_line_start")
-# What ends a word, as in the macro without_erased.
-ENDS = r"\s\x22\x27\\,;:=(){}\[\]<>/|&"
-MASK = "…"
-# The columns of a file that name a user, in small letters; in a file without any, every cell may.
-NAMING = ("user", "user_id", "userid")
-# What may lie between the cells of a file, and the types of columns that cannot name a user.
-SEPARATORS = ",;\t|"
+# Types of columns that cannot name a user.
 NO_ID = ("array", "binary", "boolean", "date", "map", "struct", "timestamp", "variant")
 # What a table of plain Parquet is written anew from.
 COPY = "__erasing"
@@ -50,8 +48,6 @@ FORGETFUL = {
     "delta.checkpointInterval": "1",
     "delta.deletedFileRetentionDuration": "interval 0 seconds",
 }
-
-
 # What a VACUUM freed is told by the log, of which nothing is kept here.
 QUIET = DELTA | {"spark.databricks.delta.vacuum.logging.enabled": "false"}
 
@@ -77,35 +73,6 @@ class Place:
     def telling(self) -> str:
         """In which rows the texts may tell of a user whom no id names, in SQL."""
         return "rejection_reason <=> 'malformed_json'" if self.is_of_rows else "true"
-
-
-@dataclass(frozen=True)
-class User:
-    """A user by all ids that may stand for one: that of the log, and the one that tables have."""
-
-    given: str
-    ids: tuple[str, ...]
-
-    @property
-    def written(self) -> str:
-        """A regular expression, of Java's and Python's: an id as a word begins with it."""
-        ids = "|".join(re.escape(each) for id in self.ids for each in spellings(id))
-        return rf"(?<![^{ENDS}])(?:{ids})"
-
-    @property
-    def word(self) -> str:
-        """As `written`, of an id that is the whole word."""
-        return rf"{self.written}(?:\.0*)?(?![^{ENDS}])"
-
-
-def spellings(id: str) -> list[str]:
-    """An id as texts have it: as it is, in JSON, whose writers escape more or less, and in URLs."""
-    escaped = [json.dumps(id, ensure_ascii=is_all)[1:-1] for is_all in (True, False)]
-    escaped.append(re.sub(r"(?<=\\u)[0-9a-f]{4}", lambda digits: digits[0].upper(), escaped[0]))
-    escaped += [each.replace("/", r"\/") for each in escaped]
-    for each in (quote(id, safe=""), quote_plus(id)):
-        escaped += [each, re.sub("%..", lambda digits: digits[0].lower(), each)]
-    return list(dict.fromkeys([id, *escaped]))
 
 
 def confirm(question: str) -> None:
@@ -446,87 +413,6 @@ def remember(spark: SparkSession, settings: Settings, given: str) -> None:
 def hash_of(salt: str, given: str) -> str:
     """What is remembered of a user: see the macro `is_erased`."""
     return sha256(f"{salt}{stored_id(given)}".encode()).hexdigest()
-
-
-def file_rules() -> list[dict[str, str]]:
-    """What lies under a home: `files` (a pattern), `erase` (how) and `holds`."""
-    return yaml.safe_load((PROJECT / "sparkify" / "personal_files.yml").read_text())
-
-
-def rule_of(file: Path, home: Path) -> str | None:
-    """How a user is taken out of a file; None of one that is not known."""
-    place = file.relative_to(home).as_posix()
-    fitting = (rule["erase"] for rule in file_rules() if fnmatchcase(place, rule["files"]))
-    return next(fitting, None)
-
-
-def erase_files(home: Path, user: User) -> Iterator[tuple[Path, str]]:
-    """Take the user out of every file, and tell what was done to which."""
-    for file, how in personal_files(home):
-        if how == "delete":
-            file.unlink()
-            yield file, "deleted"
-        elif how in WITHOUT:
-            content, found = WITHOUT[how](file, user)
-            if found:
-                # In place, for a log is open while this is done.
-                with file.open("r+b") as out:
-                    out.write(content)
-                    out.truncate()
-                yield file, f"{found:,} {how}"
-
-
-def personal_files(home: Path) -> list[tuple[Path, str]]:
-    """The files of a home that can hold users apart from the tables, and how each is treated."""
-    files = sorted(file for file in home.rglob("*") if file.is_file())
-    rules = ((file, rule_of(file, home)) for file in files)
-    return [(file, how) for file, how in rules if how in ("rows", "words", "delete")]
-
-
-def without_rows(file: Path, user: User) -> tuple[bytes, int]:
-    """A CSV or Parquet file without the rows that an id names, and how many they are."""
-    out = io.BytesIO()
-    if file.suffix == ".parquet":
-        rows = pq.read_table(file)
-        places = naming(rows.column_names)
-        is_kept = [not names_user(row.values(), places, user) for row in rows.to_pylist()]
-        pq.write_table(rows.filter(is_kept), out)
-        return out.getvalue(), is_kept.count(False)
-    with file.open(newline="", encoding="utf-8", errors="surrogateescape") as text:
-        separator = max(SEPARATORS, key=text.readline().count)
-        text.seek(0)
-        rows = list(csv.reader(text, delimiter=separator))
-    places = naming(rows[0]) if rows else set()
-    kept = [row for row in rows if not names_user(row, places, user)]
-    with io.TextIOWrapper(out, "utf-8", "surrogateescape", newline="") as text:
-        csv.writer(text, delimiter=separator, lineterminator="\n").writerows(kept)
-        text.flush()
-        return out.getvalue(), len(rows) - len(kept)
-
-
-def naming(header: list[str]) -> set[int]:
-    """The places of the columns that name a user; empty where none does by its name."""
-    names = (name.strip("\ufeff ").lower() for name in header)
-    return {place for place, name in enumerate(names) if name in NAMING}
-
-
-def names_user(row: Iterable[object], places: set[int], user: User) -> bool:
-    """Whether a row has an id at one of these places, or anywhere without them."""
-    cells = (cell for place, cell in enumerate(row) if place in places or not places)
-    return any(isinstance(cell, str) and cell.removeprefix("'") in user.ids for cell in cells)
-
-
-def without_words(file: Path, user: User) -> tuple[bytes, int]:
-    """A text without the user's ids where they stand as words, and how many there are."""
-    text = file.read_bytes().decode("utf-8", "surrogateescape")
-    masked, found = re.subn(user.word, MASK, text)
-    return masked.encode("utf-8", "surrogateescape"), found
-
-
-WITHOUT: dict[str, Callable[[Path, User], tuple[bytes, int]]] = {
-    "rows": without_rows,
-    "words": without_words,
-}
 
 
 def show(settings: Settings, given: str, counts: dict[str, int], done: list) -> None:

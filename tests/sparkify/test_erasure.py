@@ -16,16 +16,15 @@ from sparkify import erasure, transform
 from sparkify.cli import cli
 from sparkify.erasure import (
     Place,
-    User,
     check_id,
     confirm,
     holds,
     personal_columns,
     restore,
-    without_rows,
 )
 from sparkify.errors import BadInput, WrongUse
 from sparkify.identity import stored_id
+from sparkify.personal_files import User, without_rows
 from sparkify.query import described, tables_of
 from sparkify.settings import Settings
 from tests.declared import declared

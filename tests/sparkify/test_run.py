@@ -26,9 +26,9 @@ from ml.versions import columns_read
 from ml.wording import UNKNOWN
 from sparkify import (
     datasets,
-    erasure,
     ledger,
     maintenance,
+    personal_files,
     registered,
     scoring,
     stages,
@@ -699,4 +699,4 @@ def test_every_file_of_a_home_is_in_the_inventory(finished_run):
     assert len(files) > 100
     # Written by the suite's own fixtures.
     own = {home / "summary.json"}
-    assert [str(f) for f in files if f not in own and erasure.rule_of(f, home) is None] == []
+    assert [str(f) for f in files if f not in own and personal_files.rule_of(f, home) is None] == []

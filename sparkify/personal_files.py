@@ -1,0 +1,134 @@
+"""The files of a home that can hold a person, and how one user is taken out of them."""
+
+import csv
+import io
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+from urllib.parse import quote, quote_plus
+
+import pyarrow.parquet as pq
+import yaml
+
+from sparkify.settings import PROJECT
+
+# What ends a word, as in the macro without_erased.
+ENDS = r"\s\x22\x27\\,;:=(){}\[\]<>/|&"
+MASK = "…"
+# The columns of a file that name a user, in small letters; in a file without any, every cell may.
+NAMING = ("user", "user_id", "userid")
+# What may lie between the cells of a file.
+SEPARATORS = ",;\t|"
+
+
+@dataclass(frozen=True)
+class User:
+    """A user by all ids that may stand for one: that of the log, and the one that tables have."""
+
+    given: str
+    ids: tuple[str, ...]
+
+    @property
+    def written(self) -> str:
+        """A regular expression, of Java's and Python's: an id as a word begins with it."""
+        ids = "|".join(re.escape(each) for id in self.ids for each in spellings(id))
+        return rf"(?<![^{ENDS}])(?:{ids})"
+
+    @property
+    def word(self) -> str:
+        """As `written`, of an id that is the whole word."""
+        return rf"{self.written}(?:\.0*)?(?![^{ENDS}])"
+
+
+def spellings(id: str) -> list[str]:
+    """An id as texts have it: as it is, in JSON, whose writers escape more or less, and in URLs."""
+    escaped = [json.dumps(id, ensure_ascii=is_all)[1:-1] for is_all in (True, False)]
+    escaped.append(re.sub(r"(?<=\\u)[0-9a-f]{4}", lambda digits: digits[0].upper(), escaped[0]))
+    escaped += [each.replace("/", r"\/") for each in escaped]
+    for each in (quote(id, safe=""), quote_plus(id)):
+        escaped += [each, re.sub("%..", lambda digits: digits[0].lower(), each)]
+    return list(dict.fromkeys([id, *escaped]))
+
+
+def file_rules() -> list[dict[str, str]]:
+    """What lies under a home: `files` (a pattern), `erase` (how) and `holds`."""
+    return yaml.safe_load((PROJECT / "sparkify" / "personal_files.yml").read_text())
+
+
+def rule_of(file: Path, home: Path) -> str | None:
+    """How a user is taken out of a file; None of one that is not known."""
+    place = file.relative_to(home).as_posix()
+    fitting = (rule["erase"] for rule in file_rules() if fnmatchcase(place, rule["files"]))
+    return next(fitting, None)
+
+
+def erase_files(home: Path, user: User) -> Iterator[tuple[Path, str]]:
+    """Take the user out of every file, and tell what was done to which."""
+    for file, how in personal_files(home):
+        if how == "delete":
+            file.unlink()
+            yield file, "deleted"
+        elif how in WITHOUT:
+            content, found = WITHOUT[how](file, user)
+            if found:
+                # In place, for a log is open while this is done.
+                with file.open("r+b") as out:
+                    out.write(content)
+                    out.truncate()
+                yield file, f"{found:,} {how}"
+
+
+def personal_files(home: Path) -> list[tuple[Path, str]]:
+    """The files of a home that can hold users apart from the tables, and how each is treated."""
+    files = sorted(file for file in home.rglob("*") if file.is_file())
+    rules = ((file, rule_of(file, home)) for file in files)
+    return [(file, how) for file, how in rules if how in ("rows", "words", "delete")]
+
+
+def without_rows(file: Path, user: User) -> tuple[bytes, int]:
+    """A CSV or Parquet file without the rows that an id names, and how many they are."""
+    out = io.BytesIO()
+    if file.suffix == ".parquet":
+        rows = pq.read_table(file)
+        places = naming(rows.column_names)
+        is_kept = [not names_user(row.values(), places, user) for row in rows.to_pylist()]
+        pq.write_table(rows.filter(is_kept), out)
+        return out.getvalue(), is_kept.count(False)
+    with file.open(newline="", encoding="utf-8", errors="surrogateescape") as text:
+        separator = max(SEPARATORS, key=text.readline().count)
+        text.seek(0)
+        rows = list(csv.reader(text, delimiter=separator))
+    places = naming(rows[0]) if rows else set()
+    kept = [row for row in rows if not names_user(row, places, user)]
+    with io.TextIOWrapper(out, "utf-8", "surrogateescape", newline="") as text:
+        csv.writer(text, delimiter=separator, lineterminator="\n").writerows(kept)
+        text.flush()
+        return out.getvalue(), len(rows) - len(kept)
+
+
+def naming(header: list[str]) -> set[int]:
+    """The places of the columns that name a user; empty where none does by its name."""
+    names = (name.strip("\ufeff ").lower() for name in header)
+    return {place for place, name in enumerate(names) if name in NAMING}
+
+
+def names_user(row: Iterable[object], places: set[int], user: User) -> bool:
+    """Whether a row has an id at one of these places, or anywhere without them."""
+    cells = (cell for place, cell in enumerate(row) if place in places or not places)
+    return any(isinstance(cell, str) and cell.removeprefix("'") in user.ids for cell in cells)
+
+
+def without_words(file: Path, user: User) -> tuple[bytes, int]:
+    """A text without the user's ids where they stand as words, and how many there are."""
+    text = file.read_bytes().decode("utf-8", "surrogateescape")
+    masked, found = re.subn(user.word, MASK, text)
+    return masked.encode("utf-8", "surrogateescape"), found
+
+
+WITHOUT: dict[str, Callable[[Path, User], tuple[bytes, int]]] = {
+    "rows": without_rows,
+    "words": without_words,
+}
