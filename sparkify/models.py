@@ -1,6 +1,6 @@
 """What `sparkify models` does."""
 
-from sparkify.registered import registry, require_model
+from sparkify.registered import decision_of, registry, require_model
 from sparkify.settings import Settings
 from sparkify.spreadsheet import check_writable
 from sparkify.stages import open_stage
@@ -15,17 +15,19 @@ def list_models(settings: Settings, *, name: str) -> None:
 
     require_model(settings, name)
     versioned = registry(settings, name)
-    versions = versioned.versions()
+    versions, reigns = versioned.versions(), versioned.champions()
+    told = {each.version: decision_of(each, reigns) for each in versions}
     live = outcomes(settings, name)
     for version in versions_table(versions).to_dict("records"):
         alias = styled(f" {version['alias']}" if version["alias"] else "", "bold")
         line()
         line(f"version {version['version']}", alias, f"  {version['trained_at']}")
         version["came_true"] = live.get(version["version"], "")
+        version["decision"] = told[version["version"]]
         for field in (*TOLD, "came_true", "decision"):
             if version[field]:
                 line(f"  {field.replace('_', ' '):<16}{version[field]}", wrap=False)
-    for reign in versioned.champions():
+    for reign in reigns:
         named = f"version {reign.version}" if reign.version else "no champion:"
         line(f"{reign.at}  {named} {reign.how}", style="dim")
 

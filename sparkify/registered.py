@@ -53,6 +53,18 @@ def champion_of(settings: Settings, features: Dataset):
     return found, f"{said} {why}".strip()
 
 
+def decision_of(version, reigns) -> str:
+    """What was decided of a version when it was trained, and by hand since, as sentences.
+
+    reigns: every change of champion, the oldest first.
+    """
+    by_hand = {"promoted": "promoted", "rolled back": "rolled back to"}
+    last = next((each for each in reversed(reigns) if each.version == version.version), None)
+    if last is None or last.how not in by_hand:
+        return version.decision
+    return f"{version.decision} It was {by_hand[last.how]} by hand on {last.at[:10]}."
+
+
 def challenger_of(settings: Settings, features: Dataset):
     """The version that waits to be promoted, where there is one that fits the feature table."""
     return registry(settings, settings.model).challenger_for(

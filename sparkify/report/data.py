@@ -15,7 +15,7 @@ from sparkify import ledger, status
 from sparkify.datasets import FEATURES, SNAPSHOTS, USER_SHARE, definitions, feature_table
 from sparkify.errors import BadInput
 from sparkify.evaluation import PUBLIC
-from sparkify.registered import champion_of, registry
+from sparkify.registered import champion_of, decision_of, registry
 from sparkify.report.words import plural
 from sparkify.settings import Settings
 from sparkify.wording import label_of, wording_of
@@ -259,7 +259,8 @@ def model_of(spark: SparkSession, settings: Settings) -> Model | None:
         "select max_by(model_version, scored_at) as version from {fct_churn_scores}"
         " where as_of_date = (select max(as_of_date) from {fct_user_features})",
     )["version"].iloc[0]
-    versions = registry(settings, settings.model).versions()
+    models = registry(settings, settings.model)
+    versions = models.versions()
     version = next((each for each in versions if each.version == scored), None)
     if version is None:
         return None
@@ -292,7 +293,7 @@ def model_of(spark: SparkSession, settings: Settings) -> Model | None:
         version=version.version,
         candidate=version.candidate,
         trained_at=version.trained_at,
-        decision=version.decision,
+        decision=decision_of(version, models.champions()),
         is_proven=version.is_proven,
         skill=version.skill,
         warnings=version.warnings,

@@ -626,9 +626,11 @@ def test_a_version_is_promoted_and_rolled_back_by_command(settings, again):
         return done.output
 
     assert "again version 2 (" in models("promote", "2")
-    assert "version 2 champion" in models()
+    listed = models()
+    assert "version 2 champion" in listed and "It was promoted by hand on" in listed
     assert "again version 1 (" in models("rollback")
     listed = models()
+    assert "It was rolled back to by hand on" in listed
     assert "version 1 champion" in listed and "version 2 champion" not in listed
 
 
