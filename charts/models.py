@@ -8,7 +8,7 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from charts.theme import BLUE, GRID, INK, LINES, MUTED, ORANGE, VERMILLION, lines_of
+from charts.theme import BLUE, GRID, INK, LINES, MUTED, VERMILLION, lines_of
 
 # Points of a curve: more do not show, and make the file large.
 POINTS = 200
@@ -218,8 +218,14 @@ def protocols(table: pd.DataFrame) -> alt.LayerChart:
 
 
 def drift(table: pd.DataFrame) -> alt.LayerChart:
-    """How far features drift, beside what chance alone gives. table: label, psi, psi_bound."""
-    table = table.assign(lines=[lines_of(each) for each in table["label"]])
+    """How far features drift, beside what chance alone gives.
+
+    table: label, psi, psi_bound, is_drifted, by which the bars are coloured.
+    """
+    table = table.assign(
+        lines=[lines_of(each) for each in table["label"]],
+        colour=[VERMILLION if each else BLUE for each in table["is_drifted"]],
+    )
     base = alt.Chart(table).encode(
         y=alt.Y(
             "lines:N",
@@ -234,8 +240,10 @@ def drift(table: pd.DataFrame) -> alt.LayerChart:
         ],
     )
     return (
-        base.mark_bar(color=BLUE).encode(x=alt.X("psi:Q", title="stability index"))
-        + base.mark_tick(color=ORANGE, thickness=3, size=22).encode(x="psi_bound:Q")
+        base.mark_bar().encode(
+            x=alt.X("psi:Q", title="stability index"), color=alt.Color("colour:N", scale=None)
+        )
+        + base.mark_tick(color=INK, thickness=3, size=22).encode(x="psi_bound:Q")
     ).properties(height=34 * len(table))
 
 

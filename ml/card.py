@@ -48,6 +48,7 @@ def make_card(result: TrainingResult, spec: TableSpec, options: TrainOptions) ->
         "families": result.families,
         "wording": {name: asdict(each) for name, each in result.wording.items()},
         "average_risk": result.average_risk,
+        "row_count": result.row_count,
         "warnings": result.warnings,
         "fingerprint": _fingerprint(settings),
     }

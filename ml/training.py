@@ -64,6 +64,7 @@ class TrainingResult:
     tuning: learner, point, fold, log_loss, chosen, split. threshold: the probability with the
     best F1 in the backtest. typical: the reference row, families the groups of features, wording
     their sentences, and average_risk the share of churners in all rows, of the explanations.
+    row_count: of all rows.
     offer: what every profit rests on. shift: how far the rows to be scored differ, if they were
     given. learned_until: the last as-of date learned from, None of a table without dates.
     reference: of the rows learned from, what drift is measured against.
@@ -93,6 +94,7 @@ class TrainingResult:
     offer: Offer = Offer()
     wording: Mapping[str, Wording] = field(default_factory=dict)
     average_risk: float | None = None
+    row_count: int | None = None
     shift: Shift | None = None
     learned_until: dt.date | None = None
     reference: Reference | None = None
@@ -286,6 +288,7 @@ def _result(
         families=explaining.families(plan.columns.names, wording),
         wording={name: wording[name] for name in plan.columns.names if name in wording},
         average_risk=average_risk,
+        row_count=plan.row_count,
         offer=options.offer,
         shift=shifted,
         learned_until=run.last_date,

@@ -18,7 +18,8 @@ class ModelVersion:
 
     metrics: of the candidate in its backtest, by name: [value, ci_low, ci_high, no_skill].
     learners: what it was chosen among; feature_count: the columns that it reads. learned_until: the
-    last as-of date that it learned from, None without dates. warnings: what a reader should know.
+    last as-of date that it learned from, None without dates. learned: from how many rows, and how
+    many of them are churners'; older cards do not tell. warnings: what a reader should know.
     shift: how far the rows to be scored differed then, if they were given.
     """
 
@@ -37,6 +38,7 @@ class ModelVersion:
     learners: tuple[str, ...] = ()
     feature_count: int = 0
     learned_until: dt.date | None = None
+    learned: tuple[int, int] | None = None
     warnings: tuple[str, ...] = ()
     shift: str = ""
 
@@ -64,6 +66,7 @@ def version_of(name: str, card: dict[str, Any], made: Any, alias: str | None) ->
         learners=tuple(card["options"]["models"]),
         feature_count=len(columns_read(card)),
         learned_until=learned_until(card),
+        learned=_learned(card),
         warnings=tuple(card.get("warnings", ())),
         shift=card.get("shift") or "",
     )
@@ -98,6 +101,12 @@ def versions_table(versions: Sequence[ModelVersion]) -> pd.DataFrame:
         for version in versions
     ]
     return pd.DataFrame(rows)
+
+
+def _learned(card: Mapping[str, Any]) -> tuple[int, int] | None:
+    """How many rows a model learned from, and how many of them are churners'."""
+    rows = card.get("row_count")
+    return (rows, round(rows * card["average_risk"])) if rows else None
 
 
 def columns_read(card: Mapping[str, Any]) -> list[str]:

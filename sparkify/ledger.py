@@ -21,7 +21,7 @@ KEY = ["tool", "table_name", "check_name"]
 BAD = ("fail", "error", "warn", "skipped")
 # What a bare `dbt run`, which makes no checks, leaves: that it was, and what it could not build.
 DBT_RUN = "dbt run"
-TRAINABLE = "a model can be trained"
+TRAINABLE, PROVEN = "a model can be trained", "the trained model beats the base rate"
 OF_DBT_RUN = (DBT_RUN, "the model can be built")
 NOTHING_YET = "nothing has been checked yet; run `sparkify build --events PATH`"
 
@@ -95,10 +95,19 @@ def shown_runs(runs: pd.DataFrame) -> pd.DataFrame:
 def standing(spark: SparkSession, ledger: str, runs: pd.DataFrame) -> pd.DataFrame:
     """The last verdict of each check since the last whole build among the runs, the last first.
 
-    Most commands make some of the checks only: `sparkify score` those of what it writes.
+    Most commands make some of the checks only: `sparkify score` those of what it writes. What is
+    said of a trained model stands until the next training.
     """
-    ids = ", ".join(f"'{run}'" for run in shown_runs(runs)["run_id"])
-    rows = spark.table(ledger).where(f"run_id in ({ids})" if ids else "false").toPandas()
+    if runs.empty:
+        return spark.table(ledger).limit(0).toPandas()
+    shown, every = (
+        ", ".join(f"'{run}'" for run in each["run_id"]) for each in (shown_runs(runs), runs)
+    )
+    rows = (
+        spark.table(ledger)
+        .where(f"run_id in ({shown}) or run_id in ({every}) and check_name = '{PROVEN}'")
+        .toPandas()
+    )
     return rows.sort_values("checked_at", kind="stable").drop_duplicates(KEY, keep="last")
 
 

@@ -36,7 +36,8 @@ def show_status(settings: Settings) -> None:
     fits, why = champion_of(settings, features)
     misfit = "" if fits else why
     tried = challenger_of(settings, features) if misfit else None
-    dates = known_dates(spark, settings)
+    outcomes = known_outcomes(spark, settings)
+    dates = list(outcomes)
     # Of whatever version: one that is replaced weekly never sees its own scores come true.
     judged = judged_scores(spark, settings).query("not is_shadow").tail(JUDGED)
     found = {
@@ -45,7 +46,7 @@ def show_status(settings: Settings) -> None:
             versions,
             misfit,
             tried=tried and tried.version,
-            dates=dates,
+            outcomes=outcomes,
             judged=judged,
             is_refused=bool(ledger.refusal(spark, settings)),
         ),
@@ -83,7 +84,7 @@ def advice(
     versions: list,
     misfit: str,
     *,
-    dates: list[dt.date],
+    outcomes: dict[dt.date, tuple[int, int]],
     judged: pd.DataFrame,
     tried: int | None = None,
     is_refused: bool = False,
@@ -93,7 +94,7 @@ def advice(
     versions: the newest first. misfit: why there is no champion to use, if so; tried: the version
     that fits the tables and waits as the challenger then. One that does not beat the base rate
     comes out again from the same outcomes. is_refused: training was refused since the last build,
-    which `misfit` says.
+    which `misfit` says. outcomes: see `known_outcomes`.
     """
     if misfit and is_refused:
         return f"no. {misfit}"
@@ -101,7 +102,9 @@ def advice(
     if misfit and not in_vain:
         return f"yes. {misfit}"
     learned = versions[0].learned_until
-    new = [date for date in dates if learned and date > learned]
+    new = [date for date in outcomes if learned and date > learned]
+    if changed := changed_since(versions[0], outcomes):
+        return f"yes. {changed}"
     if new:
         return (
             f"yes. The outcome of {len(new)} date{'s' if len(new) > 1 else ''} is known since the "
@@ -119,11 +122,32 @@ def advice(
     return "no. The last training knew every outcome that is known."
 
 
-def known_dates(spark: SparkSession, settings: Settings) -> list[dt.date]:
-    """The dates of history whose label is observed, the earliest first."""
+def changed_since(version, outcomes: dict[dt.date, tuple[int, int]]) -> str:
+    """That late events changed the outcomes which a version learned from, or nothing to say."""
+    if not (version.learned and version.learned_until):
+        return ""
+    known = [found for date, found in outcomes.items() if date <= version.learned_until]
+    rows, churners = map(sum, zip(*known, strict=True)) if known else (0, 0)
+    if (rows, churners) == version.learned:
+        return ""
+    return (
+        f"The history that the last training learned from has changed: {plural(rows, 'row')} with "
+        f"{plural(churners, 'churner')}, and {version.learned[0]:,} with {version.learned[1]:,} "
+        "then."
+    )
+
+
+def known_outcomes(spark: SparkSession, settings: Settings) -> dict[dt.date, tuple[int, int]]:
+    """The dates of history whose label is observed, the earliest first: rows, and churners'."""
     snapshots = feature_table(spark, settings, SNAPSHOTS)
-    labelled = snapshots.rows.where(f"{snapshots.spec.label} is not null")
-    return sorted(row[0] for row in labelled.select(snapshots.spec.time).distinct().collect())
+    label, time = snapshots.spec.label, snapshots.spec.time
+    counted = (
+        snapshots.rows.where(f"{label} is not null")
+        .groupBy(time)
+        .agg(F.count(F.lit(1)), F.count_if(F.expr(f"cast({label} as boolean)")))
+        .orderBy(time)
+    )
+    return {date: (rows, churners) for date, rows, churners in counted.collect()}
 
 
 def judged_scores(spark: SparkSession, settings: Settings) -> pd.DataFrame:

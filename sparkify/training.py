@@ -309,7 +309,7 @@ def skill_check(result) -> dict:
     return {
         "layer": "ml",
         "table_name": SNAPSHOTS,
-        "check_name": "the deployed model beats the base rate",
+        "check_name": ledger.PROVEN,
         "severity": "warn",
         "status": "pass" if proven else "warn",
         "failure_count": int(not proven),

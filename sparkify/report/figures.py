@@ -481,8 +481,9 @@ def of_drift(data: ReportData) -> Iterator[Figure | Missing]:
         if len(drifted)
         else f"None of {len(drift)} signals of today's users differs from those learned from",
         note="Population stability index against the rows learned from; the line is what 95 % of "
-        "tables of this size stay below without any drift. Histories grow and seasons pass: drift "
-        "is a reason to look, not to stop.",
+        "tables of this size stay below without any drift. Orange: what differs beyond chance, all "
+        "signals looked at together, and more than it did between the past dates that the model "
+        "was tested on, for histories grow and seasons pass. A reason to look, not to stop.",
         chart=models.drift(drift.head(10)),
         size="wide",
     )

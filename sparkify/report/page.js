@@ -88,7 +88,7 @@ function showContacts(box, { columns, rows, first, file }) {
     body.replaceChildren(...kept.slice(0, state.count).map((row) => rowOf(row, columns)));
     more.hidden = kept.length <= state.count;
     box.querySelector(".count").textContent =
-      `${kept.length.toLocaleString("en")} of ${rows.length.toLocaleString("en")} users`;
+      `${kept.length.toLocaleString("en")} of ${rows.length.toLocaleString("en")} user${rows.length === 1 ? "" : "s"}`;
   }
 
   for (const head of box.querySelectorAll("th[data-column]")) {
@@ -106,6 +106,10 @@ function showContacts(box, { columns, rows, first, file }) {
   }
   search.addEventListener("input", () => { state.count = first; show(); });
   more.addEventListener("click", () => { state.count += 100; show(); });
+  // On paper there is nothing to press.
+  const shown = { count: first };
+  addEventListener("beforeprint", () => { shown.count = state.count; state.count = rows.length; show(); });
+  addEventListener("afterprint", () => { state.count = shown.count; show(); });
   box.querySelector(".save").addEventListener("click", () => {
     // With the mark, spreadsheets read it as UTF-8.
     const url = URL.createObjectURL(new Blob(["\ufeff", csvOf({ columns, rows: found() })], { type: "text/csv" }));

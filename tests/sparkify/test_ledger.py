@@ -73,6 +73,8 @@ def test_a_command_that_makes_few_checks_leaves_the_others_as_they_stood(spark, 
     record(
         ("a", 1, "removed since", "fail"),
         ("a", 1, "between", "pass", "great_expectations"),
+        ("train", 1, ledger.PROVEN, "warn", "ml"),
+        ("train", 1, "drift", "pass", "ml"),
         ("b", 2, "unique", "fail"),
         ("b", 2, "not_null", "pass"),
         ("b", 2, "between", "pass", "great_expectations"),
@@ -83,6 +85,7 @@ def test_a_command_that_makes_few_checks_leaves_the_others_as_they_stood(spark, 
         ("between", "pass"),
         ("drift", "warn"),
         ("not_null", "fail"),
+        (ledger.PROVEN, "warn"),
         ("unique", "fail"),
     ]
     shown = " ".join(CliRunner().invoke(cli, ["checks"]).output.split())

@@ -161,6 +161,19 @@ def test_the_list_is_sorted_and_searched(show):
     box.send_keys("nobody has this")
     assert texts(shown, rows) == []
     assert texts(shown, "#contacts .count")[0].startswith("0 of ")
+    box.clear()
+    box.send_keys("u")
+    shown.execute_script("dispatchEvent(new Event('beforeprint'))")
+    printed = len(texts(shown, rows))
+    assert texts(shown, "#contacts .count")[0].startswith(f"{printed} of ") and printed > FIRST
+    shown.execute_script("dispatchEvent(new Event('afterprint'))")
+    assert len(texts(shown, rows)) == FIRST
+
+
+def test_a_list_of_one_counts_one_user(show):
+    data = report_data(users=200)
+    data.targets["is_worth_contacting"] = data.targets["priority"] == 1
+    assert texts(show(render(data)), "#contacts .count") == ["1 of 1 user"]
 
 
 def test_the_csv_holds_the_list_and_no_formula(show, downloads):

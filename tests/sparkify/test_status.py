@@ -6,9 +6,10 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 
-from sparkify.status import advice, came_true, in_use
+from sparkify.status import advice, came_true, changed_since, in_use
 
 MONDAYS = [dt.date(2018, 11, 5) + dt.timedelta(weeks=week) for week in range(3)]
+OUTCOMES = dict.fromkeys(MONDAYS, (50, 4))
 KNOWS = "no. The last training knew every outcome that is known."
 
 
@@ -25,6 +26,11 @@ def judged(*losses: float) -> pd.DataFrame:
     )
 
 
+def version(**known) -> SimpleNamespace:
+    """The newest version, as far as advice looks at it."""
+    return SimpleNamespace(version=2, skill=SimpleNamespace(value=0.1), **{"learned": None} | known)
+
+
 @pytest.mark.parametrize(
     ("learned_until", "misfit", "losses", "said"),
     [
@@ -37,8 +43,8 @@ def judged(*losses: float) -> pd.DataFrame:
     ],
 )
 def test_the_advice_says_yes_or_no_and_why(learned_until, misfit, losses, said):
-    versions = [SimpleNamespace(learned_until=learned_until), None]
-    assert advice(versions, misfit, dates=MONDAYS, judged=judged(*losses)).startswith(said)
+    versions = [SimpleNamespace(learned_until=learned_until, learned=None), None]
+    assert advice(versions, misfit, outcomes=OUTCOMES, judged=judged(*losses)).startswith(said)
 
 
 @pytest.mark.parametrize(
@@ -53,20 +59,33 @@ def test_the_advice_says_yes_or_no_and_why(learned_until, misfit, losses, said):
 )
 def test_what_was_tried_in_vain_is_not_advised_again(tried, skill, learned_until, said):
     skills = SimpleNamespace(value=skill)
-    last = SimpleNamespace(version=2, learned_until=learned_until, skill=skills)
-    found = advice([last], "It is not used.", dates=MONDAYS, judged=judged(), tried=tried)
+    last = SimpleNamespace(version=2, learned_until=learned_until, learned=None, skill=skills)
+    found = advice([last], "It is not used.", outcomes=OUTCOMES, judged=judged(), tried=tried)
     assert found.startswith(said)
 
 
 def test_a_training_that_was_refused_is_not_advised_again():
-    last = SimpleNamespace(version=2, learned_until=MONDAYS[0], skill=SimpleNamespace(value=0.1))
-    options = {"dates": MONDAYS, "judged": judged()}
+    last = version(learned_until=MONDAYS[0])
+    options = {"outcomes": OUTCOMES, "judged": judged()}
     assert (
         advice([last], "No. Refused: few.", is_refused=True, **options) == "no. No. Refused: few."
     )
     assert advice([], "None yet. Refused: few.", is_refused=True, **options).startswith("no. None")
     # The champion goes on, and there is more to learn from.
     assert advice([last], "", is_refused=True, **options).startswith("yes. The outcome of 2 dates")
+
+
+def test_a_history_that_late_events_changed_is_learned_from_again():
+    options = {"outcomes": OUTCOMES, "judged": judged()}
+    same = version(learned_until=MONDAYS[1], learned=(100, 8))
+    assert changed_since(same, OUTCOMES) == ""
+    late = version(learned_until=MONDAYS[1], learned=(100, 7))
+    assert advice([late], "", **options) == (
+        "yes. The history that the last training learned from has changed: 100 rows with 8 "
+        "churners, and 100 with 7 then."
+    )
+    # An older card does not tell.
+    assert advice([version(learned_until=MONDAYS[2])], "", **options) == KNOWS
 
 
 @pytest.mark.parametrize(

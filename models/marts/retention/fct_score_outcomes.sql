@@ -93,6 +93,8 @@ outcomes as (
     from comparable
     inner join users on comparable.user_id = users.user_id
     cross join period
+    -- Of whom late events tell that they had left before the date there is nothing to come true.
+    where coalesce(to_date(users.churned_at) >= comparable.as_of_date, true)
 ),
 
 ranked as (
