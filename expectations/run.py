@@ -108,7 +108,8 @@ def to_check(table: str, count: int, outcome) -> Check:
     if detail is None and found.get("partial_unexpected_list") and not is_rule:
         detail = f"such as {found['partial_unexpected_list'][:3]}"
     elif detail is None and found.get("observed_value") is not None and not outcome.success:
-        detail = f"found {found['observed_value']}"
+        value = found["observed_value"]
+        detail = f"found {value:.4g}" if isinstance(value, float) else f"found {value}"
     return Check(
         layer=layer_of(table),
         table_name=table,

@@ -58,7 +58,7 @@ class Model:
 
     metrics: of every candidate; gains: how much less its log loss is than that of no skill, on the
     same rows (candidate, value, ci_low, ci_high); calibration, profit: of the one in use; y, p: its
-    predictions; dates: on how many dates.
+    predictions; dates: on how many dates. later: of a version that was trained after it.
     protocols: see `ml.leaky.side_by_side`, empty where training did not measure it.
     """
 
@@ -70,6 +70,7 @@ class Model:
     skill: object
     warnings: tuple[str, ...]
     shift: str
+    later: str
     metrics: pd.DataFrame
     gains: pd.DataFrame
     calibration: pd.DataFrame
@@ -298,6 +299,7 @@ def model_of(spark: SparkSession, settings: Settings) -> Model | None:
         skill=version.skill,
         warnings=version.warnings,
         shift=version.shift,
+        later=_later(version, versions[0]),
         metrics=metrics,
         gains=pd.DataFrame(map(asdict, gains)),
         calibration=reliability(rows, **sampling),
@@ -307,6 +309,13 @@ def model_of(spark: SparkSession, settings: Settings) -> Model | None:
         dates=rows["as_of_date"].nunique(),
         protocols=_protocols(settings, metrics, run_id=version.run_id, candidate=version.candidate),
     )
+
+
+def _later(version, newest) -> str:
+    """What became of the last training, where another version is in use, as sentences."""
+    if newest.version == version.version:
+        return ""
+    return f"Version {newest.version}, trained later, is not in use. {newest.decision}"
 
 
 def tuning_of(settings: Settings, run_id: str | None) -> pd.DataFrame:
@@ -465,9 +474,15 @@ def changes(
                 said.append(f"{abs(now - then):,.0f} {called} {more}, {now:,.0f} in all.")
     was_bad, is_bad = (both[f"status_{when}"].isin(ledger.BAD) for when in ("before", "now"))
     if (worse := both[is_bad & ~was_bad]).size:
-        said.append(f"No longer passed: {', '.join(worse['check_name'])}.")
+        said.append(f"No longer passed: {_named(worse)}.")
     if (better := both[was_bad & ~is_bad]).size:
-        said.append(f"Passed again: {', '.join(better['check_name'])}.")
+        said.append(f"Passed again: {_named(better)}.")
     if not said and len(both):
         said.append("As many events and users, and the same verdicts of the checks.")
     return tuple(said)
+
+
+def _named(checks: pd.DataFrame) -> str:
+    """Checks by what they are of: several tables have one of the same name."""
+    of = checks["table_name"].map(lambda table: f" ({table})" if table else "")
+    return ", ".join(checks["check_name"] + of)

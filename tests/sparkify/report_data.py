@@ -130,6 +130,7 @@ def model(generator: np.random.Generator, *, hostile: str = "") -> Model:
         is_proven=True,
         skill=gains[0],
         shift="",
+        later="",
         warnings=(f"Columns that are not used: state.{hostile}",),
         metrics=metrics,
         gains=pd.DataFrame([vars(gain) for gain in gains]),

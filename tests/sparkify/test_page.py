@@ -353,8 +353,8 @@ def test_what_changed_since_the_last_run_is_said():
         "11 of 160 active users are expected to leave; as of 2018-12-03 it was 9 of 163.",
         "The scores are of model version 3, not 2.",
         "500 events more, 60,500 in all.",
-        "No longer passed: primary key.",
-        "Passed again: alike.",
+        "No longer passed: primary key (dim_users).",
+        "Passed again: alike (fct_user_features).",
     )
     assert changes(scores, last, before.head(0), as_of=now) == ()
     assert changes(scores.head(1), last, last, as_of=now) == (
