@@ -51,6 +51,7 @@ def promote(settings: Settings, version: int, *, name: str) -> None:
     require_model(settings, name)
     made = registry(settings, name).promote(version)
     line(f"{name} version {made.version} ({made.candidate}) is the champion.{mark(made)}")
+    tell_scores(settings, name)
 
 
 def roll_back(settings: Settings, *, name: str) -> None:
@@ -58,6 +59,13 @@ def roll_back(settings: Settings, *, name: str) -> None:
     require_model(settings, name)
     made = registry(settings, name).roll_back()
     line(f"{name} version {made.version} ({made.candidate}) is the champion again.{mark(made)}")
+    tell_scores(settings, name)
+
+
+def tell_scores(settings: Settings, name: str) -> None:
+    """Say that scores do not follow by themselves."""
+    if name == settings.model:
+        line("The scores are of the version before until `sparkify score` makes them anew.")
 
 
 def write_card(settings: Settings, version: int | None, *, name: str) -> None:

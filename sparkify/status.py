@@ -57,7 +57,7 @@ def show_status(settings: Settings) -> None:
         "Outcomes known": f"of {plural(len(dates), 'date')}, to {dates[-1]}"
         if dates
         else "of no date yet",
-        "Scores": scores(spark, settings, as_of=as_of),
+        "Scores": scores(spark, settings, as_of=as_of, champion=champion),
         "Came true": came_true(judged),
         "Drift": "" if misfit else drift(spark, settings),
         "Checks": checks(spark, settings),
@@ -181,16 +181,18 @@ def came_true(judged: pd.DataFrame) -> str:
     )
 
 
-def scores(spark: SparkSession, settings: Settings, *, as_of: dt.date | None) -> str:
+def scores(spark: SparkSession, settings: Settings, *, as_of: dt.date | None, champion=None) -> str:
     """Users scored and churners expected, now and the time before.
 
-    as_of: of the users to be scored now, None if there are none.
+    as_of: of the users to be scored now, None if there are none. champion: the version in use,
+    which may have been chosen since.
     """
     table = settings.table("fct_churn_scores")
     if not spark.catalog.tableExists(table):
         return ""
     rows = spark.sql(
-        f"select as_of_date, count(*) as users, sum(probability) as churners from {table}"
+        "select as_of_date, count(*) as users, sum(probability) as churners,"
+        f" max(model_version) as version from {table}"
         " group by as_of_date order by as_of_date desc limit 2"
     ).collect()
     told = [
@@ -199,6 +201,8 @@ def scores(spark: SparkSession, settings: Settings, *, as_of: dt.date | None) ->
     ]
     if rows and as_of and rows[0].as_of_date != as_of:
         return f"none as of {as_of}; before, {told[0]}"
+    if rows and champion and rows[0].version != champion.version:
+        told[0] += f", by version {rows[0].version}: `sparkify score` makes them anew"
     return "; before, ".join(told)
 
 
