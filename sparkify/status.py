@@ -175,8 +175,8 @@ def came_true(judged: pd.DataFrame) -> str:
         return "not known yet"
     last = judged.iloc[-1]
     return (
-        f"{plural(round(judged['expected_churner_count'].sum()), 'churner-week')} were expected on "
-        f"{plural(len(judged), 'date')} and {judged['churner_count'].sum():.0f} counted; log loss "
+        f"expected {plural(round(judged['expected_churner_count'].sum()), 'churner-week')} on "
+        f"{plural(len(judged), 'date')}, counted {judged['churner_count'].sum():.0f}; log loss "
         f"{last['log_loss']:.3f} on {last['as_of_date']}, {last['no_skill']:.3f} without skill"
     )
 

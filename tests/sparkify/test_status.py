@@ -106,6 +106,6 @@ def test_a_version_chosen_by_hand_is_not_said_to_be_in_use_for_what_its_training
 def test_scores_come_true_in_churner_weeks():
     assert came_true(judged()) == "not known yet"
     assert came_true(judged(0.26, 0.24)) == (
-        "21 churner-weeks were expected on 2 dates and 24 counted; log loss 0.240 on 2018-11-12, "
+        "expected 21 churner-weeks on 2 dates, counted 24; log loss 0.240 on 2018-11-12, "
         "0.250 without skill"
     )
