@@ -184,7 +184,7 @@ def refuse_keys(table: DataFrame, keys: Sequence[str], found: dict[str, int]) ->
         raise TableMismatch(
             f"{repeated} {'row repeats' if repeated == 1 else 'rows repeat'} the {named} of "
             f"another, such as {' and '.join(f'`{value}`' for value in values)}; there must be one "
-            f"row for each{' pair' if len(keys) > 1 else ''}."
+            f"row for each{' pair' if len(keys) > 1 else ', or a date that --time names'}."
         )
 
 

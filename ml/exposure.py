@@ -5,7 +5,7 @@ from pyspark.sql import functions as F
 
 from ml import written
 from ml.checks import FLOATS, TableSpec, check_named
-from ml.errors import TableMismatch
+from ml.errors import NotTrainable, TableMismatch
 from ml.preprocessing import quote
 
 # Two tables differ where the median of one lies outside the middle half of the other.
@@ -29,17 +29,25 @@ def find_notes(
 
     Raises:
         TableMismatch: `scoring` has no such column, or a text in it is no number.
+        NotTrainable: no labelled row was observed for long enough.
     """
     if spec.exposure is None:
         return ()
     name, notes = spec.exposure, []
     _check_values(labelled, name)
-    left_out = labelled.count() - long_enough(labelled, spec).count() if spec.min_exposure else 0
-    if left_out:
-        notes.append(
-            f"{left_out} labelled rows with `{name}` below {spec.min_exposure:g} or none "
-            "are left out."
-        )
+    if spec.min_exposure is not None:
+        rows, kept = labelled.count(), long_enough(labelled, spec).count()
+        if rows and not kept:
+            raise NotTrainable(
+                f"None of {rows} labelled rows has a `{name}` of at least {spec.min_exposure:g}: "
+                "ask for less with --min-exposure."
+            )
+        if left_out := rows - kept:
+            are = "row is" if left_out == 1 else "rows are"
+            notes.append(
+                f"{left_out} labelled {are} left out, with `{name}` below {spec.min_exposure:g} or "
+                "none."
+            )
     if scoring is not None:
         check_named(scoring.columns, name, role="exposure")
         _check_values(scoring, name)

@@ -142,11 +142,17 @@ class Registry:
         return found
 
     def versions(self) -> list[ModelVersion]:
-        """All versions, the newest first."""
+        """All versions, the newest first, without those whose training did not come to its end."""
         with self._client() as client:
             held = {alias: self._by_alias(client, alias) for alias in (CHALLENGER, CHAMPION)}
             aliases = {each.version: alias for alias, each in held.items() if each}
-            found = client.search_model_versions(f"name = '{self.name}'")
+            going = client.search_runs([self._experiment(client)], "attributes.status = 'RUNNING'")
+            unfinished = {run.info.run_id for run in going}
+            found = [
+                each
+                for each in client.search_model_versions(f"name = '{self.name}'")
+                if each.version in aliases or each.run_id not in unfinished
+            ]
         versions = [
             version_of(self.name, read_card(each), each, aliases.get(each.version))
             for each in found

@@ -323,6 +323,7 @@ def train(settings: Settings, **arguments) -> None:
     help="A table of your own, instead of the active users: Parquet, CSV, Delta or schema.table.",
 )
 @click.option("--id", "id_column", help="Its column that names the user.")
+@click.option("--time", help="Its column with the date a row is as of, if a user has several rows.")
 @click.option("--out", type=FOLDER, help="CSV file to write its scores to.")
 @NAME
 @click.pass_obj

@@ -25,19 +25,24 @@ from sparkify.tables import append, now
 from sparkify.terminal import line, stage
 from sparkify.wording import plural
 
+NOBODY = "Nobody was active lately, so there is nobody to score."
+
 
 def score_command(
     settings: Settings,
     *,
     table: str | None,
     id_column: str | None,
+    time: str | None,
     out: Path | None,
     name: str | None,
 ) -> None:
     """`sparkify score`: the active users into the marts, or an own table into a CSV file."""
     if table is None:
-        if id_column or out or name:
-            raise WrongUse("--id, --out and --name go with a table of your own: add --table")
+        if id_column or time or out or name:
+            raise WrongUse(
+                "--id, --time, --out and --name go with a table of your own: add --table"
+            )
         require_model(settings, settings.model)
         spark = open_stage(settings)
         left_out = score_stage(spark, settings)
@@ -51,14 +56,14 @@ def score_command(
     if not (id_column and out):
         raise WrongUse("--table needs --id, the column of the user, and --out, the CSV to write")
     source = own_table.find_source(table)
-    own_table.check_columns(source, id=id_column)
+    own_table.check_columns(source, id=id_column, time=time)
     check_writable(out)
     if out.resolve().is_relative_to(Path(table).resolve()):
         raise WrongUse(f"--out {out} would overwrite what is scored: name another file")
     name = name or OWN_MODEL
     require_model(settings, name)
     spark = open_stage(settings)
-    own = read_own_table(spark, settings, source, id=id_column)
+    own = read_own_table(spark, settings, source, id=id_column, time=time)
     with own_table.readable(table), stage("Scoring the table"):
         rows, notes = scores_of(settings, own, model=name)
         notes += write_csv(rows, out)
@@ -70,7 +75,9 @@ def score_command(
 def scores_of(
     settings: Settings, own: Dataset, *, model: str
 ) -> tuple[pd.DataFrame, tuple[str, ...]]:
-    """The scores of a table of the user's own by the champion of `model`, highest first, and notes.
+    """The scores of a table of the user's own by the champion of `model`, and notes.
+
+    With a time the last date comes first, and on a date the highest score.
 
     Raises:
         NotTrainable: there is no champion.
@@ -84,7 +91,10 @@ def scores_of(
         raise NotTrainable(reason)
     scores = score(own.rows, champion, id=own.spec.id, time=own.spec.time).toPandas()
     # Equal ones by id: Spark gives its rows back in no order.
-    scores = scores.sort_values(["probability", own.spec.id], ascending=[False, True])
+    order = [own.spec.time] if own.spec.time else []
+    scores = scores.sort_values(
+        [*order, "probability", own.spec.id], ascending=[*[False] * len(order), False, True]
+    )
     return scores, find_unseen(own.rows, champion)
 
 
@@ -97,6 +107,8 @@ def score_stage(spark: SparkSession, settings: Settings) -> str | None:
 
     features = feature_table(spark, settings, FEATURES)
     champion, reason = champion_of(settings, features)
+    if champion and features.rows.isEmpty():
+        return NOBODY
     challenger = challenger_of(settings, features)
     table = settings.ml_table("churn_scores")
     if champion:

@@ -76,7 +76,8 @@ def in_use(champion, reign, *, fits: bool = True) -> str:
     if not fits:
         return f"no model; version {champion.version}, the champion, does not fit the tables"
     # What was decided when it was trained is not why it is in use, if somebody chose it later.
-    why = champion.decision if reign.how == "trained" else f"{reign.how} by hand"
+    by_hand = f"{reign.how} by hand" + ("" if champion.is_proven else "; it is unproven")
+    why = champion.decision if reign.how == "trained" else by_hand
     return f"version {champion.version} since {reign.at[:10]}: {why}"
 
 

@@ -17,6 +17,7 @@ from sparkify.errors import BadInput
 from sparkify.evaluation import PUBLIC
 from sparkify.registered import champion_of, decision_of, registry
 from sparkify.report.words import plural
+from sparkify.scoring import NOBODY
 from sparkify.settings import Settings
 from sparkify.wording import label_of, wording_of
 
@@ -58,7 +59,8 @@ class Model:
 
     metrics: of every candidate; gains: how much less its log loss is than that of no skill, on the
     same rows (candidate, value, ci_low, ci_high); calibration, profit: of the one in use; y, p: its
-    predictions; dates: on how many dates. later: of a version that was trained after it.
+    predictions; dates: on how many dates. later: of a version that was trained after it. in_use:
+    the champion, which may have been chosen since.
     protocols: see `ml.leaky.side_by_side`, empty where training did not measure it.
     """
 
@@ -71,6 +73,7 @@ class Model:
     warnings: tuple[str, ...]
     shift: str
     later: str
+    in_use: int | None
     metrics: pd.DataFrame
     gains: pd.DataFrame
     calibration: pd.DataFrame
@@ -91,7 +94,8 @@ class ReportData:
     level and by week of registration. activity: fct_activity_rates. rows: what became of the rows
     read (outcome, row_count; left out: of users who are not kept), nulled: values set to null.
     drift: fct_feature_drift of the last date. outcomes: scores that came true or not. checks: the
-    last verdict of each since the last whole build. changes: sentences.
+    last verdict of each since the last whole build. labels: what features are called, by column.
+    changes: sentences.
     """
 
     about: About
@@ -108,6 +112,7 @@ class ReportData:
     drift: pd.DataFrame
     outcomes: pd.DataFrame
     checks: pd.DataFrame
+    labels: dict[str, str]
     changes: tuple[str, ...]
 
 
@@ -169,6 +174,7 @@ def collect(spark: SparkSession, settings: Settings) -> ReportData:
         ).assign(label=lambda table: table["feature"].map(label_of)),
         outcomes=status.judged_scores(spark, settings),
         checks=last,
+        labels={name: label_of(name) for name in spark.table(settings.table(FEATURES)).columns},
         changes=changes(
             read(
                 "select as_of_date, count(*) as users, sum(probability) as expected,"
@@ -243,7 +249,7 @@ def why_no_scores(spark: SparkSession, settings: Settings) -> str:
     if found is None:
         return why
     if features.rows.isEmpty():
-        return "Nobody was active lately, so there is nobody to score."
+        return NOBODY
     return f"The active users are not scored yet; run `{settings.command} score`."
 
 
@@ -300,6 +306,7 @@ def model_of(spark: SparkSession, settings: Settings) -> Model | None:
         warnings=version.warnings,
         shift=version.shift,
         later=_later(version, versions[0]),
+        in_use=next((each.version for each in versions if each.alias == "champion"), None),
         metrics=metrics,
         gains=pd.DataFrame(map(asdict, gains)),
         calibration=reliability(rows, **sampling),

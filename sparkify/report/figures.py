@@ -262,7 +262,9 @@ def active(whole: pd.DataFrame) -> Figure | Missing:
     return Figure(
         key="active",
         title=f"{plural(last['active_user_count'], 'user')} {verb} active in the last whole week"
-        + (f", {than} in the first" if len(total) > 1 else ""),
+        + (f", {than} in the first" if len(total) > 1 else "")
+        if last["active_user_count"]
+        else "Nobody was active in the last whole week",
         note="Users with any event, by the level they had last; whole weeks only.",
         chart=users.active(whole),
     )

@@ -230,7 +230,12 @@ def belief(data: ReportData) -> str:
         proof = "it predicted no better than the average rate, so the order of users means little"
     width = auc["ci_high"] - auc["ci_low"]
     wide = "; the interval is wide, for few users left" if width > 0.12 else ""
-    return f"On {dates} that it had not seen, {proof}{wide}."
+    if model.in_use in (None, model.version):
+        return f"On {dates} that it had not seen, {proof}{wide}."
+    return (
+        f"The scores are of version {model.version}, and version {model.in_use} is in use now: "
+        f"`sparkify score` makes them anew. On {dates} that it had not seen, {proof}{wide}."
+    )
 
 
 def _metric(data: ReportData, name: str) -> pd.Series:
@@ -270,11 +275,12 @@ def contact_note(data: ReportData, *, shown: int) -> str:
     else:
         held = "The user" if worth == 1 else f"All {words.plural(worth, 'user')}"
         held += " worth contacting"
-    return (
-        f"{held}, of {words.number(scored)} scored; everybody is in fct_retention_targets. Leave a "
-        "random tenth of the list alone, as a control group: without it nobody will know whether "
-        "the offers worked."
+    held += f", of {words.number(scored)} scored; everybody is in fct_retention_targets."
+    control = (
+        " Leave a random tenth of the list alone, as a control group: without it nobody will know "
+        "whether the offers worked."
     )
+    return held + (control if worth else "")
 
 
 def performance_rows(data: ReportData) -> list[tuple[str, ...]]:
@@ -375,11 +381,13 @@ def warnings(data: ReportData) -> Iterator[str]:
 
 def in_words(sentence: str, data: ReportData) -> str:
     """A sentence of the training with its columns as they are called on the page."""
-    for row in data.drift.itertuples():
-        sentence = re.sub(
-            rf"\b{re.escape(row.feature)}\b", lambda _, to=row.label: f"“{to}”", sentence
-        )
-    return sentence
+
+    def called(word: re.Match) -> str:
+        # A name without a _ may be a word of the sentence.
+        is_name = "_" in word[0] and word[0] in data.labels
+        return f"“{data.labels[word[0]]}”" if is_name else word[0]
+
+    return re.sub(r"\w+", called, sentence)
 
 
 def limits(data: ReportData) -> Iterator[str]:

@@ -1,10 +1,12 @@
 """Rows seen too briefly are left out, and a difference in exposure is told."""
 
+from dataclasses import replace
+
 import pytest
 from pyspark.sql import functions as F
 
 from ml.checks import TableSpec, check_schema, with_label
-from ml.errors import TableMismatch
+from ml.errors import NotTrainable, TableMismatch
 from ml.exposure import find_notes, long_enough
 
 SPEC = TableSpec(id="id", label="left", exposure="days", min_exposure=14)
@@ -22,8 +24,13 @@ def rows(spark, request):
 
 def test_rows_seen_too_briefly_are_left_out_and_counted(rows):
     assert long_enough(rows, SPEC).count() == 15
-    told = "5 labelled rows with `days` below 14 or none are left out."
-    assert find_notes(with_label(rows, SPEC), SPEC) == (told,)
+    told = "5 labelled rows are left out, with `days` below 14 or none."
+    labelled = with_label(rows, SPEC)
+    assert find_notes(labelled, SPEC) == (told,)
+    (known,) = find_notes(labelled, replace(SPEC, min_exposure=0))
+    assert known.startswith("2 labelled rows are left out, with `days` below 0 or none")
+    with pytest.raises(NotTrainable, match="None of 20 labelled rows has a `days` of at least 99"):
+        find_notes(labelled, replace(SPEC, min_exposure=99))
     every = TableSpec(id="id", label="left", exposure="days")
     assert long_enough(rows, every).count() == 20 and find_notes(rows, every) == ()
 
@@ -39,7 +46,7 @@ def test_another_exposure_of_the_rows_to_score_is_told_and_the_same_is_not(spark
 def test_an_exposure_that_is_no_number_or_not_there_is_refused(spark, rows):
     with pytest.raises(TableMismatch, match="Exposure `days` is date; cast it to a number"):
         check_schema(rows.selectExpr("id", "left", "current_date() as days"), SPEC)
-    for given, scoring in (("'7,5'", None), ("7", "'two weeks'")):
+    for given, scoring in (("'7,5'", None), ("21", "'two weeks'")):
         labelled = with_label(rows.withColumn("days", F.expr(given)), SPEC)
         scored = scoring and rows.withColumn("days", F.expr(scoring))
         with pytest.raises(TableMismatch, match="Exposure `days` holds `.*`; it must be a number"):

@@ -70,6 +70,7 @@ def report_data(
         drift=drift(hostile) if scored else pd.DataFrame(columns=["feature", "label"]),
         outcomes=outcomes() if scored else pd.DataFrame(),
         checks=checks(hostile),
+        labels={name: label_of(name) for name in FEATURES},
         changes=(f"120 events more, 60,000 in all.{hostile}",),
     )
 
@@ -131,6 +132,7 @@ def model(generator: np.random.Generator, *, hostile: str = "") -> Model:
         skill=gains[0],
         shift="",
         later="",
+        in_use=3,
         warnings=(f"Columns that are not used: state.{hostile}",),
         metrics=metrics,
         gains=pd.DataFrame([vars(gain) for gain in gains]),

@@ -11,6 +11,7 @@ from sparkify.cli import cli
 from sparkify.errors import BadInput
 from sparkify.settings import Settings
 
+LAYERS = {"unique": "staging", "accepted": "features"}
 COLUMNS = "run_id string, checked_at timestamp, layer string, table_name string, check_name string,"
 COLUMNS += " tool string, severity string, status string, failure_count bigint, row_count bigint,"
 COLUMNS += " detail string"
@@ -23,7 +24,8 @@ def record(spark, monkeypatch):
 
     def write(*rows: tuple) -> None:
         full = [
-            (run, datetime(2018, 11, day), "core", "t", check, *(tool or ["dbt"]), "error", status)
+            (run, datetime(2018, 11, day), LAYERS.get(check, "core"), "t", check)
+            + (*(tool or ["dbt"]), "error", status)
             + (0, 9, "[/x]")
             for run, day, check, status, *tool in rows
         ]
@@ -76,12 +78,14 @@ def test_a_command_that_makes_few_checks_leaves_the_others_as_they_stood(spark, 
         ("train", 1, ledger.PROVEN, "warn", "ml"),
         ("train", 1, "drift", "pass", "ml"),
         ("b", 2, "unique", "fail"),
+        ("b", 2, "accepted", "skipped"),
         ("b", 2, "not_null", "pass"),
         ("b", 2, "between", "pass", "great_expectations"),
         ("score", 3, "drift", "warn", "ml"),
         ("retest", 4, "not_null", "fail"),
     )
     assert verdicts(spark) == [
+        ("accepted", "skipped"),
         ("between", "pass"),
         ("drift", "warn"),
         ("not_null", "fail"),
@@ -95,7 +99,8 @@ def test_a_command_that_makes_few_checks_leaves_the_others_as_they_stood(spark, 
 
 def test_a_refused_training_is_told_until_one_succeeds_or_the_tables_are_built_anew(spark, record):
     settings = Settings.from_environment()
-    built = [("a", 1, "unique", "pass"), ("a", 1, "between", "pass", "great_expectations")]
+    built = [("a", 1, check, "pass") for check in ("unique", "not_null", "accepted")]
+    built += [("a", 1, "between", "pass", "great_expectations")]
     refused = ("train", 2, ledger.TRAINABLE, "warn", "ml")
     record(*built, refused)
     assert ledger.refusal(spark, settings) == "The last training was refused: [/x]"

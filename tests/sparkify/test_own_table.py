@@ -79,6 +79,15 @@ def test_a_csv_file_is_trained_on_and_tables_of_other_types_are_scored(spark, cu
         assert set(found[name]["customer `id`.x"]) == {str(i) for i in range(1000, 1300)}
         assert found[name]["probability"].is_monotonic_decreasing
     pd.testing.assert_frame_equal(found["text"], found["number"])
+    both = pd.concat([numbers.assign(seen=day) for day in ("2018-12-03", "2018-12-10")])
+    both.to_parquet(tmp_path / "both.parquet")
+    arguments = ["score", "--table", str(tmp_path / "both.parquet"), *named, "--out", str(out)]
+    assert "that --time names" in str(CliRunner().invoke(cli, arguments).exception)
+    scored = CliRunner().invoke(cli, [*arguments, "--time", "seen"])
+    assert scored.exit_code == 0, scored.exception
+    dated = pd.read_csv(out, dtype={"customer `id`.x": str})
+    assert dated["seen"].tolist() == ["2018-12-10"] * 300 + ["2018-12-03"] * 300
+    assert dated["probability"].tolist() == [*found["number"]["probability"]] * 2
     assert not found["text"]["probability"].equals(found["blank"]["probability"])
     joined = found["text"].astype({"customer `id`.x": int}).merge(odd, on="customer `id`.x")
     assert joined["probability"].corr(joined["complaints"]) > 0.8

@@ -3,6 +3,7 @@
 import csv
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -12,7 +13,7 @@ import pytest
 from sparkify.report import figures, words
 from sparkify.report.card import render_card
 from sparkify.report.data import changes
-from sparkify.report.page import FIRST, LISTED, contact_note, render
+from sparkify.report.page import FIRST, LISTED, belief, contact_note, in_words, render
 from tests.sparkify.browser import open_browser
 from tests.sparkify.report_data import activity, checks, report_data, run_up, survival
 
@@ -367,6 +368,18 @@ def test_what_changed_since_the_last_run_is_said():
     )
     # Of two runs that made other checks there is nothing to say.
     assert changes(scores.head(1), last.head(1), before.tail(1), as_of=now) == ()
+
+
+def test_the_page_says_that_scores_are_of_another_version_than_the_one_in_use():
+    data = report_data()
+    assert "is in use now" not in belief(data)
+    data = replace(data, model=replace(data.model, in_use=2))
+    assert belief(data).startswith("The scores are of version 3, and version 2 is in use now")
+
+
+def test_features_are_called_by_their_labels_wherever_a_sentence_names_them():
+    said = in_words("song_count_per_day_28d (90%), state and gone_days", report_data())
+    assert said == "“song count per day, 28 days” (90%), state and gone_days"
 
 
 def test_a_page_of_22000_users_is_small_enough_to_mail():

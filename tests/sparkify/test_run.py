@@ -425,6 +425,16 @@ def test_a_champion_of_other_definitions_scores_nobody_and_the_marts_are_built(
     assert "Drift" not in status
 
 
+def test_where_nobody_is_active_nobody_is_scored_and_no_drift_is_told(spark, settings, monkeypatch):
+    features = datasets.feature_table(spark, settings, datasets.FEATURES)
+    empty = replace(features, rows=features.rows.limit(0))
+    tables = [settings.ml_table(name) for name in ("churn_scores", "feature_drift")]
+    before = [spark.table(name).count() for name in tables]
+    monkeypatch.setattr(scoring, "feature_table", lambda *_: empty)
+    assert scoring.score_stage(spark, settings) == scoring.NOBODY
+    assert [spark.table(name).count() for name in tables] == before
+
+
 def test_why_a_training_was_refused_is_told_until_one_succeeds(
     spark, settings, finished_run, monkeypatch
 ):

@@ -97,9 +97,12 @@ def test_a_history_that_late_events_changed_is_learned_from_again():
     ],
 )
 def test_a_version_chosen_by_hand_is_not_said_to_be_in_use_for_what_its_training_decided(how, why):
-    champion = SimpleNamespace(version=2, decision="It is better than version 1.")
+    told = {"version": 2, "decision": "It is better than version 1."}
+    champion = SimpleNamespace(**told, is_proven=True)
     reign = SimpleNamespace(how=how, at="2018-11-19T06:00:00+00:00")
     assert in_use(champion, reign) == f"version 2 since 2018-11-19: {why}"
+    unproven = in_use(SimpleNamespace(**told, is_proven=False), reign)
+    assert unproven.endswith("by hand; it is unproven") == (how != "trained")
     assert in_use(champion, reign, fits=False).startswith("no model; version 2, the champion, does")
 
 

@@ -1,6 +1,8 @@
 -- One row per (as_of_date, feature): how far the users scored are from those learned from.
 with drift as (
     select * from {{ source('ml', 'feature_drift') }}
+    -- Before a scoring of nobody was refused it had no date.
+    where as_of_date is not null
 ),
 
 ranked as (
