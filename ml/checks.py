@@ -225,8 +225,9 @@ def check_enough(found: Labelled, *, min_churners: int) -> None:
         )
     if found.churners < min_churners:
         raise NotTrainable(
-            f"In the rows whose outcome is known {found.churners} users churned, {min_churners} "
-            "are needed: give a longer history or more users."
+            f"In the rows whose outcome is known {found.churners} "
+            f"user{'s' if found.churners > 1 else ''} churned, {min_churners} are needed: give a "
+            "longer history or more users."
         )
 
 

@@ -275,7 +275,7 @@ def test_no_byte_of_the_user_is_left_and_the_others_are_as_they_were(spark, befo
     assert list(pd.read_parquet(model / "backtest.parquet")["user"]) == ["4", "5"]
     assert "no number: '…'" in (home / "logs" / "spark.log").read_text()
     assert not (home / "report" / "Sparkify.html").exists()
-    assert "files of the log are yours" in erased and "erasing.dim_users 1 rows" in erased
+    assert "files of the log are yours" in erased and "erasing.dim_users 1 row " in erased
 
 
 def test_no_build_brings_the_user_back(spark, make, before, erased, home):

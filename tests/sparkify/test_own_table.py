@@ -353,7 +353,7 @@ def test_a_time_as_text_is_a_date_or_refused_by_value(spark):
         (["train", "--table", "twice.csv", "--id", "id", "--label", "left"], 3, "such as `a`"),
         (["train", "--table", "none.csv", "--id", "id", "--label", "left"], 3, "no `id`, such as"),
         (["train", "--table", "head.csv", "--id", "id", "--label", "left"], 3, "has no rows"),
-        (["train", "--table", "t.csv", "--id", "id", "--label", "left"], 5, "1 users churned"),
+        (["train", "--table", "t.csv", "--id", "id", "--label", "left"], 5, "1 user churned"),
     ],
 )
 def test_an_error_is_one_line_with_its_exit_code(

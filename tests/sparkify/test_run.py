@@ -32,6 +32,7 @@ from sparkify import (
     registered,
     scoring,
     stages,
+    terminal,
     training,
     transform,
 )
@@ -258,7 +259,7 @@ def test_every_check_of_a_run_is_in_the_ledger_once(spark, finished_run):
     assert {"staging", "core", "features", "retention"} <= layers
 
 
-def test_checks_shows_the_last_run_and_what_changed(spark, settings):
+def test_checks_shows_the_last_run_and_what_changed(spark, settings, monkeypatch):
     false = {"user_id": "bad", "paid_event_share_28d": 1.5}
     rows = false_row(spark, "sparkify.fct_user_features", false)
     ledger.begin_run()
@@ -270,8 +271,9 @@ def test_checks_shows_the_last_run_and_what_changed(spark, settings):
             stages.check_tables(spark, settings, ["fct_user_features"])
     finally:
         spark.sql("delete from sparkify.fct_user_features where user_id = 'bad'")
-    # In a narrow terminal cells are broken anywhere.
-    shown = CliRunner().invoke(cli, ["checks"], env={"COLUMNS": "200"}).output
+    # Where it is narrow cells are broken anywhere.
+    monkeypatch.setattr(terminal.console, "_width", 200)
+    shown = CliRunner().invoke(cli, ["checks"]).output
     not_passed, changed = shown.split("Changed since")
     assert "values_to_be_between(paid_event_share_28d)" in not_passed
     assert "such as [1.5]" in not_passed
@@ -436,7 +438,7 @@ def test_where_nobody_is_active_nobody_is_scored_and_no_drift_is_told(spark, set
 
 
 def test_why_a_training_was_refused_is_told_until_one_succeeds(
-    spark, settings, finished_run, monkeypatch
+    spark, settings, finished_run, tmp_path, monkeypatch
 ):
     def refuse(*_, **__):
         raise NotTrainable("18 users churned, 20 are needed.")
@@ -449,7 +451,7 @@ def test_why_a_training_was_refused_is_told_until_one_succeeds(
     features = datasets.feature_table(spark, settings, datasets.FEATURES)
     champion, said = registered.champion_of(settings, features)
     assert champion and told not in said
-    monkeypatch.setenv("SPARKIFY_HOME", str(settings.home / "empty"))
+    monkeypatch.setenv("SPARKIFY_HOME", str(tmp_path))
     empty = Settings.from_environment()
     assert registered.champion_of(empty, features)[1].endswith(told)
     ledger.record(spark, settings, [training.trainable_check()], tool="ml")
