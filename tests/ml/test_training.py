@@ -331,7 +331,7 @@ def test_neither_bases_nor_stack_learn_from_the_users_they_are_evaluated_on(user
         ("is_churned is null", "No row has an observed label yet"),
         ("not is_churned", "None of the .* labelled rows is a churner's.*20 users who churned"),
         ("is_churned", "All .* labelled rows are churners'"),
-        ("user_id in ('u1', 'u2', 'u3') or not is_churned", "users churned, 20 are needed"),
+        ("user_id in ('u1', 'u2', 'u3') or not is_churned", "1 user churned, 20 are needed"),
     ],
 )
 def test_what_cannot_be_learned_from_is_refused_with_the_count(rows, condition, message):
