@@ -76,7 +76,7 @@ def rolling(data: DataFrame, plan: Plan) -> Run:
     origins, splits = find_splits(data, plan.spec, options)
     grids = {learner.name: learner.points(plan.columns) for learner in plan.learners}
     name, train_rows, _ = splits[0]
-    plan.progress(f"Tuning {learners_in_words(grids)} on what was known on {name}")
+    plan.progress(f"Tuning {_learners_in_words(grids)} on what was known on {name}")
     first = fit(train_rows, plan, grids, parallelism=options.parallelism)
     plan.progress(f"Predicting {len(splits)} past dates, each from what was known then")
 
@@ -135,7 +135,7 @@ def by_user(data: DataFrame, plan: Plan) -> Run:
         data, user=plan.spec.id, folds=options.folds, seed=options.seed + 1
     ).persist()
     grids = {learner.name: learner.points(plan.columns) for learner in plan.learners}
-    plan.progress(f"Tuning {learners_in_words(grids)} in {options.folds} folds of users")
+    plan.progress(f"Tuning {_learners_in_words(grids)} in {options.folds} folds of users")
 
     def crossed(fold: int) -> tuple[Fitted, pd.DataFrame]:
         train_rows = outer.filter(outer[FOLD] != fold).drop(FOLD)
@@ -214,6 +214,6 @@ def _predict(test: DataFrame, plan: Plan, fitted: Fitted, *, split: str) -> pd.D
     return pd.concat(parts)
 
 
-def learners_in_words(grids: Mapping[str, object]) -> str:
+def _learners_in_words(grids: Mapping[str, object]) -> str:
     """How many learners there are."""
     return f"{len(grids)} learner{'s' if len(grids) > 1 else ''}"

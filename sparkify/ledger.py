@@ -21,8 +21,9 @@ KEY = ["tool", "table_name", "check_name"]
 BAD = ("fail", "error", "warn", "skipped")
 # What a bare `dbt run`, which makes no checks, leaves: that it was, and what it could not build.
 DBT_RUN = "dbt run"
-TRAINABLE, PROVEN = "a model can be trained", "the trained model beats the base rate"
 OF_DBT_RUN = (DBT_RUN, "the model can be built")
+# Verdicts on a training.
+TRAINABLE, PROVEN = "a model can be trained", "the trained model beats the base rate"
 NOTHING_YET = "nothing has been checked yet; run `sparkify build --events PATH`"
 
 
@@ -40,6 +41,20 @@ def record(spark: SparkSession, settings: Settings, checks: Iterable[dict], *, t
     schema = spark.table(name).schema
     rows = [tuple(row[name] for name in schema.fieldNames()) for row in rows]
     append(spark, settings, spark.createDataFrame(rows, schema), name)
+
+
+def verdict(name: str, table: str, *, failures: int, detail: str, rows: int | None = None) -> dict:
+    """A check of `ml`'s for `record`, which stops nothing: it warns where there are failures."""
+    return {
+        "layer": "ml",
+        "table_name": table,
+        "check_name": name,
+        "severity": "warn",
+        "status": "warn" if failures else "pass",
+        "failure_count": failures,
+        "row_count": rows,
+        "detail": detail,
+    }
 
 
 def show_checks(spark: SparkSession, settings: Settings) -> None:

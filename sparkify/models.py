@@ -1,5 +1,7 @@
 """What `sparkify models` does."""
 
+from dataclasses import replace
+
 from sparkify.registered import decision_of, registry, require_model
 from sparkify.settings import Settings
 from sparkify.spreadsheet import check_writable
@@ -15,15 +17,14 @@ def list_models(settings: Settings, *, name: str) -> None:
 
     require_model(settings, name)
     versioned = registry(settings, name)
-    versions, reigns = versioned.versions(), versioned.champions()
-    told = {each.version: decision_of(each, reigns) for each in versions}
+    reigns = versioned.champions()
+    versions = [replace(each, decision=decision_of(each, reigns)) for each in versioned.versions()]
     live = outcomes(settings, name)
     for version in versions_table(versions).to_dict("records"):
         alias = styled(f" {version['alias']}" if version["alias"] else "", "bold")
         line()
         line(f"version {version['version']}", alias, f"  {version['trained_at']}")
         version["came_true"] = live.get(version["version"], "")
-        version["decision"] = told[version["version"]]
         for field in (*TOLD, "came_true", "decision"):
             if version[field]:
                 line(f"  {field.replace('_', ' '):<16}{version[field]}", wrap=False)

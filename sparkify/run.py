@@ -7,6 +7,7 @@ from pathlib import Path
 from pyspark.sql import SparkSession
 
 from sparkify import transform, unchanged
+from sparkify.events import SIMULATION
 from sparkify.scoring import score_stage
 from sparkify.settings import Settings
 from sparkify.stages import RETENTION, check_tables, open_stage, report_stage, retention_stage
@@ -85,7 +86,7 @@ def simulated_events(spark: SparkSession, *, users: int, seed: int, out: Path) -
     """Simulate a log unless `out` holds it already; return the folder of its events."""
     from sparkify import simulator
 
-    if not (out / simulator.MARKER).exists():
+    if not (out / SIMULATION).exists():
         out.parent.mkdir(parents=True, exist_ok=True)
         simulator.simulate(spark, users=users, seed=seed, out=out)
     return str(out / "events")

@@ -173,14 +173,11 @@ def drift_stage(
     rows = rows.withColumns(stamp | {"as_of_date": F.lit(as_of)})
     append(spark, settings, rows, settings.ml_table("feature_drift"))
     drifted = found.loc[found["is_drifted"], "column"]
-    check = {
-        "layer": "ml",
-        "table_name": FEATURES,
-        "check_name": "the users scored are like those learned from",
-        "severity": "warn",
-        "status": "warn" if len(drifted) else "pass",
-        "failure_count": len(drifted),
-        "row_count": features.rows.count(),
-        "detail": f"features that drift: {', '.join(drifted)}" if len(drifted) else "",
-    }
+    check = ledger.verdict(
+        "the users scored are like those learned from",
+        FEATURES,
+        failures=len(drifted),
+        rows=features.rows.count(),
+        detail=f"features that drift: {', '.join(drifted)}" if len(drifted) else "",
+    )
     ledger.record(spark, settings, [check], tool="ml")

@@ -48,7 +48,7 @@ def show_status(settings: Settings) -> None:
             tried=tried and tried.version,
             outcomes=outcomes,
             judged=judged,
-            is_refused=bool(ledger.refusal(spark, settings)),
+            is_refused=bool(misfit and ledger.refusal(spark, settings)),
         ),
         "In use": in_use(champion, reigns[-1], fits=not misfit) if champion else "no model",
         "Last training": f"version {versions[0].version}: {versions[0].decision}"

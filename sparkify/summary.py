@@ -1,6 +1,5 @@
 """What a run says at its end."""
 
-import ast
 import os
 from pathlib import Path
 
@@ -175,7 +174,7 @@ def show_training(result, registered) -> None:
         [
             (
                 learner,
-                " or ".join(point(ast.literal_eval(each)) for each in rows["point"].unique()),
+                " or ".join(point(each) for each in rows["point"].unique()),
                 f"{rows['log_loss'].mean():.4f}",
                 " ".join(f"{loss:.4f}" for loss in rows["log_loss"]),
             )

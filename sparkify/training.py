@@ -288,16 +288,7 @@ def keep_public(spark: SparkSession, settings: Settings, *, run_id: str) -> None
 
 def trainable_check(reason: str = "") -> dict:
     """For the ledger: that a model could be trained, or why not."""
-    return {
-        "layer": "ml",
-        "table_name": SNAPSHOTS,
-        "check_name": ledger.TRAINABLE,
-        "severity": "warn",
-        "status": "warn" if reason else "pass",
-        "failure_count": int(bool(reason)),
-        "row_count": None,
-        "detail": reason,
-    }
+    return ledger.verdict(ledger.TRAINABLE, SNAPSHOTS, failures=int(bool(reason)), detail=reason)
 
 
 def skill_check(result) -> dict:
@@ -305,17 +296,13 @@ def skill_check(result) -> dict:
     from ml.promotion import is_proven
 
     skill = result.skill
-    proven = is_proven(skill)
-    return {
-        "layer": "ml",
-        "table_name": SNAPSHOTS,
-        "check_name": ledger.PROVEN,
-        "severity": "warn",
-        "status": "pass" if proven else "warn",
-        "failure_count": int(not proven),
-        "row_count": int(result.metrics["row_count"].iloc[0]),
-        "detail": f"log loss {skill.value:+.4f} [{skill.ci_low:+.4f}, {skill.ci_high:+.4f}]",
-    }
+    return ledger.verdict(
+        ledger.PROVEN,
+        SNAPSHOTS,
+        failures=int(not is_proven(skill)),
+        rows=int(result.metrics["row_count"].iloc[0]),
+        detail=f"log loss {skill.value:+.4f} [{skill.ci_low:+.4f}, {skill.ci_high:+.4f}]",
+    )
 
 
 def split(names: str) -> list[str]:

@@ -15,6 +15,7 @@ from sparkify import ledger, status
 from sparkify.datasets import FEATURES, SNAPSHOTS, USER_SHARE, definitions, feature_table
 from sparkify.errors import BadInput
 from sparkify.evaluation import PUBLIC
+from sparkify.events import SIMULATION
 from sparkify.registered import champion_of, decision_of, registry
 from sparkify.report.words import plural
 from sparkify.scoring import NOBODY
@@ -59,8 +60,9 @@ class Model:
 
     metrics: of every candidate; gains: how much less its log loss is than that of no skill, on the
     same rows (candidate, value, ci_low, ci_high); calibration, profit: of the one in use; y, p: its
-    predictions; dates: on how many dates. later: of a version that was trained after it. in_use:
-    the champion, which may have been chosen since.
+    predictions; dates: on how many dates. shift: how far the users to be scored differed when it
+    was trained. later: of a version that was trained after it. in_use: the champion, which may have
+    been chosen since.
     protocols: see `ml.leaky.side_by_side`, empty where training did not measure it.
     """
 
@@ -236,10 +238,8 @@ def about_of(spark: SparkSession, settings: Settings, checks: pd.DataFrame | Non
 
 def is_simulated(file: str) -> bool:
     """Whether a file of the log lies in what `sparkify simulate` wrote."""
-    from sparkify.simulator import MARKER
-
     path = _path_of(file)
-    return any((folder / MARKER).is_file() for folder in path.parents)
+    return any((folder / SIMULATION).is_file() for folder in path.parents)
 
 
 def why_no_scores(spark: SparkSession, settings: Settings) -> str:

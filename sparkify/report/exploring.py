@@ -1,6 +1,5 @@
 """The pictures that only the notebook shows, each with a title that says what it shows."""
 
-import ast
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 
@@ -148,7 +147,7 @@ def tuning(
         .sort_values("value")
     )
     found["candidate"] = [
-        f"{CANDIDATES.get(learner, learner)}, {words.point(ast.literal_eval(point))}"
+        f"{CANDIDATES.get(learner, learner)}, {words.point(point)}"
         for learner, point in zip(found["learner"], found["point"], strict=True)
     ]
     folds, means = (found["ci_high"] - found["ci_low"]).mean(), np.ptp(found["value"])

@@ -107,9 +107,9 @@ function showContacts(box, { columns, rows, first, file }) {
   search.addEventListener("input", () => { state.count = first; show(); });
   more.addEventListener("click", () => { state.count += 100; show(); });
   // On paper there is nothing to press.
-  const shown = { count: first };
-  addEventListener("beforeprint", () => { shown.count = state.count; state.count = rows.length; show(); });
-  addEventListener("afterprint", () => { state.count = shown.count; show(); });
+  let before = first;
+  addEventListener("beforeprint", () => { before = state.count; state.count = rows.length; show(); });
+  addEventListener("afterprint", () => { state.count = before; show(); });
   box.querySelector(".save").addEventListener("click", () => {
     // With the mark, spreadsheets read it as UTF-8.
     const url = URL.createObjectURL(new Blob(["\ufeff", csvOf({ columns, rows: found() })], { type: "text/csv" }));

@@ -230,12 +230,12 @@ def belief(data: ReportData) -> str:
         proof = "it predicted no better than the average rate, so the order of users means little"
     width = auc["ci_high"] - auc["ci_low"]
     wide = "; the interval is wide, for few users left" if width > 0.12 else ""
-    if model.in_use in (None, model.version):
-        return f"On {dates} that it had not seen, {proof}{wide}."
-    return (
+    other = (
         f"The scores are of version {model.version}, and version {model.in_use} is in use now: "
-        f"`sparkify score` makes them anew. On {dates} that it had not seen, {proof}{wide}."
+        "`sparkify score` makes them anew. "
     )
+    is_other = model.in_use not in (None, model.version)
+    return (other if is_other else "") + f"On {dates} that it had not seen, {proof}{wide}."
 
 
 def _metric(data: ReportData, name: str) -> pd.Series:
@@ -373,7 +373,7 @@ def check_rows(data: ReportData) -> dict[str, object]:
 
 
 def warnings(data: ReportData) -> Iterator[str]:
-    """What the training warned of, and how far today's users differ from those learned from."""
+    """What the training warned of, and how far the users to be scored differed then."""
     if data.model is not None:
         said = (*data.model.warnings, *filter(None, [data.model.shift]))
         yield from (in_words(each, data) for each in dict.fromkeys(said))

@@ -1,13 +1,13 @@
 """How the page says numbers and names."""
 
+import ast
 import datetime as dt
 from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from sparkify.wording import number, plural
-
-__all__ = ["number", "plural"]
+from sparkify.wording import number as number
+from sparkify.wording import plural as plural
 
 CANDIDATES = {
     "logistic_regression": "logistic regression",
@@ -73,6 +73,8 @@ def day(date: dt.date | pd.Timestamp) -> str:
     return f"{date.day} {date:%B %Y}"
 
 
-def point(settings: Mapping[str, object]) -> str:
-    """A point of a learner's grid: columns all, regularisation 0.1."""
+def point(settings: Mapping[str, object] | str) -> str:
+    """A point of a learner's grid, or the text of one: columns all, regParam 0.1."""
+    if isinstance(settings, str):
+        settings = ast.literal_eval(settings)
     return ", ".join(f"{name} {value}" for name, value in settings.items())

@@ -25,7 +25,6 @@ from sparkify.spreadsheet import check_place
 
 USERS_PER_PART = 1024
 HORIZON_DAYS = 14
-MARKER = SIMULATION
 SNAPSHOT = {
     "user_id": "str",
     "as_of_date": "object",
@@ -94,7 +93,7 @@ def simulate(
         )
         summary = SimulationSummary(users, *written)
         about = {**asdict(summary), "seed": seed, "start": str(start), "days": days, "world": world}
-        (partial_out / MARKER).write_text(json.dumps(about) + "\n")
+        (partial_out / SIMULATION).write_text(json.dumps(about) + "\n")
         _replace(out, by=partial_out)
     finally:
         shutil.rmtree(partial_out, ignore_errors=True)
@@ -118,7 +117,7 @@ def usable(out: Path) -> Path:
     out = Path(out).absolute()
     if out.exists() and not out.is_dir():
         raise BadInput(f"{out} is a file; name a folder to write the simulation into")
-    if out.is_dir() and any(out.iterdir()) and not (out / MARKER).is_file():
+    if out.is_dir() and any(out.iterdir()) and not (out / SIMULATION).is_file():
         raise BadInput(f"{out} holds files that no simulation wrote; name an empty or a new folder")
     check_place(out)
     return out

@@ -25,8 +25,7 @@ def record(spark, monkeypatch):
     def write(*rows: tuple) -> None:
         full = [
             (run, datetime(2018, 11, day), LAYERS.get(check, "core"), "t", check)
-            + (*(tool or ["dbt"]), "error", status)
-            + (0, 9, "[/x]")
+            + (*(tool or ["dbt"]), "error", status, 0, 9, "[/x]")
             for run, day, check, status, *tool in rows
         ]
         spark.sql("create schema if not exists written")
