@@ -2,14 +2,15 @@
 
 import numpy as np
 import pandas as pd
-from scipy.special import expit, logit
-from scipy.stats import false_discovery_control, norm, rankdata
+from scipy.optimize import brentq
+from scipy.stats import false_discovery_control, mannwhitneyu, norm
 
 # A difference is more than chance if this holds for all features looked at together.
 LEVEL = 0.05
 # Below so many users on either side nothing is compared.
 MIN_USERS = 5
-EMPTY = ("feature", "value", "ci_low", "ci_high", "q_value", "leave_median", "stay_median")
+INTERVAL = ("value", "ci_low", "ci_high", "q_value")
+EMPTY = ("feature", *INTERVAL, "leave_median", "stay_median", "leave_count", "stay_count")
 
 
 def differences(users: pd.DataFrame, *, label: str) -> pd.DataFrame:
@@ -17,10 +18,11 @@ def differences(users: pd.DataFrame, *, label: str) -> pd.DataFrame:
 
     `users`: one row a user, a boolean `label`, and numbers, nan where a user has none. Returns
     feature, value (share of pairs, ties as half; .5 is no difference) with its 95 % interval,
-    q_value (of no difference, corrected for the number of features), leave_median and stay_median;
-    the strongest first. Features of which either side has fewer than `MIN_USERS` are left out.
-    Source: DeLong, DeLong & Clarke-Pearson (1988), for the variance; the interval is on the scale
-    of log-odds; Benjamini & Hochberg (1995).
+    q_value (of no difference, corrected for the number of features), the median of either side and
+    of how many users; the strongest first. Features of which either side has fewer than `MIN_USERS`
+    are left out.
+    Source: Newcombe (2006), method 5, for the interval; Mann & Whitney (1947), for the test;
+    Benjamini & Hochberg (1995).
     """
     leaves = users[label].to_numpy(bool)
     rows = []
@@ -29,8 +31,13 @@ def differences(users: pd.DataFrame, *, label: str) -> pd.DataFrame:
             users.loc[side, name].dropna().to_numpy(float) for side in (leaves, ~leaves)
         )
         if min(len(left), len(stayed)) >= MIN_USERS and len(np.unique([*left, *stayed])) > 1:
-            medians = {"leave_median": np.median(left), "stay_median": np.median(stayed)}
-            rows.append({"feature": name, **_superiority(left, stayed), **medians})
+            sides = {
+                "leave_median": np.median(left),
+                "stay_median": np.median(stayed),
+                "leave_count": len(left),
+                "stay_count": len(stayed),
+            }
+            rows.append({"feature": name, **_superiority(left, stayed), **sides})
     if not rows:
         return pd.DataFrame(columns=EMPTY)
     table = pd.DataFrame(rows)
@@ -41,14 +48,20 @@ def differences(users: pd.DataFrame, *, label: str) -> pd.DataFrame:
 
 def _superiority(left: np.ndarray, stayed: np.ndarray) -> dict[str, float]:
     """The share of pairs in which `left` is greater, its interval, and the p-value of one half."""
-    ranks = rankdata(np.concatenate([left, stayed]))
-    of_left = (ranks[: len(left)] - rankdata(left)) / len(stayed)
-    of_stayed = (ranks[len(left) :] - rankdata(stayed)) / len(left)
-    value = of_left.mean()
-    error = np.sqrt(of_left.var(ddof=1) / len(left) + of_stayed.var(ddof=1) / len(stayed))
-    # At 0 and 1, where all pairs agree, there is no log-odds: half a pair away there is.
-    inside = np.clip(value, 0.5 / len(left) / len(stayed), 1 - 0.5 / len(left) / len(stayed))
-    width = norm.ppf(0.975) * error / (inside * (1 - inside))
-    low, high = expit(logit(inside) - width), expit(logit(inside) + width)
-    p_value = 2 * norm.sf(abs(value - 0.5) / error) if error > 0 else float(value == 0.5)
-    return {"value": value, "ci_low": low, "ci_high": high, "p_value": p_value}
+    test = mannwhitneyu(left, stayed)
+    value = test.statistic / (len(left) * len(stayed))
+    mean_size = (len(left) + len(stayed)) / 2 - 1
+
+    def excess(share: float) -> float:
+        """By how much the value is further from a true share than chance would bring it."""
+        spread = 1 + mean_size * ((1 - share) / (2 - share) + share / (1 + share))
+        variance = share * (1 - share) * spread / (len(left) * len(stayed))
+        return abs(value - share) - norm.ppf(0.975) * np.sqrt(variance)
+
+    # At 0 and 1 nothing is left to chance: the limits lie between.
+    return {
+        "value": value,
+        "ci_low": brentq(excess, 0, min(value, 1 - 1e-9)) if value > 0 else 0.0,
+        "ci_high": brentq(excess, max(value, 1e-9), 1) if value < 1 else 1.0,
+        "p_value": test.pvalue,
+    }

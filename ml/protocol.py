@@ -66,14 +66,14 @@ def rolling_origins(
             kept.append(origin)
         else:
             left_out.append(
-                f"{origin} is left out of the backtest: {churners} churner rows of {users} users "
-                f"have a label window that closed before it; {min_churners} of {min_users} users "
-                "are needed."
+                f"{origin} is left out of the backtest: of {users} users, with {churners} rows, it "
+                f"was known before it that they churned; {min_users} users with {min_churners} "
+                "rows are needed."
             )
     if not kept:
         raise NotTrainable(
             f"No date can be predicted from what was known before it. {left_out[-1]} "
-            "Give a longer history, or lower min_origin_churners."
+            "Give a longer history."
         )
     _check_judges([days[origin] for origin in kept], f"{kept[0]} to {kept[-1]}")
     return Origins(tuple(kept), tuple(left_out), max(days))
@@ -110,7 +110,7 @@ def check_folds(churners: int, *, folds: int) -> None:
     if churners < 2 * folds:
         raise NotTrainable(
             f"{churners} users churned among the rows to learn from; {folds} folds need at least "
-            f"{2 * folds}. Give more history, or use fewer folds."
+            f"{2 * folds}. Give a longer history, or more users."
         )
 
 

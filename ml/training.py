@@ -317,9 +317,15 @@ def _warnings(plan: Plan, run: Run, metrics: pd.DataFrame) -> tuple[str, ...]:
     churners = int(metrics["churner_count"].iloc[0])
     if churners < FEW_CHURNERS:
         found.append(
-            f"The intervals are wide because only {churners} users churned in the backtest."
+            "The intervals are wide because only "
+            f"{churners} user{'s' * (churners != 1)} churned in the backtest."
         )
     if plan.columns.dropped:
-        dropped = "; ".join(f"{name} ({reason})" for name, reason in plan.columns.dropped)
+        names_by_reason: dict[str, list[str]] = {}
+        for name, reason in plan.columns.dropped:
+            names_by_reason.setdefault(reason, []).append(name)
+        dropped = "; ".join(
+            f"{', '.join(names)} ({reason})" for reason, names in names_by_reason.items()
+        )
         found.append(f"Columns that are not used: {dropped}.")
     return tuple(found)

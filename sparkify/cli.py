@@ -126,7 +126,7 @@ def cli(context: click.Context, debug: bool, target: str | None, overrides: str)
 
 
 @cli.command(epilog="Example: sparkify run --events logs/")
-@click.option("--events", help="File or folder of newline-delimited JSON; simulated without.")
+@click.option("--events", help="File or folder of JSON lines or Parquet; simulated without.")
 @USERS
 @click.option("--seed", type=SEED, default=42, show_default=True, help="Seed of the simulation.")
 @USER_SHARE
@@ -154,7 +154,7 @@ def run(
 
 
 @cli.command(epilog="Example: sparkify build --events logs/")
-@click.option("--events", required=True, help="File or folder of newline-delimited JSON.")
+@click.option("--events", required=True, help="File or folder of JSON lines or Parquet.")
 @click.option("--full-refresh", is_flag=True, help="Make every table anew, changed or not.")
 @USER_SHARE
 @QUIET
@@ -189,11 +189,11 @@ def status(settings: Settings) -> None:
 
 
 @cli.command(epilog="Example: sparkify targets --top 20 --csv contact.csv")
-@click.option("--top", type=AT_LEAST_1, default=20, show_default=True, help="Users at most.")
+@click.option("--top", type=AT_LEAST_1, help="Users at most; without, 20 are printed.")
 @click.option("--everybody", is_flag=True, help="Also those whom an offer does not pay for.")
 @click.option("--csv", "out", type=FOLDER, help="CSV file to write them to.")
 @click.pass_obj
-def targets(settings: Settings, top: int, everybody: bool, out: Path | None) -> None:
+def targets(settings: Settings, top: int | None, everybody: bool, out: Path | None) -> None:
     """List whom to contact, who brings most first, and why."""
     from sparkify.targets import list_targets
 
@@ -283,9 +283,7 @@ def checks(settings: Settings) -> None:
 @click.option(
     "--horizon-days",
     type=click.IntRange(1, 36_500),
-    default=14,
-    show_default=True,
-    help="Days its label looks ahead.",
+    help="Days its label looks ahead; without, 14.",
 )
 @click.option("--to-score", metavar="PATH_OR_NAME", help="The rows to be scored, held against it.")
 @click.option("--exposure", metavar="COLUMN", help="Its column of how long a row was observed.")

@@ -1,5 +1,6 @@
 """The quality ledger: every check of every run, whatever tool made it."""
 
+import datetime as dt
 import os
 import uuid
 from collections.abc import Iterable
@@ -13,6 +14,7 @@ from sparkify.errors import BadInput
 from sparkify.settings import Settings
 from sparkify.tables import append, now
 from sparkify.terminal import line, table
+from sparkify.wording import plural
 
 LEDGER = "quality_ledger"
 # dbt hands what stands under this name on to macros, without parsing the project anew.
@@ -127,6 +129,12 @@ def standing(spark: SparkSession, ledger: str, runs: pd.DataFrame) -> pd.DataFra
     return rows.sort_values("checked_at", kind="stable").drop_duplicates(KEY, keep="last")
 
 
+def tested_at(checks: pd.DataFrame) -> dt.datetime | None:
+    """When the tables were tested, of checks as they stand; a verdict on a model may be older."""
+    tested = checks.loc[checks["tool"] != "ml", "checked_at"]
+    return tested.min().to_pydatetime() if len(tested) else None
+
+
 def refusal(spark: SparkSession, settings: Settings) -> str:
     """Why the last training since the build was refused, as a sentence; nothing if it was not."""
     name = settings.table(LEDGER)
@@ -189,10 +197,8 @@ def show_changes(last: pd.DataFrame, before: pd.DataFrame, *, began: pd.Timestam
         line(f"Nothing changed {title}.")
     counts = both["_merge"].value_counts()
     if counts["left_only"] or counts["right_only"]:
-        line(
-            f"{counts['right_only']} checks were not made in that run, "
-            f"{counts['left_only']} of that run were not made in this one."
-        )
+        new, gone = (plural(counts[side], "check") for side in ("right_only", "left_only"))
+        line(f"Made in this run and not in that one: {new}; in that one and not in this: {gone}.")
 
 
 def found_instead(row) -> str:

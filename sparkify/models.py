@@ -74,7 +74,9 @@ def write_card(settings: Settings, version: int | None, *, name: str) -> None:
     from sparkify.report.card import render_card
 
     require_model(settings, name)
-    found, card = registry(settings, name).card(version)
+    versioned = registry(settings, name)
+    found, card = versioned.card(version)
+    found = replace(found, decision=decision_of(found, versioned.champions()))
     path = settings.home / "report" / f"{name}-{found.version}.html"
     check_writable(path)
     path.write_text(render_card(found, card), encoding="utf-8")

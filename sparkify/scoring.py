@@ -127,6 +127,17 @@ def score_stage(spark: SparkSession, settings: Settings) -> str | None:
     return None if champion else reason
 
 
+def why_no_scores(spark: SparkSession, settings: Settings) -> str:
+    """Why nobody is scored, as a sentence."""
+    features = feature_table(spark, settings, FEATURES)
+    found, why = champion_of(settings, features)
+    if found is None:
+        return why
+    if features.rows.isEmpty():
+        return NOBODY
+    return f"The active users are not scored yet; run `{settings.command} score`."
+
+
 def stamp_of(model, features: Dataset) -> dict[str, Column]:
     """Which model scored which table, and when, as columns of what is written."""
     return {

@@ -8,7 +8,7 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from sparkify import ledger
-from sparkify.datasets import FEATURES, SNAPSHOTS, feature_table, user_share
+from sparkify.datasets import FEATURES, SNAPSHOTS, definitions, feature_table, user_share
 from sparkify.registered import challenger_of, champion_of, registry
 from sparkify.settings import Settings
 from sparkify.stages import open_stage
@@ -48,7 +48,7 @@ def show_status(settings: Settings) -> None:
             tried=tried and tried.version,
             outcomes=outcomes,
             judged=judged,
-            is_refused=bool(misfit and ledger.refusal(spark, settings)),
+            refused=ledger.refusal(spark, settings),
         ),
         "In use": in_use(champion, reigns[-1], fits=not misfit) if champion else "no model",
         "Last training": f"version {versions[0].version}: {versions[0].decision}"
@@ -88,17 +88,19 @@ def advice(
     outcomes: dict[dt.date, tuple[int, int]],
     judged: pd.DataFrame,
     tried: int | None = None,
-    is_refused: bool = False,
+    refused: str = "",
 ) -> str:
     """Yes or no, and why, in a sentence.
 
     versions: the newest first. misfit: why there is no champion to use, if so; tried: the version
     that fits the tables and waits as the challenger then. One that does not beat the base rate
-    comes out again from the same outcomes. is_refused: training was refused since the last build,
-    which `misfit` says. outcomes: see `known_outcomes`.
+    comes out again from the same outcomes. refused: why the last training since the build was, if
+    so: it would be again. outcomes: see `known_outcomes`.
     """
-    if misfit and is_refused:
-        return f"no. {misfit}"
+    if refused:
+        return f"no. {misfit or refused}"
+    if not (versions or outcomes):
+        return f"no. The outcome of no date is known yet, so there is nothing to learn. {misfit}"
     in_vain = tried is not None and tried == versions[0].version and versions[0].skill.value <= 0
     if misfit and not in_vain:
         return f"yes. {misfit}"
@@ -191,20 +193,34 @@ def scores(spark: SparkSession, settings: Settings, *, as_of: dt.date | None, ch
     table = settings.table("fct_churn_scores")
     if not spark.catalog.tableExists(table):
         return ""
-    rows = spark.sql(
-        "select as_of_date, count(*) as users, sum(probability) as churners,"
-        f" max(model_version) as version from {table}"
-        " group by as_of_date order by as_of_date desc limit 2"
-    ).collect()
+    rows = [*scored_dates(spark, settings).itertuples()]
     told = [
         f"{plural(row.users, 'user')} as of {row.as_of_date}, {row.churners:.0f} to churn"
         for row in rows
     ]
-    if rows and as_of and rows[0].as_of_date != as_of:
-        return f"none as of {as_of}; before, {told[0]}"
+    if as_of and (not rows or rows[0].as_of_date != as_of):
+        return "; before, ".join([f"none as of {as_of}", *told[:1]])
     if rows and champion and rows[0].version != champion.version:
         told[0] += f", by version {rows[0].version}: `sparkify score` makes them anew"
     return "; before, ".join(told)
+
+
+def scored_dates(spark: SparkSession, settings: Settings) -> pd.DataFrame:
+    """The last two dates scored, the later first: as_of_date, users, churners expected, version.
+
+    A score for another horizon or another churn is none: it cannot be compared.
+    """
+    built = definitions(spark, settings)
+    meant = {name: built[name] for name in ("horizon_days", "churn_definition") if name in built}
+    # What an older version scored does not tell.
+    same = [f"coalesce({name} = :{name}, true)" for name in meant]
+    return spark.sql(
+        "select as_of_date, count(*) as users, sum(probability) as churners,"
+        f" max(model_version) as version from {settings.table('fct_churn_scores')}"
+        f" where {' and '.join(['true', *same])}"
+        " group by as_of_date order by as_of_date desc limit 2",
+        args=meant,
+    ).toPandas()
 
 
 def drift(spark: SparkSession, settings: Settings) -> str:

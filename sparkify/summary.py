@@ -12,7 +12,7 @@ from sparkify.ledger import LEDGER, RUN_ID
 from sparkify.report.words import point
 from sparkify.settings import Settings
 from sparkify.terminal import line, styled, table
-from sparkify.wording import plural, share_in_words
+from sparkify.wording import money, plural, share_in_words
 
 UNPROVEN = (
     "The model is unproven: the 95 % interval of its gain over the base rate covers 0, so the "
@@ -253,7 +253,7 @@ def show_targets(spark: SparkSession, settings: Settings) -> dict:
         return found.asDict()
     line(
         f"An offer is expected to pay for {found['worth']:,} of {plural(found['users'], 'user')}, "
-        f"{found['value']:,.0f} {found['currency']} in all ({targets}; by the vars "
+        f"{money(found['value'], found['currency'])} in all ({targets}; by the vars "
         f"{found['assumptions']})."
     )
     return found.asDict()

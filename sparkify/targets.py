@@ -5,18 +5,25 @@ from pathlib import Path
 from pyspark.sql import SparkSession
 
 from sparkify.errors import BadInput
+from sparkify.scoring import why_no_scores
 from sparkify.session import open_session
 from sparkify.settings import Settings
 from sparkify.spreadsheet import check_writable, write_csv
 from sparkify.summary import UNPROVEN
 from sparkify.terminal import line, table
-from sparkify.wording import plural
+from sparkify.wording import money, plural
 
 TARGETS = "fct_retention_targets"
 
 
-def list_targets(settings: Settings, *, top: int, everybody: bool, out: Path | None) -> None:
+# So many are printed where nobody says how many.
+PRINTED = 20
+
+
+def list_targets(settings: Settings, *, top: int | None, everybody: bool, out: Path | None) -> None:
     """Print the `top` users whom an offer pays for most, and write them to a CSV file.
+
+    Without `top` the file holds all of them, and a terminal shows the first, or everybody if asked.
 
     Raises:
         BadInput: nobody is scored yet, the vars are others than those of the list, or the file
@@ -27,11 +34,12 @@ def list_targets(settings: Settings, *, top: int, everybody: bool, out: Path | N
     spark = open_session(settings)
     name = settings.table(TARGETS)
     if not spark.catalog.tableExists(name) or spark.table(name).isEmpty():
-        raise BadInput("nobody is scored yet; run `sparkify train`, then `sparkify score`")
+        raise BadInput(why_no_scores(spark, settings))
     check_offer(spark, settings)
     rows = spark.table(name).orderBy("priority").toPandas()
     chosen = rows if everybody else rows[rows["is_worth_contacting"]]
-    shown = chosen.head(top)
+    written = chosen.head(top or len(chosen))
+    shown = written if top or everybody else written.head(PRINTED)
     currency, assumptions = rows["currency"].iloc[0], rows["assumptions"].iloc[0]
     if not shown.empty:
         table(
@@ -52,8 +60,10 @@ def list_targets(settings: Settings, *, top: int, everybody: bool, out: Path | N
     worth = rows[rows["is_worth_contacting"]]
     line(
         f"An offer is expected to pay for {len(worth):,} of {plural(len(rows), 'user')}, "
-        f"{worth['expected_value'].sum():,.0f} {currency} in all (by the vars {assumptions})."
+        f"{money(worth['expected_value'].sum(), currency)} in all (by the vars {assumptions})."
     )
+    if len(chosen) > len(shown) and not out:
+        line("--top N lists more of them, and --csv FILE holds all.")
     scores = spark.table(settings.table("fct_churn_scores"))
     if (
         not scores.where("not is_proven")
@@ -62,8 +72,8 @@ def list_targets(settings: Settings, *, top: int, everybody: bool, out: Path | N
     ):
         line(UNPROVEN)
     if out:
-        notes = write_csv(shown, out)
-        line(f"{plural(len(shown), 'user')} in {out}", wrap=False)
+        notes = write_csv(written, out)
+        line(f"{plural(len(written), 'user')} in {out}", wrap=False)
         for note in notes:
             line(note)
 

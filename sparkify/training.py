@@ -17,6 +17,9 @@ from sparkify.tables import append, append_pandas, now
 from sparkify.terminal import stage
 from sparkify.transform import Say
 
+# How far the label of an own table looks ahead, where nobody says.
+HORIZON_DAYS = 14
+
 
 def train_command(
     settings: Settings,
@@ -54,11 +57,11 @@ def train_command(
         trained = train_own_table(settings, options=options, exclude=left_out, name=name, **own)
         show_training(*trained)
         return
-    described = ("id_column", "label", "time", "to_score", "exposure", "min_exposure")
-    if any(own[name] is not None for name in described):
+    if any(own[name] is not None for name in own.keys() - {"table", "allow"}):
         raise WrongUse(
-            "--id, --label, --time, --to-score, --exposure and --min-exposure describe a table: "
-            "add --table"
+            "--id, --label, --time, --to-score, --exposure, --min-exposure and --horizon-days "
+            "describe a table: add --table. Of the snapshots, `sparkify --vars '{horizon_days: N}' "
+            "run` builds and learns another horizon"
         )
     if stable_only and feature_version is not None:
         raise WrongUse(
@@ -93,7 +96,7 @@ def train_own_table(
     label: str | None,
     time: str | None,
     allow: str,
-    horizon_days: int,
+    horizon_days: int | None,
     to_score: str | None,
     exposure: str | None,
     min_exposure: float | None,
@@ -122,7 +125,7 @@ def train_own_table(
         time=time,
         exclude=exclude,
         allow=tuple(split(allow)),
-        horizon_days=horizon_days,
+        horizon_days=horizon_days or HORIZON_DAYS,
         exposure=exposure,
         min_exposure=min_exposure,
     )
@@ -163,7 +166,9 @@ def train_snapshots(
     spec = replace(snapshots.spec, exclude=(*snapshots.spec.exclude, *exclude), allow=allow)
     snapshots = replace(snapshots, spec=spec)
     features = feature_table(spark, settings, FEATURES)
-    if version is not None and model in (None, settings.model):
+    # A trial under another name says nothing of the model in use.
+    is_trial = model not in (None, settings.model)
+    if version is not None and not is_trial:
         keep_champion(settings, snapshots, features)
     options = options or TrainOptions(offer=settings.offer)
     # What is scored now says nothing of a table of the past, and nobody may be active.
@@ -201,11 +206,12 @@ def train_snapshots(
                 keep=keep,
             )
         except NotTrainable as reason:
-            if version is None and model in (None, settings.model):
+            if version is None and not is_trial:
                 ledger.record(spark, settings, [trainable_check(str(reason))], tool="ml")
             raise
-        checks = [trainable_check(), skill_check(trained[0])]
-        ledger.record(spark, settings, checks, tool="ml")
+        if not is_trial:
+            checks = [skill_check(trained[0]), *[trainable_check()] * (version is None)]
+            ledger.record(spark, settings, checks, tool="ml")
     return trained
 
 

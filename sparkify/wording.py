@@ -51,6 +51,11 @@ def plural(count: float, noun: str, nouns: str = "") -> str:
     return f"{number(count)} {noun if count == 1 else nouns or noun + 's'}"
 
 
+def money(value: float, currency: str) -> str:
+    """A sum in whole units, or with cents below ten."""
+    return f"{value:,.2f} {currency}" if abs(value) < 10 else f"{value:,.0f} {currency}"
+
+
 def share_in_words(user_share: float) -> str:
     """Which part of the users of the log the tables hold; nothing to say of all of them."""
     return f"{100 * user_share:.4g} % of the users of the log" if user_share < 1 else ""

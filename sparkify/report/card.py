@@ -69,7 +69,8 @@ def _sections(version, card: Mapping[str, Any]) -> Iterator[Section]:
     yield Section(
         "How it was judged",
         (
-            f"On {len(card['origins'])} past dates, each predicted from what was known then."
+            f"On {words.plural(len(card['origins']), 'past date')}, each predicted from what was "
+            "known then."
             if spec["time"]
             else f"By cross-validation over {card['folds']} folds of users.",
             _chosen(options["models"]),

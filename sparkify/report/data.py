@@ -16,9 +16,9 @@ from sparkify.datasets import FEATURES, SNAPSHOTS, USER_SHARE, definitions, feat
 from sparkify.errors import BadInput
 from sparkify.evaluation import PUBLIC
 from sparkify.events import SIMULATION
-from sparkify.registered import champion_of, decision_of, registry
+from sparkify.registered import decision_of, registry
 from sparkify.report.words import plural
-from sparkify.scoring import NOBODY
+from sparkify.scoring import why_no_scores
 from sparkify.settings import Settings
 from sparkify.wording import label_of, wording_of
 
@@ -58,6 +58,7 @@ class About:
 class Model:
     """The version that made the scores, and what its backtest says: see `ml.training`.
 
+    run_id: of its training, as the tables of what was learned have it.
     metrics: of every candidate; gains: how much less its log loss is than that of no skill, on the
     same rows (candidate, value, ci_low, ci_high); calibration, profit: of the one in use; y, p: its
     predictions; dates: on how many dates. shift: how far the users to be scored differed when it
@@ -66,6 +67,7 @@ class Model:
     protocols: see `ml.leaky.side_by_side`, empty where training did not measure it.
     """
 
+    run_id: str
     version: int
     candidate: str
     trained_at: dt.datetime
@@ -85,6 +87,11 @@ class Model:
     dates: int
     protocols: pd.DataFrame = field(default_factory=pd.DataFrame)
 
+    @property
+    def role(self) -> str:
+        """What the version is, in words."""
+        return "in use" if self.in_use == self.version else "of these scores"
+
 
 @dataclass(frozen=True, kw_only=True)
 class ReportData:
@@ -95,8 +102,9 @@ class ReportData:
     weeks_before, mean, ci_low, ci_high, users, stays. survival, cohorts: fct_retention_cohorts by
     level and by week of registration. activity: fct_activity_rates. rows: what became of the rows
     read (outcome, row_count; left out: of users who are not kept), nulled: values set to null.
-    drift: fct_feature_drift of the last date. outcomes: scores that came true or not. checks: the
-    last verdict of each since the last whole build. labels: what features are called, by column.
+    drift: fct_feature_drift of the date scored. outcomes: scores that came true or not, by
+    `sparkify.status.judged_scores`, without those of challengers. checks: the last verdict of each
+    since the last whole build. labels: what features are called, by column.
     changes: sentences.
     """
 
@@ -171,18 +179,14 @@ def collect(spark: SparkSession, settings: Settings) -> ReportData:
         ),
         drift=read(
             "select feature, psi, psi_bound, is_drifted from {fct_feature_drift}"
-            " where as_of_date = (select max(as_of_date) from {fct_feature_drift})"
+            " where as_of_date = (select max(as_of_date) from {fct_retention_targets})"
             " order by is_drifted desc, psi / nullif(psi_bound, 0) desc, feature"
         ).assign(label=lambda table: table["feature"].map(label_of)),
-        outcomes=status.judged_scores(spark, settings),
+        outcomes=status.judged_scores(spark, settings).query("not is_shadow"),
         checks=last,
         labels={name: label_of(name) for name in spark.table(settings.table(FEATURES)).columns},
         changes=changes(
-            read(
-                "select as_of_date, count(*) as users, sum(probability) as expected,"
-                " max(model_version) as version from {fct_churn_scores}"
-                " group by as_of_date order by as_of_date desc limit 2"
-            ),
+            status.scored_dates(spark, settings),
             last,
             before,
             as_of=about.as_of_date,
@@ -229,9 +233,7 @@ def about_of(spark: SparkSession, settings: Settings, checks: pd.DataFrame | Non
         user_share=float(built.get(USER_SHARE, 1)),
         horizon_days=int(built.get("horizon_days", settings.variables["horizon_days"])),
         churn_definition=built.get("churn_definition", ""),
-        ran_at=checks["checked_at"].min().to_pydatetime()
-        if checks is not None and len(checks)
-        else None,
+        ran_at=ledger.tested_at(checks) if checks is not None else None,
         offer=settings.offer,
     )
 
@@ -242,19 +244,8 @@ def is_simulated(file: str) -> bool:
     return any((folder / SIMULATION).is_file() for folder in path.parents)
 
 
-def why_no_scores(spark: SparkSession, settings: Settings) -> str:
-    """Why nobody is scored, as a sentence."""
-    features = feature_table(spark, settings, FEATURES)
-    found, why = champion_of(settings, features)
-    if found is None:
-        return why
-    if features.rows.isEmpty():
-        return NOBODY
-    return f"The active users are not scored yet; run `{settings.command} score`."
-
-
 def model_of(spark: SparkSession, settings: Settings) -> Model | None:
-    """The version that made the present scores; None if the registry does not know it."""
+    """The version that made the present scores; None without any, or one that is not registered."""
     from ml.calibration import reliability
     from ml.economics import profit_curve
     from ml.evaluation import log_loss_gain
@@ -264,7 +255,7 @@ def model_of(spark: SparkSession, settings: Settings) -> Model | None:
         spark,
         settings,
         "select max_by(model_version, scored_at) as version from {fct_churn_scores}"
-        " where as_of_date = (select max(as_of_date) from {fct_user_features})",
+        " where (user_id, as_of_date) in (select user_id, as_of_date from {fct_retention_targets})",
     )["version"].iloc[0]
     models = registry(settings, settings.model)
     versions = models.versions()
@@ -290,6 +281,7 @@ def model_of(spark: SparkSession, settings: Settings) -> Model | None:
     rows = every[every["candidate"] == version.candidate]
     if rows.empty or metrics.empty:
         return None
+    in_use = next((each.version for each in versions if each.alias == "champion"), None)
     sampling = {"draws": DRAWS, "seed": 0}
     gains = [
         log_loss_gain(every, candidate=name, reference=BASE_RATE, **sampling)
@@ -297,6 +289,7 @@ def model_of(spark: SparkSession, settings: Settings) -> Model | None:
         if name != BASE_RATE
     ]
     return Model(
+        run_id=version.run_id,
         version=version.version,
         candidate=version.candidate,
         trained_at=version.trained_at,
@@ -305,8 +298,8 @@ def model_of(spark: SparkSession, settings: Settings) -> Model | None:
         skill=version.skill,
         warnings=version.warnings,
         shift=version.shift,
-        later=_later(version, versions[0]),
-        in_use=next((each.version for each in versions if each.alias == "champion"), None),
+        later=_later(version, versions[0], in_use=in_use),
+        in_use=in_use,
         metrics=metrics,
         gains=pd.DataFrame(map(asdict, gains)),
         calibration=reliability(rows, **sampling),
@@ -318,9 +311,9 @@ def model_of(spark: SparkSession, settings: Settings) -> Model | None:
     )
 
 
-def _later(version, newest) -> str:
-    """What became of the last training, where another version is in use, as sentences."""
-    if newest.version == version.version:
+def _later(version, newest, *, in_use: int | None) -> str:
+    """What became of the last training, where an earlier version is in use, as sentences."""
+    if newest.version in (version.version, in_use):
         return ""
     return f"Version {newest.version}, trained later, is not in use. {newest.decision}"
 
@@ -360,7 +353,7 @@ def differences_of(spark: SparkSession, settings: Settings) -> pd.DataFrame:
     """How users in their last weeks differ from users who stay: `ml.differences`, labelled.
 
     A user who leaves counts with the mean of the dates within the horizon before, one who stays
-    with the mean of all dates whose outcome is known.
+    with the mean of all dates whose outcome is known. What is more than chance comes first.
     """
     from ml.differences import differences
 
@@ -383,12 +376,11 @@ def differences_of(spark: SparkSession, settings: Settings) -> pd.DataFrame:
         f" and (leaves or user_id not in ({churned})) group by user_id"
     ).toPandas()
     found = differences(users.astype({"leaves": bool}), label="leaves")
-    return found.assign(
-        label=found["feature"].map(label_of),
-        is_telling=found["q_value"].astype(float) < 0.05,
-        leaves=int(users["leaves"].sum()),
-        stays=int((~users["leaves"].astype(bool)).sum()),
+    found = found.assign(
+        label=found["feature"].map(label_of), is_telling=found["q_value"].astype(float) < 0.05
     )
+    # What is known of few users may differ most, and by chance.
+    return found.sort_values("is_telling", ascending=False, kind="stable", ignore_index=True)
 
 
 def signal_of(feature: str) -> str:
@@ -450,8 +442,8 @@ def changes(
 ) -> tuple[str, ...]:
     """What is different from before the last build, as sentences; empty after the first one.
 
-    scores: as_of_date, users, expected (churners) and version, the last date first; last, before:
-    the checks as they stand and as they stood. as_of: the date that is scored now.
+    scores: see `sparkify.status.scored_dates`; last, before: the checks as they stand and as they
+    stood. as_of: the date that is scored now.
     """
     if before.empty:
         return ()
@@ -460,14 +452,14 @@ def changes(
         then = scores.iloc[0]
         said.append(
             f"Nobody is scored as of {as_of}; as of {then['as_of_date']} "
-            f"{then['expected']:.0f} of {plural(then['users'], 'active user')} were expected to "
+            f"{then['churners']:.0f} of {plural(then['users'], 'active user')} were expected to "
             "leave."
         )
     elif len(scores) > 1:
         now, then = scores.iloc[0], scores.iloc[1]
         said.append(
-            f"{now['expected']:.0f} of {now['users']:,} active users are expected to leave; as of "
-            f"{then['as_of_date']} it was {then['expected']:.0f} of {then['users']:,}."
+            f"{now['churners']:.0f} of {now['users']:,} active users are expected to leave; as of "
+            f"{then['as_of_date']} it was {then['churners']:.0f} of {then['users']:,}."
         )
         if now["version"] != then["version"]:
             said.append(f"The scores are of model version {now['version']}, not {then['version']}.")

@@ -116,10 +116,11 @@ def differences(found: pd.DataFrame, *, horizon_days: int) -> Figure | Missing:
             "outcome."
         )
     top = told_apart(found).head(SHOWN)
-    leaves, stays = int(found["leaves"].iloc[0]), int(found["stays"].iloc[0])
-    count = int(found["is_telling"].sum())
+    first, count = top.iloc[0], int(found["is_telling"].sum())
+    leaves, stays = int(first["leave_count"]), int(first["stay_count"])
+    # Of what is known of some users only.
+    known = leaves == found["leave_count"].max() and stays == found["stay_count"].max()
     if count:
-        first = top.iloc[0]
         side = "higher" if first["value"] > 0.5 else "lower"
         pairs = max(first["value"], 1 - first["value"])
         title = (
@@ -131,8 +132,10 @@ def differences(found: pd.DataFrame, *, horizon_days: int) -> Figure | Missing:
     return Figure(
         key="differences",
         title=title,
-        note=f"{plural(leaves, 'user')} in the {horizon_days} days before leaving, "
-        f"against {number(stays)} who stayed; each user counts once. A point is the share of "
+        note=f"{plural(leaves, 'user')} in the {horizon_days} days before leaving, against "
+        f"{number(stays)} who stayed"
+        + ("" if known else ", those of whom the first signal is known")
+        + "; each user counts once. A point is the share of "
         "pairs in which the one who leaves has more, with its 95 % interval; half of the pairs is "
         f"no difference. {count} of {len(found)} signals differ beyond chance (orange), all of "
         "them looked at together. A difference is no cause.",
@@ -431,7 +434,7 @@ def candidates(model: Model | None) -> Iterator[Figure | Missing]:
             if clear
             else f"{name}: no model beats no skill beyond chance; nearest comes the "
             f"{table['candidate'].iloc[0]}",
-            note="Right is better; dashed: no skill; orange: in use.",
+            note=f"Right is better; dashed: no skill; orange: {model.role}.",
             chart=models.candidates(table, no_skill=no_skill, title=name),
             size="third",
         )

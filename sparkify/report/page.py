@@ -297,7 +297,7 @@ def performance_rows(data: ReportData) -> list[tuple[str, ...]]:
         told = words.CANDIDATES.get(candidate, candidate)
         rows.append(
             (
-                f"{told} (in use)" if candidate == data.model.candidate else told,
+                f"{told} ({data.model.role})" if candidate == data.model.candidate else told,
                 *(f"{m['value']:.3f} ({m['ci_low']:.3f}–{m['ci_high']:.3f})" for m in shown),
             )
         )

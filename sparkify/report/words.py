@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
+from sparkify.wording import money as money
 from sparkify.wording import number as number
 from sparkify.wording import plural as plural
 
@@ -56,11 +57,6 @@ def percent(share: float) -> str:
         return "an unknown share"
     # A line does not end between the number and its sign.
     return f"{share:.{1 if 0 < share < 0.0995 else 0}%}".replace("%", "\u00a0%")
-
-
-def money(value: float, currency: str) -> str:
-    """A sum in whole units, or with cents below ten."""
-    return f"{value:,.2f} {currency}" if abs(value) < 10 else f"{value:,.0f} {currency}"
 
 
 def listed(words: Sequence[str]) -> str:

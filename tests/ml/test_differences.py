@@ -52,6 +52,11 @@ def test_features_that_cannot_be_compared_are_left_out():
 
 
 def test_what_tells_perfectly_has_an_interval_within_0_and_1():
-    found = differences(users(np.arange(10.0) + 20, np.arange(10.0)), label="leaves").iloc[0]
-    assert found["value"] == 1 and 0.5 < found["ci_low"] <= found["ci_high"] <= 1
-    assert found["q_value"] < 0.05
+    for shift, value in ((20, 1), (-20, 0)):
+        table = users(np.arange(5.0) + shift, np.arange(5.0))
+        found = differences(table, label="leaves").iloc[0]
+        assert found["value"] == value and 0 <= found["ci_low"] < found["ci_high"] <= 1
+        # Of ten users each order is as likely: two of 252 are this one or its opposite.
+        assert np.isclose(found["q_value"], 2 / 252)
+        assert found["ci_high"] - found["ci_low"] > 0.2
+        assert (found["leave_count"], found["stay_count"]) == (5, 5)

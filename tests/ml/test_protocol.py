@@ -76,13 +76,13 @@ def test_origins_without_enough_churners_before_them_are_left_out_by_name(weekly
     assert found.kept == (MONDAYS[6],)
     assert len(found.left_out) == 2
     assert "2018-11-12 is left out" in found.left_out[1]
-    assert "0 churner rows of 0 users" in found.left_out[1]
+    assert "of 0 users, with 0 rows, it was known" in found.left_out[1]
 
 
 def test_a_history_with_no_date_to_predict_from_is_not_trainable(weekly):
-    with pytest.raises(NotTrainable, match="10 churner rows .* 11 of 10 users are needed"):
+    with pytest.raises(NotTrainable, match="10 users, with 10 rows.* 10 users with 11 rows are"):
         origins(weekly, min_churners=11)
-    with pytest.raises(NotTrainable, match="10 churner rows of 10 users .* 11 users are needed"):
+    with pytest.raises(NotTrainable, match="10 users, with 10 rows.* 11 users with 10 rows are"):
         origins(weekly, min_users=11)
 
 

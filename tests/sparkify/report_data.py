@@ -124,6 +124,7 @@ def model(generator: np.random.Generator, *, hostile: str = "") -> Model:
         value=honest["value"] + 0.1, ci_high=honest["ci_high"] + 0.1, protocol=PUBLIC
     )
     return Model(
+        run_id="5f3",
         version=3,
         candidate="random_forest",
         trained_at=dt.datetime(2018, 12, 3, 5),
@@ -158,8 +159,8 @@ def differences(hostile: str) -> pd.DataFrame:
             "stay_median": 1.0,
             "label": [label_of(name) + hostile for name in FEATURES],
             "is_telling": [True, True, False, False, False],
-            "leaves": 40,
-            "stays": 160,
+            "leave_count": 40,
+            "stay_count": 160,
         }
     )
 

@@ -425,6 +425,8 @@ def test_a_champion_of_other_definitions_scores_nobody_and_the_marts_are_built(
     status = CliRunner().invoke(cli, ["status"]).output
     assert "In use          no model; version" in status and "does not fit the tables" in status
     assert "Drift" not in status
+    # Those of another horizon are no scores of now.
+    assert re.search(r"Scores +none as of \d{4}-\d\d-\d\d$", status, re.M)
 
 
 def test_where_nobody_is_active_nobody_is_scored_and_no_drift_is_told(spark, settings, monkeypatch):
@@ -578,6 +580,16 @@ def again(spark, settings) -> list[str]:
     snapshots = settings.table(datasets.SNAPSHOTS)
     version = datasets.feature_table(spark, settings, datasets.SNAPSHOTS).spec.version
     options = ["--models", "logistic_regression", "--origins", "1", "--name", "again"]
+
+    def verdicts() -> int:
+        names = [ledger.TRAINABLE, ledger.PROVEN]
+        return (
+            spark.table(settings.table(ledger.LEDGER))
+            .where(F.col("check_name").isin(names))
+            .count()
+        )
+
+    before = verdicts()
     first = CliRunner().invoke(cli, ["train", *options])
     spark.sql(f"delete from {snapshots} where as_of_date <= '2018-10-15'")
     try:
@@ -585,6 +597,8 @@ def again(spark, settings) -> list[str]:
     finally:
         spark.sql(f"restore table {snapshots} to version as of {version}")
     assert (first.exit_code, second.exit_code) == (0, 0), (first.exception, second.exception)
+    # Trials say nothing of the model in use.
+    assert verdicts() == before
     return [first.output, second.output]
 
 

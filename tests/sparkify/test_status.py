@@ -66,13 +66,16 @@ def test_what_was_tried_in_vain_is_not_advised_again(tried, skill, learned_until
 
 def test_a_training_that_was_refused_is_not_advised_again():
     last = version(learned_until=MONDAYS[0])
-    options = {"outcomes": OUTCOMES, "judged": judged()}
-    assert (
-        advice([last], "No. Refused: few.", is_refused=True, **options) == "no. No. Refused: few."
-    )
-    assert advice([], "None yet. Refused: few.", is_refused=True, **options).startswith("no. None")
-    # The champion goes on, and there is more to learn from.
-    assert advice([last], "", is_refused=True, **options).startswith("yes. The outcome of 2 dates")
+    refused = {"outcomes": OUTCOMES, "judged": judged(), "refused": "Refused: few."}
+    assert advice([last], "No. Refused: few.", **refused) == "no. No. Refused: few."
+    assert advice([], "None yet. Refused: few.", **refused).startswith("no. None")
+    # There is more to learn from, and it was refused with all of it.
+    assert advice([last], "", **refused) == "no. Refused: few."
+
+
+def test_without_any_outcome_there_is_nothing_to_learn():
+    found = advice([], "No model yet.", outcomes={}, judged=judged())
+    assert found.startswith("no. The outcome of no date is known yet")
 
 
 def test_a_history_that_late_events_changed_is_learned_from_again():
