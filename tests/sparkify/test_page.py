@@ -341,7 +341,7 @@ def test_what_changed_since_the_last_run_is_said():
         {
             "as_of_date": ["2018-12-10", "2018-12-03"],
             "users": [160, 163],
-            "expected": [11.2, 9.4],
+            "churners": [11.2, 9.4],
             "version": [3, 2],
         }
     )
