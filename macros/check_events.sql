@@ -17,14 +17,16 @@
             {% endif %}
             {% do run_query('refresh table ' ~ table) %}
         {% endfor %}
-        {% set files = run_query(
+        {% if not run_query(
             'select 1 from ' ~ source('raw', 'files') ~ ' where _metadata.file_size > 0 limit 1'
-        ) %}
-        {% if files.rows | length == 0 %}
+        ).rows %}
             {% do refuse(
                 'There are no events: the files are gone, or all empty. Name others with '
                 ~ '`sparkify build --events PATH`'
             ) %}
+        {% endif %}
+        {% if 'model.sparkify.base_sparkify__rows' in selected_resources %}
+            {% do check_new_files() %}
         {% endif %}
     {% endif %}
 {% endmacro %}

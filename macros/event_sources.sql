@@ -13,12 +13,10 @@
     {% set found = namespace(json='true', parquet=[]) %}
     {% if execute %}
         {% set events = source('raw', 'lines') %}
-        {% set named = "lower(right(_metadata.file_path, 8)) rlike '\\\\.(parquet|parq|pq)$'" %}
-        {% if var('events_format') == 'parquet' %}
-            {% set named = 'true' %}
-        {% endif %}
+        {% set named = is_called_parquet() %}
         {% set listed = {} %}
-        {% for row in run_query('select form, file_path from ' ~ source('raw', 'file_forms')).rows %}
+        {% set forms = source('raw', 'file_forms') %}
+        {% for row in run_query('select form, file_path from ' ~ forms ~ " where form != 'known'").rows %}
             {% do listed.setdefault(row[0], []).append(row[1]) %}
         {% endfor %}
         {% set all_listed = in_files(listed.values() | sum(start=[])) %}

@@ -23,6 +23,10 @@
             {%- set found.text = 'if(' ~ column ~ ' = floor(' ~ column ~ ') and abs(' ~ column
                 ~ ') < 1e18, cast(cast(' ~ column ~ ' as bigint) as string), cast(nanvl(' ~ column
                 ~ ', null) as string))' -%}
+        {%- elif type.startswith('decimal') -%}
+            {#- A whole one without a fraction: Java writes a zero of many digits as 0E-9. -#}
+            {%- set found.text = 'if(' ~ column ~ ' % 1 = 0, cast(cast(' ~ column
+                ~ ' as decimal(38, 0)) as string), cast(' ~ column ~ ' as string))' -%}
         {%- else -%}
             {%- set found.text = column -%}
         {%- endif -%}

@@ -38,15 +38,17 @@
         {% endif %}
     {% endif %}
     {% do run_query('drop table if exists ' ~ listed) %}
-    {% do run_query('create table ' ~ listed ~ ' (form string, file_path string) using parquet') %}
+    {% do run_query(
+        'create table ' ~ listed ~ " using parquet as select 'known' as form, _metadata.file_path as file_path, "
+        ~ file_version() ~ ' as input_version from ' ~ files
+        ~ ' where _metadata.file_size > 0 and ' ~ is_called_parquet()
+    ) %}
     {% for row in run_query('show tables in ' ~ lines.schema ~ " like 'parquet_*'").rows %}
         {% do run_query('drop table ' ~ lines.schema ~ '.' ~ row[1]) %}
     {% endfor %}
     {% if forms is none %}
         {% set forms = [] %}
-        {% set condition = 'true' if var('events_format') == 'parquet'
-            else "lower(_metadata.file_path) rlike '\\\\.(parquet|parq|pq)$'" %}
-        {% set query = 'select _metadata.file_path from ' ~ files ~ ' where ' ~ condition ~ ' limit 1' %}
+        {% set query = 'select file_path from ' ~ listed ~ ' limit 1' %}
         {% for row in run_query(query).rows %}
             {% do forms.append({'sample': row[0], 'nanoseconds': [], 'files': []}) %}
         {% endfor %}

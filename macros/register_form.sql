@@ -31,8 +31,8 @@
     {% do refer_to(table, path, 'parquet', '(' ~ columns | join(', ') ~ ')') %}
     {% for files in form.files | batch(1000) %}
         {% do run_query(
-            'insert into ' ~ source('raw', 'file_forms') ~ " select '" ~ name ~ "', explode(array("
-            ~ sql_list(files) ~ '))'
+            'insert into ' ~ source('raw', 'file_forms') ~ " (form, file_path) select '" ~ name
+            ~ "', explode(array(" ~ sql_list(files) ~ '))'
         ) %}
     {% endfor %}
 {% endmacro %}

@@ -5,7 +5,9 @@
             ->  if(`level` in ('', '"NaN"', 'NaN', 'None', ...), null, `level`)
 
     The parser puts what JSON has as NaN, without quotes, into quotes. An artist or a song may be
-    called NaN or None.
+    called NaN or None. What tells users, sessions and pages apart is one value: an object, a list,
+    true or false is none; and a number with a fraction from 2^53 on is not exact any more, which
+    the parser writes with an E.
 
     Arguments:
         field: the name of a field of an event.
@@ -13,5 +15,20 @@
 #}
 {% macro unless_missing(field, text) -%}
     {%- set missing = ['', '"NaN"'] + ([] if field in ['artist', 'song'] else missing_words()) -%}
+    {%- if field in ['userId', 'sessionId', 'page'] -%}
+    if(
+            {{ text }} in ({{ sql_list(missing + ['true', 'false']) }})
+            or startswith({{ text }}, '{')
+            or startswith({{ text }}, '[')
+            or (
+                contains({{ text }}, 'E')
+                and {{ text }} rlike '^-?[0-9]\\.[0-9]+E[0-9]+$'
+                and abs(try_cast({{ text }} as double)) >= 9007199254740992
+            ),
+            null,
+            {{ text }}
+        )
+    {%- else -%}
     if({{ text }} in ({{ sql_list(missing) }}), null, {{ text }})
+    {%- endif -%}
 {%- endmacro %}

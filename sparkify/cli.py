@@ -555,10 +555,11 @@ def model_name(given: str | None) -> str | None:
 
 def check_events(given: str | None) -> None:
     """Refuse events that are not there before anything is imported that takes seconds."""
-    if given and "://" not in given:
-        from sparkify.events import find_files
+    if given:
+        from sparkify.events import find_files, local_path
 
-        find_files(Path(given))
+        if path := local_path(given):
+            find_files(path)
 
 
 def main() -> None:

@@ -1,5 +1,6 @@
 """What lies at a path of events, found out before Spark reads it."""
 
+import json
 import os
 import re
 from collections import defaultdict
@@ -7,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from unicodedata import category
-from urllib.parse import quote
+from urllib.parse import quote, unquote, urlsplit
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -29,14 +30,23 @@ PACKED = {
     ".xz": (b"\xfd7zXZ",),
     ".zip": (b"PK\x03\x04",),
     ".7z": (b"7z\xbc\xaf",),
+    ".z": (b"\x1f\x9d",),
+    ".lzo": (b"\x89LZO",),
 }
 READ = (".gz", ".bz2", ".zst")
+NAMES_OF_ARROW = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd"}
 # Of others with these names, whatever they hold, Spark reads nothing, and says nothing.
-NOT_READ = (".lz4", ".snappy", ".deflate")
+NOT_READ = (".lz4", ".snappy", ".hsnappy", ".deflate", ".br")
+# How files begin that hold rows, and are neither text nor Parquet.
+OTHER_FORMATS = {"Avro": b"Obj\x01", "ORC": b"ORC"}
+# What lies in the folder of a table that keeps files of its past, beside those of now.
+TABLES = {"_delta_log": "Delta", ".hoodie": "Hudi"}
 ARCHIVE = re.compile(r"\.(tgz|tar|tar\.\w+)$", re.IGNORECASE)
 MAX_FORMS = 100
-# Logical types of Parquet that Spark has no type for.
-UNREADABLE = ("TIME", "UUID", "FLOAT16")
+# Types of Parquet that Spark has no type for.
+UNREADABLE = ("TIME", "UUID", "FLOAT16", "INTERVAL")
+# Under this name Spark writes into a Parquet file which columns it has, and believes it.
+SPARKS_NOTE = b"org.apache.spark.sql.parquet.row.metadata"
 MAX_DECIMAL_DIGITS = 38
 # Java leaves these as they are in the path of a URI, and encodes all other ASCII.
 URI_SAFE = "/-_.!~*'():@&=+$,;"
@@ -60,6 +70,13 @@ class Found:
     passed_over: list[Path]
 
 
+def local_path(events: str) -> Path | None:
+    """Where events lie on this machine, by a path or a URI; None of a URI of another place."""
+    if events.startswith("file:"):
+        return Path(unquote(urlsplit(events).path))
+    return None if "://" in events else Path(events)
+
+
 def find_files(path: Path) -> Found:
     """The files of a folder at any depth, or the one file that `path` is.
 
@@ -67,12 +84,14 @@ def find_files(path: Path) -> Found:
     they write does not count among those.
 
     Raises:
-        BadInput: nothing is there, a Delta table, a simulation with its truth, a link to nothing,
-            or a file whose name is not UTF-8.
+        BadInput: nothing is there, a table of Delta, Hudi or Iceberg or a part of one, a simulation
+            with its truth, a link to nothing, or a file whose name is not UTF-8.
     """
     if not path.exists():
         raise BadInput(f"no events at {path}: there is no such file or folder")
     path = path.resolve()
+    for above in path.parents:
+        refuse_table(above, [mark for mark in TABLES if (above / mark).is_dir()])
     if (path / SIMULATION).is_file() and (path / "events").is_dir():
         raise BadInput(
             f"{path} holds a simulation with its truth, which is no log: give {path / 'events'}"
@@ -93,15 +112,11 @@ def walk(folder: Path) -> tuple[list[Path], list[Path]]:
     """The files below a folder that Spark reads, and those that it passes over."""
     files, passed_over = [], []
     for name, folders, names in os.walk(folder, followlinks=True, onerror=refuse):
-        if "_delta_log" in folders:
-            raise BadInput(
-                f"{name} is a Delta table, whose files hold rows of its past too; export it first: "
-                "spark.table(...).write.parquet(...)"
-            )
+        refuse_table(Path(name), [*folders, *names])
         hidden = is_hidden(Path(name).relative_to(folder))
         for each in names:
             file = Path(name, each)
-            if not hidden and not each.startswith((".", "_")) and not each.endswith("._COPYING_"):
+            if not hidden and not is_hidden(Path(each)) and not each.endswith("._COPYING_"):
                 files.append(file)
             elif not each.startswith(MARKERS) and not each.endswith(".crc"):
                 passed_over.append(file)
@@ -127,11 +142,26 @@ def check_file(file: Path) -> None:
         raise BadInput(f"{shown} has a name that is not UTF-8: rename it") from None
 
 
-def is_hidden(folder: Path) -> bool:
-    """Whether Spark passes over a folder: not where it is called as a column is, `_day=1`."""
+def is_hidden(path: Path) -> bool:
+    """Whether Spark passes over a folder or file: not where it is called as a column is, `_day=1`.
+
+    path: below the folder that is read.
+    """
     return any(
-        part.startswith(".") or part.startswith("_") and "=" not in part for part in folder.parts
+        part.startswith(".") or part.startswith("_") and "=" not in part for part in path.parts
     )
+
+
+def refuse_table(folder: Path, names: list[str]) -> None:
+    """Stop at a table whose files are not all of now; names: of what lies in the folder."""
+    kind = next((kind for mark, kind in TABLES.items() if mark in names), "")
+    if any(name.endswith(".metadata.json") for name in names):
+        kind = "Iceberg"
+    if kind:
+        raise BadInput(
+            f"{folder} is a {kind} table, whose files hold rows of its past too; export it "
+            "first: spark.table(...).write.parquet(...)"
+        )
 
 
 def find_forms(files: list[Path], *, all_parquet: bool = False) -> list[Form]:
@@ -169,7 +199,7 @@ def parquet_files(files: list[Path], *, all_parquet: bool) -> Iterator[tuple[Pat
         named = all_parquet or file.name.lower().endswith(PARQUET)
         try:
             with file.open("rb") as content:
-                head = content.read(5)
+                head = content.read(6)
                 is_parquet = head.startswith(MAGIC)
                 is_empty = content.seek(0, os.SEEK_END) == 0
         except OSError as error:
@@ -188,10 +218,9 @@ def parquet_files(files: list[Path], *, all_parquet: bool) -> Iterator[tuple[Pat
 def check_packing(file: Path, head: bytes) -> None:
     """Refuse a file that is packed otherwise than its name says, or as Spark does not unpack.
 
-    head: its first five bytes.
+    head: its first six bytes.
     """
-    name = file.suffix.lower()
-    kind = next((kind for kind, begins in PACKED.items() if head.startswith(begins)), "")
+    name, kind = file.suffix.lower(), kind_of(head)
     if ARCHIVE.search(file.name):
         raise BadInput(f"{file} is an archive: unpack it")
     if name in NOT_READ or kind not in ("", *READ):
@@ -205,18 +234,42 @@ def check_packing(file: Path, head: bytes) -> None:
             f"{file} is called {name}, but its content is not; "
             "give it the name of what it is, or take it away"
         )
+    inside = head_of(file, kind) if kind else head
+    if kind and (again := kind_of(inside)):
+        raise BadInput(f"{file} holds what is packed again, as {again}: unpack it once")
+    begins = {"Parquet": MAGIC, **OTHER_FORMATS} if kind else OTHER_FORMATS
+    other = next((other for other, begin in begins.items() if inside.startswith(begin)), "")
+    if other:
+        packed = "packed " * bool(kind)
+        raise BadInput(f"{file} is {packed}{other}, which is not read: write JSON lines or Parquet")
+
+
+def kind_of(head: bytes) -> str:
+    """As what bytes are packed that begin so; nothing if they are not."""
+    return next((kind for kind, begins in PACKED.items() if head.startswith(begins)), "")
+
+
+def head_of(file: Path, kind: str) -> bytes:
+    """The first bytes of what a packed file holds; none of a broken one, which a run names."""
+    try:
+        with pa.input_stream(file, compression=NAMES_OF_ARROW[kind]) as content:
+            return content.read(6)
+    except (OSError, ValueError):
+        return b""
 
 
 def types_of(file: Path) -> tuple[tuple[str, ...], ...]:
     """Name, physical and logical type and unit of time of each column, from the footer."""
     try:
         with file.open("rb") as content:
-            columns = pq.read_metadata(content).schema
+            footer = pq.read_metadata(content)
+        columns = footer.schema
         kinds = columns.to_arrow_schema()
     except (pa.ArrowException, OSError) as error:
         reason = str(error).splitlines()[0]
         raise BadInput(f"{file} cannot be read as Parquet: {reason}") from error
     check_types(file, columns, kinds)
+    check_note(file, (footer.metadata or {}).get(SPARKS_NOTE), kinds)
     found = []
     for i in range(len(columns)):
         column = columns.column(i)
@@ -239,12 +292,29 @@ def check_types(file: Path, columns: pq.ParquetSchema, kinds: pa.Schema) -> None
     """
     for i in range(len(columns)):
         column = columns.column(i)
-        if column.logical_type.type in UNREADABLE or column.precision > MAX_DECIMAL_DIGITS:
-            raise of_other_type(file, column.path.split(".")[0], str(column.logical_type))
+        known = {column.logical_type.type, column.converted_type}
+        if known & {*UNREADABLE} or column.precision > MAX_DECIMAL_DIGITS:
+            kind = str(column.logical_type)
+            kind = column.converted_type if kind == "None" else kind
+            raise of_other_type(file, column.path.split(".")[0], kind)
     for kind in kinds:
         # Of a span of time Spark has the bare number, whatever its unit.
         if pa.types.is_duration(kind.type):
             raise of_other_type(file, kind.name, str(kind.type))
+
+
+def check_note(file: Path, note: bytes | None, columns: pa.Schema) -> None:
+    """Refuse a file of which Spark would read the columns that it once had.
+
+    note: what Spark wrote into it, which other programs hand on when they add a column.
+    """
+    noted = {each["name"] for each in json.loads(note)["fields"]} if note else set()
+    if note and noted != set(columns.names):
+        other = ", ".join(sorted(noted ^ set(columns.names)))
+        raise BadInput(
+            f"{file} says to Spark that it has other columns than it has ({other}): write it again "
+            "without the note, with pyarrow `table.replace_schema_metadata(None)`"
+        )
 
 
 def of_other_type(file: Path, column: str, kind: str) -> BadInput:

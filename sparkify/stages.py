@@ -11,7 +11,7 @@ from sparkify import ledger, transform
 from sparkify.datasets import DEFINITIONS
 from sparkify.engine import USER_BYTES, size_of_files
 from sparkify.errors import CheckFailed
-from sparkify.events import find_files
+from sparkify.events import find_files, local_path
 from sparkify.session import open_session
 from sparkify.settings import Settings
 from sparkify.terminal import line, stage
@@ -29,8 +29,8 @@ def open_stage(
 ):
     """Start Spark, once it is clear that there are events to read, or users to simulate."""
     size = users * USER_BYTES if users and events is None else None
-    if events is not None and "://" not in events:
-        found = find_files(Path(events))
+    if events is not None and (path := local_path(events)):
+        found = find_files(path)
         tell_passed_over(found.passed_over)
         size = size_of_files(found.files)
     ledger.begin_run()

@@ -5,7 +5,6 @@ import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from urllib.parse import unquote
 
 from dbt.artifacts.schemas.results import NodeStatus
@@ -13,7 +12,7 @@ from dbt.cli.main import dbtRunner, dbtRunnerResult
 from dbt_common.events.functions import reset_metadata_vars
 
 from sparkify.errors import DISK_FULL, NO_SPACE, BadInput, CheckFailed, SparkifyError
-from sparkify.events import find_files, find_forms, uri_of
+from sparkify.events import find_files, find_forms, local_path, uri_of
 from sparkify.settings import Settings, written
 
 Say = Callable[[str], None]
@@ -78,10 +77,11 @@ def check_vars(settings: Settings) -> None:
 
 def described(settings: Settings, events: str) -> dict:
     """The arguments of the macro `register_events`: where events lie and what the files are."""
-    if "://" in events:
+    path = local_path(events)
+    if path is None:
         return {"path": events}
     all_parquet = settings.variables["events_format"] == "parquet"
-    found = find_files(Path(events))
+    found = find_files(path)
     count = sum(file.stat().st_size > 0 for file in found.files)
     forms = [
         {

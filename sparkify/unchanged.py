@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 
-from sparkify.events import find_files
+from sparkify.events import find_files, local_path
 from sparkify.identity import key_digest
 from sparkify.settings import PROJECT, Settings
 from sparkify.tables import now
@@ -26,9 +26,10 @@ def inputs_of(settings: Settings, events: str) -> dict[str, str] | None:
     is_own = os.environ.get("DBT_PROJECT_DIR", str(PROJECT)) == str(PROJECT)
     is_here = settings.target == "local" and "SPARK_REMOTE" not in os.environ
     is_here = is_here and settings.local_warehouse is not None
-    if not (is_own and is_here) or "://" in events:
+    path = local_path(events)
+    if not (is_own and is_here) or path is None:
         return None
-    files = [(str(file), *times(file)) for file in find_files(Path(events)).files]
+    files = [(str(file), *times(file)) for file in find_files(path).files]
     code = [(str(file), file.read_text()) for file in code_files()]
     made_by = [*map(version, PACKAGES), settings.schema, dict(settings.overrides), key_digest()]
     # Another metastore knows no tables, though their files are there.

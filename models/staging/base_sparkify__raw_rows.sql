@@ -42,11 +42,9 @@ texts as (
 parsed as (
     select
         *,
-        -- Spark's parser reads the first value of a text and ignores the rest; within brackets it
-        -- has to read all of it.
         coalesce(
-            from_json(concat('[', text, ']'), 'array<{{ struct_type }}>'),
-            from_json(concat('[', {{ separated_objects('text') }}, ']'), 'array<{{ struct_type }}>')
+            {{ json_objects('text', struct_type) }},
+            {{ json_objects(separated_objects('text'), struct_type) }}
         ) as objects
     from texts
 ),
@@ -71,19 +69,13 @@ named as (
             when
                 contains(text, ']')
                 and not size(
-                    from_json(
-                        concat('[', {{ separated_objects('text') }}, ',{}]'),
-                        'array<struct<ts: string>>'
-                    )
+                    {{ json_objects(separated_objects('text') ~ ", ',{}'", 'struct<ts: string>') }}
                 ) <=> size(objects) + 1
                 then null
             when size(objects) > 1 or {{ has_other_case('get(objects, 0)', 'text', 'lower_text') }}
                 then
                     transform(
-                        from_json(
-                            concat('[', {{ separated_objects('text') }}, ']'),
-                            'array<map<string, string>>'
-                        ),
+                        {{ json_objects(separated_objects('text'), 'map<string, string>') }},
                         each -> {{ fields_of_keys('each') }}
                     )
             else objects

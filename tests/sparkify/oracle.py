@@ -46,6 +46,8 @@ KEYS = {
 }
 FIELDS_OF_KEYS = {key: field for field, key in KEYS.items()}
 FIELDS_OF_LOWER_KEYS = {key.lower(): field for field, key in KEYS.items()}
+# What tells rows apart is one value, and neither true nor false.
+NAMES = ("user_id", "session_id", "page")
 OF_SONGS = ("artist", "song", "song_length_s")
 
 # What a user agent names, the more special first: an iPhone is "like Mac OS X".
@@ -204,7 +206,9 @@ def without_missing(row: Row) -> dict[str, str]:
     return {
         field: text
         for field, text in values.items()
-        if text and (text not in MISSING or (on_song and field in ("artist", "song")))
+        if text
+        and (text not in MISSING or (on_song and field in ("artist", "song")))
+        and not (field in NAMES and (text in ("true", "false") or text[0] in "{["))
     }
 
 

@@ -1,6 +1,7 @@
 """Files as people have them: each is read right, or refused in one sentence that names it."""
 
 import bz2
+import decimal
 import gzip
 import json
 import lzma
@@ -271,6 +272,119 @@ def test_a_column_that_spark_cannot_read_is_refused_with_its_file(tmp_path, kind
     column = pa.nulls(1, kind)
     pq.write_table(pa.table({"userId": ["7"], "length": column}), tmp_path / "odd.parquet")
     assert re.match(r"column `length` of .*odd\.parquet is .*: write it as", refused(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.json.gz", gzip.compress(gzip.compress(b"{}")), "holds what is packed again, as .gz"),
+        ("a.gz", gzip.compress(b"PAR1and more"), "is packed Parquet, which is not read"),
+        ("a.json.gz", gzip.compress(b"Obj\x01and more"), "is packed Avro, which is not read"),
+        ("a.json", b"ORC and more", "is ORC, which is not read"),
+        ("a.json.br", b"and more", "is packed as .br, which is not read"),
+        ("a.hsnappy", b"and more", "is packed as .hsnappy, which is not read"),
+        ("a.Z", b"\x1f\x9dand more", "is packed as .z, which is not read"),
+    ],
+)
+def test_what_holds_no_lines_is_refused_by_what_it_is(tmp_path, name, content, message):
+    (tmp_path / name).write_bytes(content)
+    assert message in refused(tmp_path)
+
+
+@pytest.mark.parametrize("mark", ["_delta_log/0.json", ".hoodie/x", "metadata/v1.metadata.json"])
+def test_a_table_with_files_of_its_past_is_refused_and_so_is_its_part(tmp_path, mark):
+    (tmp_path / mark).parent.mkdir()
+    (tmp_path / mark).write_text("{}")
+    part = tmp_path / "day=1" / "a.json"
+    part.parent.mkdir()
+    part.write_text("{}")
+    for path in [tmp_path] if "metadata.json" in mark else [tmp_path, part.parent, part]:
+        assert "whose files hold rows of its past too" in refused(path)
+
+
+def test_a_file_that_tells_spark_of_other_columns_is_refused(spark, tmp_path):
+    spark.createDataFrame([(START_MS, "30")], "ts bigint, userId string").write.parquet(
+        str(tmp_path / "written")
+    )
+    table = pq.read_table(next((tmp_path / "written").glob("*.parquet")))
+    (tmp_path / "more").mkdir()
+    more = tmp_path / "more" / "a.parquet"
+    pq.write_table(table.append_column("level", pa.array(["paid"])), more)
+    assert re.search(r"more.a\.parquet says to Spark .* \(level\)", refused(more))
+    pq.write_table(pq.read_table(more).replace_schema_metadata(None), more)
+    find_forms(find_files(more).files)
+
+
+def test_a_line_is_read_to_its_end_and_what_names_a_row_is_one_value(spark, staged, tmp_path):
+    whole = json.dumps(events(1)[0])
+    broken = [whole.replace("Sigur R\\u00f3s", f"Sigur R{cut}") for cut in ("\\u", "\\u00f")]
+    broken += [whole.replace('"', "'"), whole.replace('"30"', '"\t')]
+    named = [
+        *({"userId": name} for name in (False, True, [], {"id": 30}, 76561198000000001.0)),
+        *({"sessionId": name} for name in ([1], {"id": 1}, True)),
+        *({"page": name} for name in (["NextSong"], {"name": "Home"}, True)),
+    ]
+    lines = [json.dumps(events(1, **change)[0]) for change in named]
+    (tmp_path / "a.json").write_text("\n".join([*broken, *lines, whole]))
+    zero = pa.array([decimal.Decimal(0)], pa.decimal128(38, 9))
+    table = pa.Table.from_pylist(events(1, itemInSession=0, sessionId=0, userId=0))
+    for name in ("itemInSession", "sessionId", "userId"):
+        table = table.set_column(table.column_names.index(name), name, zero)
+    pq.write_table(table, tmp_path / "b.parquet")
+    rows = staged(tmp_path)
+    assert rows[["user_id", "session_id", "item_in_session"]].to_numpy().tolist() == [
+        ["0", "0", 0],
+        ["30", "29", 0],
+    ]
+    found = spark.sql(
+        "select rejection_reason, count(*) from sparkify.stg_sparkify__rejected_events group by 1"
+    ).collect()
+    assert dict(map(tuple, found)) == {
+        "malformed_json": 4,
+        "missing_user_id": 5,
+        "missing_session_id": 3,
+        "missing_page": 3,
+    }
+
+
+def test_a_stream_wrote_what_its_files_hold(staged, expected, tmp_path):
+    (tmp_path / "_spark_metadata").mkdir()
+    (tmp_path / "part-0.json").write_text(as_json(events()))
+    other = json.dumps(
+        {
+            "path": f"file://{tmp_path}/other.json",
+            "size": 2,
+            "isDir": False,
+            "modificationTime": 0,
+            "blockReplication": 1,
+            "blockSize": 1,
+            "action": "add",
+        }
+    )
+    (tmp_path / "_spark_metadata" / "0").write_text(f"v1\n{other}\n")
+    pd.testing.assert_frame_equal(staged(Path(f"{tmp_path}")), expected)
+
+
+def test_a_bare_run_refuses_new_files_that_it_would_read_wrongly(settings, tmp_path):
+    (tmp_path / "a.json").write_text(as_json(events()))
+    transform.register_events(settings, f"file://{tmp_path}")
+    # Columns that nobody looked at; a name of which Spark reads nothing.
+    for name in ("new.parquet", "new.json.lz4"):
+        pd.DataFrame(events()).to_parquet(tmp_path / name)
+        with pytest.raises(BadInput, match=f"{name} is new, and .* run `sparkify build --events"):
+            transform.run_dbt(settings, "run", "--select", "path:models/staging")
+        (tmp_path / name).unlink()
+
+
+def test_a_clock_that_was_wrong_is_told(spark, settings, tmp_path):
+    far = START_MS + 90 * 86_400_000
+    (tmp_path / "a.json").write_text(as_json(events() + events(1, ts=far)))
+    transform.build(settings, "--select", "path:models/staging", events=str(tmp_path))
+    found = spark.sql(
+        "select status, failure_count from sparkify.quality_ledger"
+        " where check_name like 'no_gap%' order by checked_at desc limit 1"
+    ).first()
+    assert (found.status, found.failure_count) == ("warn", 1)
 
 
 def test_a_file_that_spark_does_not_find_stops_a_run(settings, monkeypatch, tmp_path):

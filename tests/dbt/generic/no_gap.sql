@@ -1,0 +1,16 @@
+{#
+    No day is more than so many days after the one before: else some clock was wrong, or months of
+    the log are missing. Labels between would say that nobody left, for nothing was watched.
+#}
+{% test no_gap(model, column_name, days) %}
+with gaps as (
+    select
+        lag({{ column_name }}) over (order by {{ column_name }}) as last_date,
+        {{ column_name }} as next_date
+    from {{ model }}
+)
+
+select *
+from gaps
+where datediff(next_date, last_date) > {{ days }}
+{% endtest %}
