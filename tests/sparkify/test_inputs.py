@@ -303,9 +303,8 @@ def test_a_table_with_files_of_its_past_is_refused_and_so_is_its_part(tmp_path, 
 
 
 def test_a_file_that_tells_spark_of_other_columns_is_refused(spark, tmp_path):
-    spark.createDataFrame([(START_MS, "30")], "ts bigint, userId string").write.parquet(
-        str(tmp_path / "written")
-    )
+    one = spark.createDataFrame([(START_MS, "30")], "ts bigint, userId string").coalesce(1)
+    one.write.parquet(str(tmp_path / "written"))
     table = pq.read_table(next((tmp_path / "written").glob("*.parquet")))
     (tmp_path / "more").mkdir()
     more = tmp_path / "more" / "a.parquet"
