@@ -211,16 +211,22 @@ def scored_dates(spark: SparkSession, settings: Settings) -> pd.DataFrame:
     A score for another horizon or another churn is none: it cannot be compared.
     """
     built = definitions(spark, settings)
-    meant = {name: built[name] for name in ("horizon_days", "churn_definition") if name in built}
-    # What an older version scored does not tell.
-    same = [f"coalesce({name} = :{name}, true)" for name in meant]
-    return spark.sql(
-        "select as_of_date, count(*) as users, sum(probability) as churners,"
-        f" max(model_version) as version from {settings.table('fct_churn_scores')}"
-        f" where {' and '.join(['true', *same])}"
-        " group by as_of_date order by as_of_date desc limit 2",
-        args=meant,
-    ).toPandas()
+    scores = spark.table(settings.table("fct_churn_scores"))
+    for name in ("horizon_days", "churn_definition"):
+        if name in built:
+            # What an older version scored does not tell.
+            scores = scores.where(F.coalesce(F.col(name) == F.lit(built[name]), F.lit(True)))
+    return (
+        scores.groupBy("as_of_date")
+        .agg(
+            F.count(F.lit(1)).alias("users"),
+            F.sum("probability").alias("churners"),
+            F.max("model_version").alias("version"),
+        )
+        .orderBy(F.desc("as_of_date"))
+        .limit(2)
+        .toPandas()
+    )
 
 
 def drift(spark: SparkSession, settings: Settings) -> str:
