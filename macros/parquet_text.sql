@@ -20,9 +20,13 @@
         {%- elif comment == 'nanoseconds' -%}
             {%- set found.text = column ~ ' div 1000000' -%}
         {%- elif type in ['double', 'float'] -%}
+            {#- From here on whole numbers are rounded: several ids would become one. -#}
+            {%- set exact = 16777216 if type == 'float' else 9007199254740992 -%}
+            {%- set rounded = 'null' if field in ['userId', 'sessionId', 'page'] else column -%}
             {%- set found.text = 'if(' ~ column ~ ' = floor(' ~ column ~ ') and abs(' ~ column
-                ~ ') < 1e18, cast(cast(' ~ column ~ ' as bigint) as string), cast(nanvl(' ~ column
-                ~ ', null) as string))' -%}
+                ~ ') < 1e18, if(abs(' ~ column ~ ') < ' ~ exact ~ ', cast(cast(' ~ column
+                ~ ' as bigint) as string), cast(cast(' ~ rounded ~ ' as bigint) as string)), cast(nanvl('
+                ~ column ~ ', null) as string))' -%}
         {%- elif type.startswith('decimal') -%}
             {#- A whole one without a fraction: Java writes a zero of many digits as 0E-9. -#}
             {%- set found.text = 'if(' ~ column ~ ' % 1 = 0, cast(cast(' ~ column

@@ -39,16 +39,21 @@
     {% endif %}
     {% do run_query('drop table if exists ' ~ listed) %}
     {% do run_query(
-        'create table ' ~ listed ~ " using parquet as select 'known' as form, _metadata.file_path as file_path, "
-        ~ file_version() ~ ' as input_version from ' ~ files
-        ~ ' where _metadata.file_size > 0 and ' ~ is_called_parquet()
+        'create table ' ~ listed ~ ' (form string, file_path string, input_version bigint) using parquet'
     ) %}
+    {% if forms is not none %}
+        {% do run_query(
+            'insert into ' ~ listed ~ " select 'known', _metadata.file_path, " ~ file_version()
+            ~ ' from ' ~ files ~ ' where _metadata.file_size > 0'
+        ) %}
+    {% endif %}
     {% for row in run_query('show tables in ' ~ lines.schema ~ " like 'parquet_*'").rows %}
         {% do run_query('drop table ' ~ lines.schema ~ '.' ~ row[1]) %}
     {% endfor %}
     {% if forms is none %}
         {% set forms = [] %}
-        {% set query = 'select file_path from ' ~ listed ~ ' limit 1' %}
+        {% set query = 'select _metadata.file_path from ' ~ files ~ ' where _metadata.file_size > 0 and '
+            ~ is_called_parquet() ~ ' limit 1' %}
         {% for row in run_query(query).rows %}
             {% do forms.append({'sample': row[0], 'nanoseconds': [], 'files': []}) %}
         {% endfor %}

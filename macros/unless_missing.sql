@@ -18,8 +18,10 @@
     {%- if field in ['userId', 'sessionId', 'page'] -%}
     if(
             {{ text }} in ({{ sql_list(missing + ['true', 'false']) }})
-            or startswith({{ text }}, '{')
-            or startswith({{ text }}, '[')
+            or (
+                left({{ text }}, 1) in ('{', '[')
+                and {{ text }} rlike '(?s)^([{]("[^"]*":.*)?[}]|\\[((["{\\[0-9-]|true|false|null).*)?\\])$'
+            )
             or (
                 contains({{ text }}, 'E')
                 and {{ text }} rlike '^-?[0-9]\\.[0-9]+E[0-9]+$'

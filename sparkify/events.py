@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from unicodedata import category
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import quote
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -35,12 +35,18 @@ PACKED = {
 }
 READ = (".gz", ".bz2", ".zst")
 NAMES_OF_ARROW = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd"}
-# Of others with these names, whatever they hold, Spark reads nothing, and says nothing.
+# Of others with these names Spark reads nothing, and says nothing, or letters for rows.
 NOT_READ = (".lz4", ".snappy", ".hsnappy", ".deflate", ".br")
 # How files begin that hold rows, and are neither text nor Parquet.
 OTHER_FORMATS = {"Avro": b"Obj\x01", "ORC": b"ORC"}
-# What lies in the folder of a table that keeps files of its past, beside those of now.
-TABLES = {"_delta_log": "Delta", ".hoodie": "Hudi"}
+# The folder by which a table is known that keeps files of its past beside those of now, and what
+# lies in it.
+TABLES = {
+    "_delta_log": ("Delta", "*"),
+    ".hoodie": ("Hudi", "*"),
+    "metadata": ("Iceberg", "*[0-9]*.metadata.json"),
+}
+MARKS = {*TABLES}
 ARCHIVE = re.compile(r"\.(tgz|tar|tar\.\w+)$", re.IGNORECASE)
 MAX_FORMS = 100
 # Types of Parquet that Spark has no type for.
@@ -71,9 +77,13 @@ class Found:
 
 
 def local_path(events: str) -> Path | None:
-    """Where events lie on this machine, by a path or a URI; None of a URI of another place."""
-    if events.startswith("file:"):
-        return Path(unquote(urlsplit(events).path))
+    """Where events lie on this machine, by a path or a URI; None of a URI of another place.
+
+    What follows `file:` is taken literally, as every path is.
+    """
+    if re.match("file:/(//)?(?!/)", events):
+        rest = events.removeprefix("file:")
+        return Path(rest.removeprefix("//")) if rest.startswith("///") else Path(rest)
     return None if "://" in events else Path(events)
 
 
@@ -91,7 +101,7 @@ def find_files(path: Path) -> Found:
         raise BadInput(f"no events at {path}: there is no such file or folder")
     path = path.resolve()
     for above in path.parents:
-        refuse_table(above, [mark for mark in TABLES if (above / mark).is_dir()])
+        refuse_table(above)
     if (path / SIMULATION).is_file() and (path / "events").is_dir():
         raise BadInput(
             f"{path} holds a simulation with its truth, which is no log: give {path / 'events'}"
@@ -112,7 +122,8 @@ def walk(folder: Path) -> tuple[list[Path], list[Path]]:
     """The files below a folder that Spark reads, and those that it passes over."""
     files, passed_over = [], []
     for name, folders, names in os.walk(folder, followlinks=True, onerror=refuse):
-        refuse_table(Path(name), [*folders, *names])
+        if MARKS & {*folders}:
+            refuse_table(Path(name))
         hidden = is_hidden(Path(name).relative_to(folder))
         for each in names:
             file = Path(name, each)
@@ -152,16 +163,14 @@ def is_hidden(path: Path) -> bool:
     )
 
 
-def refuse_table(folder: Path, names: list[str]) -> None:
-    """Stop at a table whose files are not all of now; names: of what lies in the folder."""
-    kind = next((kind for mark, kind in TABLES.items() if mark in names), "")
-    if any(name.endswith(".metadata.json") for name in names):
-        kind = "Iceberg"
-    if kind:
-        raise BadInput(
-            f"{folder} is a {kind} table, whose files hold rows of its past too; export it "
-            "first: spark.table(...).write.parquet(...)"
-        )
+def refuse_table(folder: Path) -> None:
+    """Stop at the folder of a table, whose files are not all of now."""
+    for mark, (kind, content) in TABLES.items():
+        if (folder / mark).is_dir() and any((folder / mark).glob(content)):
+            raise BadInput(
+                f"{folder} is a table of {kind}, whose files hold rows of its past too; export it "
+                "first: spark.table(...).write.parquet(...)"
+            )
 
 
 def find_forms(files: list[Path], *, all_parquet: bool = False) -> list[Form]:
@@ -308,12 +317,15 @@ def check_note(file: Path, note: bytes | None, columns: pa.Schema) -> None:
 
     note: what Spark wrote into it, which other programs hand on when they add a column.
     """
-    noted = {each["name"] for each in json.loads(note)["fields"]} if note else set()
-    if note and noted != set(columns.names):
-        other = ", ".join(sorted(noted ^ set(columns.names)))
+    try:
+        noted = {each["name"].lower() for each in json.loads(note)["fields"]}
+    except (TypeError, ValueError):  # none, or as Spark wrote it before there was Parquet in pandas
+        return
+    hidden = [name for name in columns.names if name.lower() not in noted]
+    if hidden:
         raise BadInput(
-            f"{file} says to Spark that it has other columns than it has ({other}): write it again "
-            "without the note, with pyarrow `table.replace_schema_metadata(None)`"
+            f"{file} does not tell Spark of all its columns ({', '.join(hidden)}): write it again "
+            "without Spark's note, with pyarrow `table.replace_schema_metadata(None)`"
         )
 
 

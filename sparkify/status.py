@@ -59,7 +59,7 @@ def show_status(settings: Settings) -> None:
         else "of no date yet",
         "Scores": scores(spark, settings, as_of=as_of, champion=champion),
         "Came true": came_true(judged),
-        "Drift": "" if misfit else drift(spark, settings),
+        "Drift": "" if misfit else drift(spark, settings, as_of=as_of),
         "Checks": checks(spark, settings),
     }
     line()
@@ -99,7 +99,7 @@ def advice(
     """
     if refused:
         return f"no. {misfit or refused}"
-    if not (versions or outcomes):
+    if not outcomes:
         return f"no. The outcome of no date is known yet, so there is nothing to learn. {misfit}"
     in_vain = tried is not None and tried == versions[0].version and versions[0].skill.value <= 0
     if misfit and not in_vain:
@@ -229,8 +229,8 @@ def scored_dates(spark: SparkSession, settings: Settings) -> pd.DataFrame:
     )
 
 
-def drift(spark: SparkSession, settings: Settings) -> str:
-    """The features that drift, and how many did the time before."""
+def drift(spark: SparkSession, settings: Settings, *, as_of: dt.date | None) -> str:
+    """The features of the users scored as of a date that drift, and how many did before."""
     table = settings.table("fct_feature_drift")
     if not spark.catalog.tableExists(table):
         return ""
@@ -239,7 +239,7 @@ def drift(spark: SparkSession, settings: Settings) -> str:
         f" sort_array(collect_list(if(is_drifted, feature, null))) as drifted from {table}"
         " group by as_of_date order by as_of_date desc limit 2"
     ).collect()
-    if not rows:
+    if not rows or rows[0].as_of_date != as_of:
         return ""
     last, *before = rows
     named = ", ".join(last.drifted[:NAMED]) + (" …" if len(last.drifted) > NAMED else "")

@@ -39,7 +39,7 @@ def list_targets(settings: Settings, *, top: int | None, everybody: bool, out: P
     rows = spark.table(name).orderBy("priority").toPandas()
     chosen = rows if everybody else rows[rows["is_worth_contacting"]]
     written = chosen.head(top or len(chosen))
-    shown = written if top or everybody else written.head(PRINTED)
+    shown = written if top or (everybody and not out) else written.head(PRINTED)
     currency, assumptions = rows["currency"].iloc[0], rows["assumptions"].iloc[0]
     if not shown.empty:
         table(

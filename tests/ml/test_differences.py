@@ -2,7 +2,7 @@
 
 import numpy as np
 import pandas as pd
-from scipy.stats import mannwhitneyu
+from scipy.stats import brunnermunzel
 
 from ml.differences import differences
 
@@ -17,7 +17,7 @@ def test_the_value_is_the_share_of_pairs_with_ties_as_half():
     pairs = (left[:, None] > stayed).mean() + (left[:, None] == stayed).mean() / 2
     found = differences(users(left, stayed), label="leaves").iloc[0]
     assert np.isclose(found["value"], pairs)
-    assert np.isclose(found["value"], mannwhitneyu(left, stayed).statistic / 30)
+    assert np.isclose(found["q_value"], brunnermunzel(left, stayed).pvalue)
     assert found["ci_low"] < pairs < found["ci_high"]
     assert (found["leave_median"], found["stay_median"]) == (2, 1.5)
 
@@ -31,6 +31,16 @@ def test_the_interval_holds_the_truth_about_95_times_in_100():
         found = differences(table, label="leaves").iloc[0]
         held += found["ci_low"] <= truth <= found["ci_high"]
     assert 0.92 <= held / 400 <= 0.98
+
+
+def test_chance_is_not_taken_for_a_difference_where_one_side_spreads_wider():
+    generator = np.random.default_rng(0)
+    telling = 0
+    for _ in range(400):
+        # Means of few dates beside means of many.
+        table = users(generator.normal(0, 2, 20), generator.normal(0, 1, 200))
+        telling += differences(table, label="leaves")["q_value"].iloc[0] < 0.05
+    assert telling / 400 <= 0.08
 
 
 def test_few_of_many_equal_features_are_said_to_differ():

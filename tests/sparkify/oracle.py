@@ -48,6 +48,7 @@ FIELDS_OF_KEYS = {key: field for field, key in KEYS.items()}
 FIELDS_OF_LOWER_KEYS = {key.lower(): field for field, key in KEYS.items()}
 # What tells rows apart is one value, and neither true nor false.
 NAMES = ("user_id", "session_id", "page")
+NESTED = re.compile(r'\{("[^"]*":.*)?\}|\[((["{\[0-9-]|true|false|null).*)?\]', re.DOTALL)
 OF_SONGS = ("artist", "song", "song_length_s")
 
 # What a user agent names, the more special first: an iPhone is "like Mac OS X".
@@ -208,7 +209,7 @@ def without_missing(row: Row) -> dict[str, str]:
         for field, text in values.items()
         if text
         and (text not in MISSING or (on_song and field in ("artist", "song")))
-        and not (field in NAMES and (text in ("true", "false") or text[0] in "{["))
+        and not (field in NAMES and (text in ("true", "false") or NESTED.fullmatch(text)))
     }
 
 

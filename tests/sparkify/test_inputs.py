@@ -22,7 +22,7 @@ import pytest
 
 from sparkify import transform
 from sparkify.errors import BadInput
-from sparkify.events import find_files, find_forms, uri_of
+from sparkify.events import find_files, find_forms, local_path, uri_of
 
 START_MS = 1538352000000
 COLUMNS = [
@@ -222,7 +222,7 @@ def test_what_cannot_be_read_is_refused_by_name(tmp_path):
     assert "cut.parquet" in refused(tmp_path / "cut")
     (tmp_path / "delta" / "_delta_log").mkdir(parents=True)
     (tmp_path / "delta" / "a.parquet").write_bytes(whole.read_bytes())
-    assert "Delta table" in refused(tmp_path / "delta")
+    assert "a table of Delta" in refused(tmp_path / "delta")
     table = pa.table({"userid": [1], "userId": [2]})
     (tmp_path / "twice").mkdir()
     pq.write_table(table, tmp_path / "twice" / "a.parquet")
@@ -298,8 +298,10 @@ def test_a_table_with_files_of_its_past_is_refused_and_so_is_its_part(tmp_path, 
     part = tmp_path / "day=1" / "a.json"
     part.parent.mkdir()
     part.write_text("{}")
-    for path in [tmp_path] if "metadata.json" in mark else [tmp_path, part.parent, part]:
+    for path in (tmp_path, part.parent, part):
         assert "whose files hold rows of its past too" in refused(path)
+    (tmp_path / mark).rename(tmp_path / "day=1" / "b.metadata.json")
+    find_files(tmp_path)
 
 
 def test_a_file_that_tells_spark_of_other_columns_is_refused(spark, tmp_path):
@@ -309,9 +311,18 @@ def test_a_file_that_tells_spark_of_other_columns_is_refused(spark, tmp_path):
     (tmp_path / "more").mkdir()
     more = tmp_path / "more" / "a.parquet"
     pq.write_table(table.append_column("level", pa.array(["paid"])), more)
-    assert re.search(r"more.a\.parquet says to Spark .* \(level\)", refused(more))
+    assert re.search(r"more.a\.parquet does not tell Spark .* \(level\)", refused(more))
     pq.write_table(pq.read_table(more).replace_schema_metadata(None), more)
     find_forms(find_files(more).files)
+    # What is only in the note is null to Spark, and is not there.
+    pq.write_table(table.drop_columns(["userId"]), more)
+    find_forms(find_files(more).files)
+
+
+def test_the_uri_of_a_file_is_taken_literally():
+    for path in ("/a#b", "/a?b", "/a%20b", "/a b"):
+        assert local_path(f"file://{path}") == local_path(f"file:{path}") == Path(path)
+    assert local_path("file://host/a") is None and local_path("s3a://b/a") is None
 
 
 def test_a_line_is_read_to_its_end_and_what_names_a_row_is_one_value(spark, staged, tmp_path):
@@ -323,24 +334,30 @@ def test_a_line_is_read_to_its_end_and_what_names_a_row_is_one_value(spark, stag
         *({"sessionId": name} for name in ([1], {"id": 1}, True)),
         *({"page": name} for name in (["NextSong"], {"name": "Home"}, True)),
     ]
+    braces = json.dumps(events(1, userId="{3F25-04E0}", sessionId="[7]a", page="[Home]")[0])
     lines = [json.dumps(events(1, **change)[0]) for change in named]
-    (tmp_path / "a.json").write_text("\n".join([*broken, *lines, whole]))
+    (tmp_path / "a.json").write_text("\n".join([*broken, *lines, braces, whole]))
     zero = pa.array([decimal.Decimal(0)], pa.decimal128(38, 9))
     table = pa.Table.from_pylist(events(1, itemInSession=0, sessionId=0, userId=0))
     for name in ("itemInSession", "sessionId", "userId"):
         table = table.set_column(table.column_names.index(name), name, zero)
     pq.write_table(table, tmp_path / "b.parquet")
+    # As pandas has a column of ids in which one is missing.
+    large = pd.DataFrame(events(3, userId=76561198000000001.0)).assign(sessionId=[2.0**53, 29, 29])
+    large.to_parquet(tmp_path / "c.parquet")
+    large.assign(userId=np.float32(2**24 + 4)).to_parquet(tmp_path / "d.parquet")
     rows = staged(tmp_path)
     assert rows[["user_id", "session_id", "item_in_session"]].to_numpy().tolist() == [
         ["0", "0", 0],
         ["30", "29", 0],
+        ["{3F25-04E0}", "[7]a", 0],
     ]
     found = spark.sql(
         "select rejection_reason, count(*) from sparkify.stg_sparkify__rejected_events group by 1"
     ).collect()
     assert dict(map(tuple, found)) == {
         "malformed_json": 4,
-        "missing_user_id": 5,
+        "missing_user_id": 5 + 6,
         "missing_session_id": 3,
         "missing_page": 3,
     }
