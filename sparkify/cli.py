@@ -189,11 +189,7 @@ def status(settings: Settings) -> None:
 
 
 @cli.command(epilog="Example: sparkify targets --top 20 --csv contact.csv")
-@click.option(
-    "--top",
-    type=AT_LEAST_1,
-    help="Users at most; without, the file has all, and 20 are printed unless --everybody.",
-)
+@click.option("--top", type=AT_LEAST_1, help="Users at most; a file has all, a terminal 20.")
 @click.option("--everybody", is_flag=True, help="Also those whom an offer does not pay for.")
 @click.option("--csv", "out", type=FOLDER, help="CSV file to write them to.")
 @click.pass_obj

@@ -40,10 +40,10 @@ NOT_READ = (".lz4", ".snappy", ".hsnappy", ".deflate", ".br")
 # How files begin that hold rows, and are neither text nor Parquet.
 OTHER_FORMATS = {"Avro": b"Obj\x01", "ORC": b"ORC"}
 # The folder by which a table is known that keeps files of its past beside those of now, and what
-# lies in it.
+# lies in it, where others have folders of that name too.
 TABLES = {
-    "_delta_log": ("Delta", "*"),
-    ".hoodie": ("Hudi", "*"),
+    "_delta_log": ("Delta", ""),
+    ".hoodie": ("Hudi", ""),
     "metadata": ("Iceberg", "*[0-9]*.metadata.json"),
 }
 MARKS = {*TABLES}
@@ -166,7 +166,7 @@ def is_hidden(path: Path) -> bool:
 def refuse_table(folder: Path) -> None:
     """Stop at the folder of a table, whose files are not all of now."""
     for mark, (kind, content) in TABLES.items():
-        if (folder / mark).is_dir() and any((folder / mark).glob(content)):
+        if (folder / mark).is_dir() and (not content or any((folder / mark).glob(content))):
             raise BadInput(
                 f"{folder} is a table of {kind}, whose files hold rows of its past too; export it "
                 "first: spark.table(...).write.parquet(...)"
