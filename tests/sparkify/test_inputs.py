@@ -300,8 +300,8 @@ def test_a_table_with_files_of_its_past_is_refused_and_so_is_its_part(tmp_path, 
     part.write_text("{}")
     for path in (tmp_path, part.parent, part):
         assert "whose files hold rows of its past too" in refused(path)
-    (tmp_path / mark).rename(tmp_path / "day=1" / "b.metadata.json")
-    find_files(tmp_path)
+    (tmp_path / mark).parent.rename(tmp_path / "other")
+    assert len(find_files(tmp_path).files) == 2
 
 
 def test_a_file_that_tells_spark_of_other_columns_is_refused(spark, tmp_path):
