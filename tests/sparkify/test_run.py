@@ -32,6 +32,7 @@ from sparkify import (
     registered,
     scoring,
     stages,
+    status,
     terminal,
     training,
     transform,
@@ -417,16 +418,17 @@ def test_a_champion_of_other_definitions_scores_nobody_and_the_marts_are_built(
     before = spark.table(table).count()
     built = datasets.definitions(spark, settings)
     other = built | {"horizon_days": "7"}
-    monkeypatch.setattr(datasets, "definitions", lambda *_: dict(other))
+    for module in (datasets, status):
+        monkeypatch.setattr(module, "definitions", lambda *_: dict(other))
     done = CliRunner().invoke(cli, ["score"])
     assert "horizon_days 14, and the table of 7. `sparkify train`" in str(done.exception)
     assert "Building the retention marts" in done.output
     assert spark.table(table).count() == before
-    status = CliRunner().invoke(cli, ["status"]).output
-    assert "In use          no model; version" in status and "does not fit the tables" in status
-    assert "Drift" not in status
+    said = CliRunner().invoke(cli, ["status"]).output
+    assert "In use          no model; version" in said and "does not fit the tables" in said
+    assert "Drift" not in said
     # Those of another horizon are no scores of now.
-    assert re.search(r"Scores +none as of \d{4}-\d\d-\d\d$", status, re.M)
+    assert re.search(r"Scores +none as of \d{4}-\d\d-\d\d$", said, re.M)
 
 
 def test_where_nobody_is_active_nobody_is_scored_and_no_drift_is_told(spark, settings, monkeypatch):
