@@ -426,14 +426,12 @@ def candidates(model: Model | None) -> Iterator[Figure | Missing]:
             candidate=table["candidate"].map(lambda each: CANDIDATES.get(each, each)),
         ).sort_values("value", ascending=False)
         clear = int((table["ci_low"] > no_skill).sum())
-        beat = f"{clear} of {plural(len(table), 'model')} {'beats' if clear == 1 else 'beat'} no "
-        beat += "skill beyond chance"
+        first = f"the {table['candidate'].iloc[0]}"
         yield Figure(
             key=key.replace("_", ""),
-            title=f"{name}: {beat}, first the {table['candidate'].iloc[0]}"
-            if clear
-            else f"{name}: no model beats no skill beyond chance; nearest comes the "
-            f"{table['candidate'].iloc[0]}",
+            title=f"{name}: {clear} of {plural(len(table), 'model')} "
+            f"{'beats' if clear == 1 else 'beat'} no skill beyond chance, "
+            f"{'first' if clear else 'nearest'} {first}",
             note=f"Right is better; dashed: no skill; orange: {model.role}.",
             chart=models.candidates(table, no_skill=no_skill, title=name),
             size="third",
