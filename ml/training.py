@@ -104,12 +104,17 @@ class TrainingResult:
     @property
     def churner_unit(self) -> str:
         """What a positive row of the backtest is: a user has one for each date before a churn."""
-        dates = pd.Series(self.backtest["time"].dropna().unique())
-        if len(dates) < 2:
-            return "churners"
-        gaps = pd.to_datetime(dates.astype(str), errors="coerce").sort_values().diff().dropna()
-        is_weekly = len(gaps) == len(dates) - 1 and (gaps.dt.days % 7 == 0).all()
-        return "churner-weeks" if is_weekly else "churners, counted anew on each date"
+        return churner_unit(self.backtest["time"])
+
+
+def churner_unit(times: pd.Series) -> str:
+    """What is counted where a user counts once on each of these dates; missing dates are none."""
+    dates = pd.Series(times.dropna().unique())
+    if len(dates) < 2:
+        return "churners"
+    gaps = pd.to_datetime(dates.astype(str), errors="coerce").sort_values().diff().dropna()
+    is_weekly = len(gaps) == len(dates) - 1 and (gaps.dt.days % 7 == 0).all()
+    return "churner-weeks" if is_weekly else "churners, counted anew on each date"
 
 
 def train(

@@ -26,7 +26,7 @@ CSV_NAME = re.compile(r"\.(csv|tsv|tab|txt)(\.gz)?$", re.IGNORECASE)
 FILE_NAME = re.compile(r"\.(parquet|pq|csv|tsv|tab|txt|gz|json|xlsx?|zip)$", re.IGNORECASE)
 TABLE_NAME = re.compile(r"\w+(\.\w+){0,2}")
 PARTITION = re.compile(r"[^=]+=.*")
-SEPARATORS = (",", ";", "\t", "|")
+SEPARATORS = {",": "a comma", ";": "a semicolon", "\t": "a tab", "|": "a |"}
 GZIP, PARQUET, ZIP = b"\x1f\x8b", b"PAR1", b"PK\x03\x04"
 LINE_ENDS = {"\n": "LF", "\r\n": "CRLF", "\r": "CR"}
 TIMES = ("string", "date", "timestamp", "timestamp_ntz")
@@ -448,7 +448,8 @@ def _check_csv(path: Path) -> tuple[str, tuple[str, ...]]:
                 if fields and len(fields) != len(names):
                     raise BadInput(
                         f"line {line} of {path} has {len(fields)} fields and the header has "
-                        f"{len(names)}: quote texts with a separator in them"
+                        f"{len(names)}, with {SEPARATORS[separator]} between them: quote texts "
+                        "that hold one"
                     )
     except UnicodeDecodeError as error:
         raise BadInput(

@@ -39,7 +39,9 @@ def show_status(settings: Settings) -> None:
     outcomes = known_outcomes(spark, settings)
     dates = list(outcomes)
     # Of whatever version: one that is replaced weekly never sees its own scores come true.
-    judged = judged_scores(spark, settings).query("not is_shadow").tail(JUDGED)
+    # Scores for another horizon are not added to those for this one.
+    of_horizon = f"not is_shadow and horizon_days == {definitions(spark, settings)['horizon_days']}"
+    judged = judged_scores(spark, settings).query(of_horizon).tail(JUDGED)
     found = {
         "Tables hold": share_in_words(user_share(spark, settings)),
         "Train again": advice(
@@ -161,7 +163,7 @@ def judged_scores(spark: SparkSession, settings: Settings) -> pd.DataFrame:
     """
     table = settings.table("fct_score_outcomes")
     if not spark.catalog.tableExists(table):
-        return pd.DataFrame(columns=["model_version", "is_shadow"])
+        return pd.DataFrame(columns=["model_version", "is_shadow", "horizon_days"])
     found = spark.table(table).where(F.col("model_name") == settings.model)
     # A table that was last built before there were challengers' scores has none.
     shadow = F.col("is_shadow") if "is_shadow" in found.columns else F.lit(False)
@@ -176,10 +178,14 @@ def came_true(judged: pd.DataFrame) -> str:
     """Expected and counted churners of all dates, and the log loss of the last one, in words."""
     if judged.empty:
         return "not known yet"
+    from ml.training import churner_unit
+
     last = judged.iloc[-1]
     return (
-        f"expected {plural(round(judged['expected_churner_count'].sum()), 'churner-week')} on "
-        f"{plural(len(judged), 'date')}, counted {judged['churner_count'].sum():.0f}; log loss "
+        f"on {plural(judged['as_of_date'].nunique(), 'date')}, "
+        f"{churner_unit(judged['as_of_date'])}: expected "
+        f"{judged['expected_churner_count'].sum():.0f}, counted "
+        f"{judged['churner_count'].sum():.0f}; log loss "
         f"{last['log_loss']:.3f} on {last['as_of_date']}, {last['no_skill']:.3f} without skill"
     )
 

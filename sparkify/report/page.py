@@ -311,6 +311,7 @@ def outcome_rows(data: ReportData) -> list[tuple[str, ...]]:
         (
             str(row.as_of_date),
             str(row.model_version),
+            words.number(row.horizon_days),
             words.number(row.user_count),
             words.number(row.expected_churner_count),
             words.number(row.churner_count),
@@ -319,7 +320,7 @@ def outcome_rows(data: ReportData) -> list[tuple[str, ...]]:
         for row in data.outcomes.itertuples()
     ]
     return (
-        [("scored as of", "version", "users", "expected", "left", "log loss"), *rows]
+        [("scored as of", "version", "days ahead", "users", "expected", "left", "log loss"), *rows]
         if rows
         else []
     )

@@ -248,6 +248,7 @@ def outcomes() -> pd.DataFrame:
         {
             "as_of_date": [AS_OF - dt.timedelta(weeks=3)],
             "model_version": 2,
+            "horizon_days": 14,
             "user_count": 58,
             "expected_churner_count": 6.2,
             "churner_count": 7.0,

@@ -155,7 +155,11 @@ def small(path: Path, **columns) -> Path:
         ("t.csv", b"\n", "does not begin with the names"),
         ("t.csv", b"sep=;\nid;left\n", "does not begin with the names"),
         ("t.csv", b"id\na\n", "has one column"),
-        ("t.csv", b"id,left\na,1,2\n", "line 2 of .* has 3 fields and the header has 2"),
+        (
+            "t.csv",
+            b"id,left\na,1,2\n",
+            "line 2 of .* has 3 fields and the header has 2, with a comma",
+        ),
         ("t.csv", b'id,left\na,"1\n', "is not CSV"),
         ("t.csv", b"id,left,Left\na,1,2\n", "two columns `left` and `Left`"),
         ("t.csv", "id,größe\na,1\n".encode("latin-1"), "is not UTF-8"),

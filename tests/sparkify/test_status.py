@@ -109,9 +109,12 @@ def test_a_version_chosen_by_hand_is_not_said_to_be_in_use_for_what_its_training
     assert in_use(champion, reign, fits=False).startswith("no model; version 2, the champion, does")
 
 
-def test_scores_come_true_in_churner_weeks():
+def test_what_came_true_is_told_in_the_unit_of_the_dates():
     assert came_true(judged()) == "not known yet"
     assert came_true(judged(0.26, 0.24)) == (
-        "expected 21 churner-weeks on 2 dates, counted 24; log loss 0.240 on 2018-11-12, "
+        "on 2 dates, churner-weeks: expected 21, counted 24; log loss 0.240 on 2018-11-12, "
         "0.250 without skill"
     )
+    assert came_true(judged(0.26)).startswith("on 1 date, churners: expected 10, counted 12;")
+    nightly = judged(0.26, 0.24).assign(as_of_date=["2018-11-05", "2018-11-06"])
+    assert came_true(nightly).startswith("on 2 dates, churners, counted anew on each date: exp")

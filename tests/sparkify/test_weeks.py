@@ -97,7 +97,7 @@ def test_what_came_true_is_said_of_every_version_once_it_is_known(spark, read):
         " and to_date(churned_at) between monday and date_add(monday, 13)"
     ).first()["n"]
     assert counted == left
-    said = f"expected {expected:.0f} churner-weeks on 2 dates, counted {counted}"
+    said = f"on 2 dates, churner-weeks: expected {expected:.0f}, counted {counted}"
     assert said in read[3]["after"]
     assert read[3]["models"].count("came true") == 2
 
