@@ -4,5 +4,8 @@
         {% do missing_words() %}  ->  ['NaN', 'nan', 'None', ...]
 #}
 {% macro missing_words() %}
-    {% do return(['NaN', 'nan', 'None', 'null', 'NULL', '<NA>', 'NaT']) %}
+    {% do return([
+        'NaN', 'nan', 'None', 'none', 'null', 'NULL', 'Null', '<NA>', 'NaT', 'N/A', 'n/a', 'undefined',
+        '\\N',
+    ]) %}
 {% endmacro %}

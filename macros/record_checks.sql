@@ -1,6 +1,6 @@
 {#
     Append to the ledger what every test of the run found, a row each, also when it passed; a model
-    that could not be built; and of a `dbt run`, which makes no checks, that it was.
+    that could not be built; and of a `dbt run`, which makes no tests, that it was.
 
         on-run-end: "{{ record_checks(results) }}"
             ->  insert into sparkify.quality_ledger by name select ... from values (...), ...

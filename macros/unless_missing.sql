@@ -4,9 +4,9 @@
         {{ unless_missing('level', '`level`') }}
             ->  if(`level` in ('', '"NaN"', 'NaN', 'None', ...), null, `level`)
 
-    The parser puts what JSON has as NaN, without quotes, into quotes. An artist or a song may be
+    The parser puts what JSON has as NaN or Infinity, without quotes, into quotes. An artist or a song may be
     called NaN or None. What tells users, sessions and pages apart is one value: an object, a list,
-    true or false is none; and a number with a fraction from 2^53 on is not exact any more, which
+    true, false or Infinity is none; and a number with a fraction from 2^53 on is not exact any more, which
     the parser writes with an E.
 
     Arguments:
@@ -17,7 +17,7 @@
     {%- set missing = ['', '"NaN"'] + ([] if field in ['artist', 'song'] else missing_words()) -%}
     {%- if field in ['userId', 'sessionId', 'page'] -%}
     if(
-            {{ text }} in ({{ sql_list(missing + ['true', 'false']) }})
+            {{ text }} in ({{ sql_list(missing + ['true', 'false', '"Infinity"', '"-Infinity"']) }})
             or (
                 left({{ text }}, 1) in ('{', '[')
                 and {{ text }} rlike '(?s)^([{]("[^"]*":.*)?[}]|\\[((["{\\[0-9-]|true|false|null).*)?\\])$'

@@ -1,6 +1,6 @@
 {#
-    Milliseconds since 1970, as text, as a timestamp; null outside first_valid_date to
-    last_valid_date: seconds taken for milliseconds, years like 2200.
+    Milliseconds since 1970, as text, as a timestamp; null before first_valid_date
+    and from last_valid_date on: seconds taken for milliseconds, years like 2200.
 
         {{ valid_time('ts') }}
             ->  case when coalesce(try_cast(ts as bigint), ...) >= ... then timestamp_millis(...) end

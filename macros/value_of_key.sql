@@ -1,6 +1,6 @@
 {#
-    The value of a key in a map, whatever the case of the key; spelled exactly, if there is one. Of
-    several the last, as Spark's parser takes it where it looks for fields.
+    The value of a key in a map, whatever the case of the key; spelled exactly, if there is one that
+    is not null. Of several the last, as Spark's parser takes it where it looks for fields.
 
         {{ value_of_key('each', 'userId') }}
             ->  coalesce(try_element_at(filter(map_entries(each), ...), -1).value, ...)

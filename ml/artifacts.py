@@ -36,7 +36,8 @@ def save(result: TrainingResult, card: dict[str, Any], artifacts: Path) -> Path:
     folder.mkdir(parents=True)
     result.pipeline.write().overwrite().save((folder / PIPELINE).as_uri())
     (folder / CARD).write_text(json.dumps(card, indent=2))
-    deployed_backtest(result).to_parquet(folder / BACKTEST)
+    deployed_backtest(result).to_parquet(folder / f"{BACKTEST}.partial")
+    (folder / f"{BACKTEST}.partial").rename(folder / BACKTEST)
     for name in FRAMES:
         getattr(result, name).to_csv(folder / f"{name}.csv", index=False)
     described = Model(artifact_path="model", run_id=artifacts.parent.name)

@@ -19,6 +19,7 @@ from pyspark.sql import functions as F
 
 from ml import checks, evaluation, preprocessing, protocol
 from ml.checks import TableSpec
+from ml.errors import NotTrainable
 from ml.preprocessing import FEATURES
 from ml.protocol import LABEL
 from ml.stacking import BASE_RATE
@@ -65,6 +66,8 @@ def public_protocol(
         ).assign(candidate=name)
         for name in models
     ]
+    if parts[0]["y"].nunique() < 2:
+        raise NotTrainable("A random fifth of the users holds none who left, or none who stayed.")
     base = parts[0].assign(
         candidate=BASE_RATE, p=prepared.agg(F.mean(LABEL)).first()[0], flagged=False
     )

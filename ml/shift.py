@@ -1,6 +1,5 @@
 """Whether the rows to score look like the rows to learn from, and which columns tell."""
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial, reduce
@@ -152,7 +151,9 @@ def _both(training: DataFrame, scoring: DataFrame, columns: Columns, *, user: st
         raise TableMismatch(NO_ROWS)
     count = sum(counts.values())
     if count > SAMPLE_ROWS:
-        rows = rows.filter(F.pmod(F.xxhash64(quote(user)), F.lit(count)) < SAMPLE_ROWS)
+        # Each side by itself: of a few rows to score all are kept.
+        of_side = F.when(F.col(LABEL) == 1.0, counts[1.0]).otherwise(counts.get(0.0, 1))
+        rows = rows.filter(F.pmod(F.xxhash64(quote(user)), of_side) < SAMPLE_ROWS // 2)
     return protocol.compact(rows, keys=names[:8], count=min(count, SAMPLE_ROWS))
 
 
@@ -216,9 +217,14 @@ def _by_column(
     importance = dict.fromkeys(columns.names, 0.0)
     owners = _owners(columns)
     for index, value in enumerate(model.featureImportances.toArray()):
-        part = re.sub(r"_vector_.*$|_missing$", "", name_at[index], flags=re.DOTALL)
         whole = name_at[index]
-        importance[owners[whole] if whole in owners else owners[part]] += float(value)
+        # Of a column, of its being missing, or of one of its categories; names may hold the words.
+        of = [
+            name
+            for name in owners
+            if whole in (name, f"{name}_missing") or whole.startswith(f"{name}_vector_")
+        ]
+        importance[owners[max(of, key=len)]] += float(value)
     return pd.Series(importance)
 
 

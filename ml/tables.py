@@ -7,7 +7,7 @@ from ml.training import TrainingResult
 
 
 def out_of_fold_table(result: TrainingResult, *, run_id: str) -> pd.DataFrame:
-    """The probability of every training row by each learner's model that never saw its user.
+    """What each learner said, by a model that never saw the user, of what the stack is fitted on.
 
     Columns: user_id, as_of_date (null for a table without dates), model, fold, probability, label,
     run_id. They are what the stack was fitted on, so no test of it: that is `backtest_table`.

@@ -54,7 +54,7 @@ USER_SHARE = click.option(
     type=click.FloatRange(0, 1, min_open=True),
     help="Keep this share of the users only, such as 0.1; a larger share has the same ones too.",
 )
-QUIET = click.option("--quiet", "-q", is_flag=True, help="Print errors only.")
+QUIET = click.option("--quiet", "-q", is_flag=True, help="Print errors and warnings only.")
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print the summary alone, as JSON.")
 
 
@@ -189,7 +189,7 @@ def status(settings: Settings) -> None:
 
 
 @cli.command(epilog="Example: sparkify targets --top 20 --csv contact.csv")
-@click.option("--top", type=AT_LEAST_1, help="Users at most; a file has all, a terminal 20.")
+@click.option("--top", type=AT_LEAST_1, help="Users at most; else a file has all, a terminal 20.")
 @click.option("--everybody", is_flag=True, help="Also those whom an offer does not pay for.")
 @click.option("--csv", "out", type=FOLDER, help="CSV file to write them to.")
 @click.pass_obj
@@ -558,8 +558,13 @@ def check_events(given: str | None) -> None:
     if given:
         from sparkify.events import find_files, local_path
 
-        if path := local_path(given):
-            find_files(path)
+        if (path := local_path(given)) and (passed := find_files(path).passed_over):
+            names = ", ".join(file.name for file in passed[:3]) + (" …" if len(passed) > 3 else "")
+            # Nothing is missing without a word, whatever else is not said.
+            warn(
+                f"Not read: {plural(len(passed), 'file')} with a name, or in a folder, that begins "
+                f"with . or _ ({names})"
+            )
 
 
 def main() -> None:

@@ -1,6 +1,6 @@
 """The tables that models learn from and score: the project's two, or one of the user's own."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pyspark.sql import DataFrame, SparkSession
 
@@ -97,6 +97,24 @@ def definitions(spark: SparkSession, settings: Settings) -> dict[str, str]:
                 "`sparkify build --events PATH` with these vars, or leave them out"
             )
     return built
+
+
+def as_built(settings: Settings, built: dict[str, str]) -> Settings:
+    """The settings of a call, with the vars that tables were built with; built: `definitions`."""
+    found: dict[str, object] = {
+        name: int(built[name]) for name in ("horizon_days", "active_days") if name in built
+    }
+    if windows := built.get("feature_windows"):
+        found["feature_windows"] = [int(days) for days in windows.split(", ")]
+    if weekday := built.get("snapshot_weekday"):
+        found["snapshot_weekday"] = weekday
+    if meaning := built.get("churn_definition"):
+        found["churn_definition"], said = meaning.split(": ", 1)
+        if found["churn_definition"] == "inactive":
+            found["inactive_days"] = int(said.removesuffix(" days"))
+    # What is said though it is so already has dbt read the whole project anew.
+    other = {name: value for name, value in found.items() if settings.variables[name] != value}
+    return replace(settings, overrides={**other, **settings.overrides})
 
 
 def churn_meaning(settings: Settings) -> str:

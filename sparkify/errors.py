@@ -33,16 +33,16 @@ METASTORE_IN_USE = (
     "`sparkify serve`, be its client: SPARKIFY_TARGET=thrift"
 )
 SERVER_GONE = (
-    "the Spark server has ended or is out of reach; every table is as before or complete: start it "
+    "the Spark server has ended or is out of reach; no table is half written: start it "
     "again with `sparkify serve` and run the same command again"
 )
 JAVA_GONE = (
-    "Java has ended, killed or out of memory (log: {}); every table is as before or complete: run "
+    "Java has ended, killed or out of memory (log: {}); no table is half written: run "
     "the same command again"
 )
 # As Python and Java have it.
 NO_SPACE = os.strerror(errno.ENOSPC)
 DISK_FULL = (
-    "the disk is full: free some space on that of {}, and run the same command again; every table "
-    "is as before or complete"
+    "the disk is full: free some space on that of {}, and run the same command again; no table "
+    "is half written"
 )

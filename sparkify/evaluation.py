@@ -2,6 +2,7 @@
 
 import pandas as pd
 from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
 
 from ml.checks import TableSpec
 from sparkify.datasets import Dataset
@@ -129,7 +130,7 @@ def whole_history(spark: SparkSession, settings: Settings) -> Dataset:
 
 
 def latest_performance(spark: SparkSession, settings: Settings) -> pd.DataFrame:
-    """The metrics of the last training, and in model_candidate the candidate that it deployed.
+    """The metrics of the last version trained, and in model_candidate the candidate it deployed.
 
     Raises:
         BadInput: nothing was trained yet, or the registry does not know what was.
@@ -137,11 +138,14 @@ def latest_performance(spark: SparkSession, settings: Settings) -> pd.DataFrame:
     name = settings.ml_table("model_performance")
     if not spark.catalog.tableExists(name) or spark.table(name).isEmpty():
         raise BadInput(f"no model was trained yet; {how_to_train(settings, settings.model)}")
-    rows = spark.table(name).toPandas()
+    # Not a trial's under another name, nor of a run that was killed before it was registered.
+    deployed = {
+        each.run_id: each.candidate for each in registry(settings, settings.model).versions()
+    }
+    rows = spark.table(name).where(F.col("run_id").isin([*deployed])).toPandas()
+    if rows.empty:
+        raise BadInput(
+            f"the registry has no {settings.model} of the runs in {name}; run `sparkify train`"
+        )
     rows = rows[rows["trained_at"] == rows["trained_at"].max()]
-    run, model = rows[["run_id", "model_name"]].iloc[0]
-    versions = registry(settings, model).versions()
-    deployed = next((each.candidate for each in versions if each.run_id == run), None)
-    if deployed is None:
-        raise BadInput(f"the registry has no {model} of the last run {run}; run `sparkify train`")
-    return rows.assign(model_candidate=deployed)
+    return rows.assign(model_candidate=deployed[rows["run_id"].iloc[0]])

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import stat
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -20,25 +21,42 @@ SIMULATION = "simulation.json"
 PARQUET = (".parquet", ".parq", ".pq")
 MAGIC = b"PAR1"
 # What other programs leave beside the files they write.
-MARKERS = ("_SUCCESS", "_committed_", "_started_", "_metadata", "_common_metadata", ".DS_Store")
+SUMMARIES = ("_metadata", "_common_metadata")
+MARKERS = ("_SUCCESS", "_committed_", "_started_", ".DS_Store", *SUMMARIES)
 # How files that are packed begin. Of the first three Spark reads what they hold, by their names.
 PACKED = {
     ".gz": (b"\x1f\x8b",),
     ".bz2": (b"BZh",),
     ".zst": (b"\x28\xb5\x2f\xfd", *(bytes([0x50 + i]) + b"\x2a\x4d\x18" for i in range(16))),
-    ".lz4": (b"\x04\x22\x4d\x18",),
+    ".lz4": (b"\x04\x22\x4d\x18", b"\x02\x21\x4c\x18"),
     ".xz": (b"\xfd7zXZ",),
     ".zip": (b"PK\x03\x04",),
     ".7z": (b"7z\xbc\xaf",),
     ".z": (b"\x1f\x9d",),
     ".lzo": (b"\x89LZO",),
+    ".lzma": (b"\x5d\x00\x00",),
+    ".sz": (b"\xff\x06\x00\x00sNaPpY",),
+    ".zlib": (b"\x78\x01", b"\x78\x9c", b"\x78\xda"),
 }
 READ = (".gz", ".bz2", ".zst")
 NAMES_OF_ARROW = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd"}
 # Of others with these names Spark reads nothing, and says nothing, or letters for rows.
 NOT_READ = (".lz4", ".snappy", ".hsnappy", ".deflate", ".br")
 # How files begin that hold rows, and are neither text nor Parquet.
-OTHER_FORMATS = {"Avro": b"Obj\x01", "ORC": b"ORC"}
+OTHER_FORMATS = {
+    "Avro": (b"Obj\x01",),
+    "ORC": (b"ORC",),
+    "Arrow": (b"ARROW1", b"FEA1", b"\xff\xff\xff\xff"),
+    "a Hadoop sequence file": (b"SEQ\x04", b"SEQ\x05", b"SEQ\x06"),
+    "a pickle of Python": tuple(bytes([0x80, version]) for version in range(2, 6)),
+    "HDF5": (b"\x89HDF\r\n",),
+    "SQLite": (b"SQLite format 3\0",),
+}
+# What a tar archive has at this place.
+TAR_MARK = 257, b"ustar"
+# What follows the head of a bz2 file: a block, or its end.
+BZ2_BLOCKS = (bytes.fromhex("314159265359"), bytes.fromhex("177245385090"))
+HEAD_BYTES = 264
 # The folder by which a table is known that keeps files of its past beside those of now, and what
 # lies in it, where others have folders of that name too.
 TABLES = {
@@ -99,14 +117,17 @@ def find_files(path: Path) -> Found:
     """
     if not path.exists():
         raise BadInput(f"no events at {path}: there is no such file or folder")
-    path = path.resolve()
-    for above in path.parents:
+    # As it was named: the name of a link may say how a file is packed, or a column's value.
+    path = path.resolve() if ".." in path.parts else path.absolute()
+    for above in (*path.parents, *path.resolve().parents):
         refuse_table(above)
     if (path / SIMULATION).is_file() and (path / "events").is_dir():
         raise BadInput(
             f"{path} holds a simulation with its truth, which is no log: give {path / 'events'}"
         )
-    if path.is_file():
+    if not path.is_dir():
+        if path.name.startswith((".", "_")):
+            raise BadInput(f"{path} has a name that Spark passes over: rename it")
         check_file(path)
         return Found(path, [path], [])
     files, passed_over = walk(path)
@@ -124,6 +145,8 @@ def walk(folder: Path) -> tuple[list[Path], list[Path]]:
     for name, folders, names in os.walk(folder, followlinks=True, onerror=refuse):
         if MARKS & {*folders}:
             refuse_table(Path(name))
+        for each in folders:
+            refuse_summaries(Path(name, each))
         hidden = is_hidden(Path(name).relative_to(folder))
         for each in names:
             file = Path(name, each)
@@ -142,10 +165,14 @@ def refuse(error: OSError) -> None:
 
 
 def check_file(file: Path) -> None:
-    """Refuse a link to nothing, and a name that is not UTF-8: Spark would pass over either."""
+    """Refuse a link to nothing, and a name that is not UTF-8: Spark would pass over either.
+
+    Whoever reads what is no file, such as a pipe, waits for ever.
+    """
     try:
         str(file).encode()
-        file.stat()
+        if not stat.S_ISREG(file.stat().st_mode):
+            raise BadInput(f"{file} is no file that can be read twice; take it away")
     except OSError as error:
         refuse(error)
     except UnicodeEncodeError:
@@ -161,6 +188,12 @@ def is_hidden(path: Path) -> bool:
     return any(
         part.startswith(".") or part.startswith("_") and "=" not in part for part in path.parts
     )
+
+
+def refuse_summaries(folder: Path) -> None:
+    """Stop at a folder that is called as Parquet's summaries are, for Spark reads its files."""
+    if folder.name.startswith(SUMMARIES):
+        raise BadInput(f"{folder} has a name that only files of Parquet have: rename it")
 
 
 def refuse_table(folder: Path) -> None:
@@ -208,7 +241,7 @@ def parquet_files(files: list[Path], *, all_parquet: bool) -> Iterator[tuple[Pat
         named = all_parquet or file.name.lower().endswith(PARQUET)
         try:
             with file.open("rb") as content:
-                head = content.read(6)
+                head = content.read(HEAD_BYTES)
                 is_parquet = head.startswith(MAGIC)
                 is_empty = content.seek(0, os.SEEK_END) == 0
         except OSError as error:
@@ -227,14 +260,15 @@ def parquet_files(files: list[Path], *, all_parquet: bool) -> Iterator[tuple[Pat
 def check_packing(file: Path, head: bytes) -> None:
     """Refuse a file that is packed otherwise than its name says, or as Spark does not unpack.
 
-    head: its first six bytes.
+    head: its first HEAD_BYTES.
     """
     name, kind = file.suffix.lower(), kind_of(head)
     if ARCHIVE.search(file.name):
         raise BadInput(f"{file} is an archive: unpack it")
     if name in NOT_READ or kind not in ("", *READ):
         raise BadInput(
-            f"{file} is packed as {kind or name}, which is not read: unpack it, or pack it as .gz"
+            f"{file} is packed as {name if name in NOT_READ else kind}, which is not read: unpack "
+            "it, or pack it as .gz"
         )
     if kind and name != kind:
         raise BadInput(f"{file} is packed, and its name does not say so: call it {file.name}{kind}")
@@ -243,10 +277,15 @@ def check_packing(file: Path, head: bytes) -> None:
             f"{file} is called {name}, but its content is not; "
             "give it the name of what it is, or take it away"
         )
+    if kind == ".bz2" and head[4:10] not in BZ2_BLOCKS:
+        raise BadInput(f"{file} is cut short or damaged: pack it again, or take it away")
     inside = head_of(file, kind) if kind else head
     if kind and (again := kind_of(inside)):
         raise BadInput(f"{file} holds what is packed again, as {again}: unpack it once")
-    begins = {"Parquet": MAGIC, **OTHER_FORMATS} if kind else OTHER_FORMATS
+    begins = {"Parquet": (MAGIC,), **OTHER_FORMATS} if kind else OTHER_FORMATS
+    place, mark = TAR_MARK
+    if inside[place:].startswith(mark):
+        raise BadInput(f"{file} holds an archive: unpack it")
     other = next((other for other, begin in begins.items() if inside.startswith(begin)), "")
     if other:
         packed = "packed " * bool(kind)
@@ -262,8 +301,13 @@ def head_of(file: Path, kind: str) -> bytes:
     """The first bytes of what a packed file holds; none of a broken one, which a run names."""
     try:
         with pa.input_stream(file, compression=NAMES_OF_ARROW[kind]) as content:
-            return content.read(6)
+            return content.read(HEAD_BYTES)
     except (OSError, ValueError):
+        # Of a broken bz2 file Spark reads nothing, and says nothing.
+        if kind == ".bz2":
+            raise BadInput(
+                f"{file} is cut short or damaged: pack it again, or take it away"
+            ) from None
         return b""
 
 

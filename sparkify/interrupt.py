@@ -12,9 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-INTERRUPTED = (
-    "error: interrupted; every table is as before or complete, run the same command again\n"
-)
+INTERRUPTED = "error: interrupted; no table is half written, run the same command again\n"
 # What a JVM gets to end by itself: Spark deletes its scratch folders in it.
 PATIENCE_S = 3
 # Of prctl(2).

@@ -90,13 +90,15 @@ def show_checks(spark: SparkSession, settings: Settings) -> None:
 def find_runs(spark: SparkSession, ledger: str) -> pd.DataFrame:
     """Every run, the last first: run_id, began, and of which kind it is.
 
-    is_bare: a `dbt run`, which makes no checks. is_build: it tested the tables from staging to the
-    features, or would have. is_whole: such a one that came as far as the expectations.
+    is_bare: a `dbt run`, which checks nothing but which values became null. is_build: it tested the
+    tables from staging to the features, or would have. is_whole: such a one that came as far as the
+    expectations.
     """
     names = ", ".join(f"'{name}'" for name in OF_DBT_RUN)
     return spark.sql(
         "select *, is_build and expects as is_whole from (select run_id, min(checked_at) as began,"
-        f" any(check_name = '{DBT_RUN}') and every(check_name in ({names})) as is_bare,"
+        f" any(check_name = '{DBT_RUN}') and every(check_name in ({names})"
+        " or check_name like 'values of % that became null: %') as is_bare,"
         " count(distinct layer) filter (where tool = 'dbt' and layer in ('staging', 'core',"
         " 'features')) = 3 as is_build,"
         f" any(tool = 'great_expectations') as expects from {ledger} group by run_id)"

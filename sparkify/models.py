@@ -66,11 +66,15 @@ def roll_back(settings: Settings, *, name: str) -> None:
 def tell_scores(settings: Settings, name: str) -> None:
     """Say that scores do not follow by themselves."""
     if name == settings.model:
-        line("The scores are of the version before until `sparkify score` makes them anew.")
+        line(
+            "The scores are of the version before until `sparkify score` makes them anew, which it "
+            "does if the version fits the tables."
+        )
 
 
 def write_card(settings: Settings, version: int | None, *, name: str) -> None:
     """Write the model card of a version, the champion without one, as HTML."""
+    from sparkify.report import write_whole
     from sparkify.report.card import render_card
 
     require_model(settings, name)
@@ -79,7 +83,7 @@ def write_card(settings: Settings, version: int | None, *, name: str) -> None:
     found = replace(found, decision=decision_of(found, versioned.champions()))
     path = settings.home / "report" / f"{name}-{found.version}.html"
     check_writable(path)
-    path.write_text(render_card(found, card), encoding="utf-8")
+    write_whole(path, render_card(found, card))
     line(f"Model card: {path}", wrap=False)
 
 

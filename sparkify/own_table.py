@@ -321,6 +321,8 @@ def _folder_kind(folder: Path) -> str:
 
 def _file_source(path: Path, given: str) -> Source:
     """The kind of a file, by its name and first bytes."""
+    if not path.is_file():
+        raise BadInput(f"{given} is no file that can be read twice: give one")
     with path.open("rb") as file:
         head = file.read(4)
     if not head:

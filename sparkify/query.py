@@ -44,6 +44,8 @@ STARTS = (
 GRAIN = re.compile(r"One row per ([^.]+)\.")
 POSITION = re.compile(r"[;.]? *\(?line \d+,? pos \d+\)?")
 MARTS = ("dim_", "fct_")
+# Of what lies between them and the log some columns are described.
+BETWEEN = ("base_", "int_")
 
 
 def run_query(settings: Settings, query: str, *, style: str, write: bool = False) -> None:
@@ -169,7 +171,7 @@ def show_tables(settings: Settings) -> None:
 
 
 def show_columns(settings: Settings, name: str) -> None:
-    """Print the columns of a table that dbt builds or declares: name, type and meaning.
+    """Print the columns of a table that dbt builds or declares, as far as they are described.
 
     Raises:
         WrongUse: there is no such table.
@@ -180,14 +182,23 @@ def show_columns(settings: Settings, name: str) -> None:
         meant = f"; did you mean {near[0]}?" if near else ";"
         raise WrongUse(f"there is no table {name}{meant} `sparkify tables` lists them")
     line(tells[wanted]["description"])
-    table(
-        "Columns",
-        {"name": "left", "type": "left", "meaning": "left"},
-        [
-            (each["name"], each.get("data_type", ""), each["description"])
-            for each in tells[wanted]["columns"]
-        ],
-    )
+    columns = tells[wanted].get("columns", [])
+    # Names that hold a var, such as the label's.
+    names = [
+        re.sub(r"{{ *var\('(\w+)'\) *}}", lambda var: str(settings.variables[var[1]]), each["name"])
+        for each in columns
+    ]
+    if columns:
+        table(
+            "Columns",
+            {"name": "left", "type": "left", "meaning": "left"},
+            [
+                (name, each.get("data_type", ""), each["description"])
+                for name, each in zip(names, columns, strict=True)
+            ],
+        )
+    if not columns or wanted.startswith(BETWEEN):
+        line("Other columns are what those that it is made from call so.", style="dim")
 
 
 def described() -> dict[str, dict]:
@@ -261,13 +272,19 @@ def is_number(kind: pa.DataType) -> bool:
 
 
 def plain(cell: object) -> object:
-    """A cell as JSON has it: dates and times as ISO 8601, bytes in hex, null for NaN."""
+    """A cell as JSON has it: dates and times as ISO 8601, bytes in hex, null for NaN.
+
+    A decimal of more digits than a float has is a text.
+    """
     if isinstance(cell, dict):
         return {str(name): plain(value) for name, value in cell.items()}
     if isinstance(cell, list | tuple):
         return [plain(value) for value in cell]
     if isinstance(cell, float | Decimal):
-        return float(cell) if math.isfinite(cell) else None
+        number = float(cell) if math.isfinite(cell) else None
+        # A number of JSON's readers has no more digits than a float.
+        is_same = isinstance(cell, float) or number is None or Decimal(repr(number)) == cell
+        return number if is_same else str(cell)
     if isinstance(cell, bytes):
         return cell.hex()
     if isinstance(cell, dt.date | dt.time):

@@ -135,7 +135,8 @@ def why_no_scores(spark: SparkSession, settings: Settings) -> str:
         return why
     if features.rows.isEmpty():
         return NOBODY
-    return f"The active users are not scored yet; run `{settings.command} score`."
+    as_of = features.rows.agg(F.max(features.spec.time)).first()[0]
+    return f"The active users of {as_of} are not scored yet; run `{settings.command} score`."
 
 
 def stamp_of(model, features: Dataset) -> dict[str, Column]:

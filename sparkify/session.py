@@ -36,7 +36,7 @@ from sparkify.remote import (
     open_remote,
     show_token,
 )
-from sparkify.settings import PROJECT, Settings
+from sparkify.settings import PROJECT, VARS, Settings, written
 from sparkify.warehouse import check_place, check_schemas, check_warehouse
 
 JAVA_VERSIONS = (17, 21)
@@ -258,12 +258,13 @@ def share_on_loopback() -> dict[str, str]:
     }
 
 
-def child_environment(spark: SparkSession) -> dict[str, str]:
-    """The environment in which a child process opens the same session over Spark Connect."""
+def child_environment(spark: SparkSession, settings: Settings) -> dict[str, str]:
+    """The environment in which a child process opens the same session, with the same vars."""
+    same = os.environ | {VARS: written(settings.overrides)}
     if "SPARK_REMOTE" in os.environ:
-        return dict(os.environ)
+        return same
     port = spark.conf.get("spark.connect.grpc.binding.port")
-    return os.environ | {
+    return same | {
         "SPARK_REMOTE": f"sc://localhost:{port}",
         CONNECT_TOKEN: TOKEN,
     }

@@ -26,6 +26,8 @@ PROJECT = Path(__file__).resolve().parents[1]
 # dbt keeps out of its logs.
 KEY_DIGEST = "DBT_ENV_CUSTOM_ENV_SPARKIFY_KEY_DIGEST"
 SECRET_KEY = "DBT_ENV_SECRET_SPARKIFY_USER_KEY"
+# The vars of a command, for the processes that it starts.
+VARS = "SPARKIFY_VARS"
 # What Java or Spark would refuse, long after it could be known: a pattern, and what it asks for.
 FORMS = {
     "SPARKIFY_DRIVER_MEMORY": (r"[1-9]\d*[kmgtKMGT]", "a size such as 4g"),
@@ -76,11 +78,15 @@ class Settings:
     ) -> "Settings":
         """Read SPARKIFY_HOME, _JARS, _TARGET, _SCHEMA and _WAREHOUSE.
 
+        overrides: without, those that a command handed to this process.
+
         Raises:
             WrongUse: a schema cannot have that name.
         """
+        if overrides is None:
+            overrides = read_vars(os.environ.get(VARS, ""))
         return cls(
-            overrides=overrides or {},
+            overrides=overrides,
             home=folder_of("SPARKIFY_HOME", PROJECT / ".sparkify"),
             jars=folder_of("SPARKIFY_JARS", Path(sys.prefix) / "share/sparkify/jars"),
             target=target or os.environ.get("SPARKIFY_TARGET", "local"),

@@ -8,14 +8,13 @@ from pathlib import Path
 from pyspark.sql import SparkSession
 
 from sparkify import ledger, transform
-from sparkify.datasets import DEFINITIONS
+from sparkify.datasets import DEFINITIONS, as_built, definitions
 from sparkify.engine import USER_BYTES, size_of_files
 from sparkify.errors import CheckFailed
 from sparkify.events import find_files, local_path
 from sparkify.session import open_session
 from sparkify.settings import Settings
-from sparkify.terminal import line, stage
-from sparkify.wording import plural
+from sparkify.terminal import stage
 
 RETENTION = "path:models/marts/retention"
 
@@ -30,22 +29,10 @@ def open_stage(
     """Start Spark, once it is clear that there are events to read, or users to simulate."""
     size = users * USER_BYTES if users and events is None else None
     if events is not None and (path := local_path(events)):
-        found = find_files(path)
-        tell_passed_over(found.passed_over)
-        size = size_of_files(found.files)
+        size = size_of_files(find_files(path).files)
     ledger.begin_run()
     with stage("Starting Spark"):
         return open_session(settings, shared=shared, size=size)
-
-
-def tell_passed_over(files: list[Path]) -> None:
-    """Name the files that Spark does not read, so that nothing is missing without a word."""
-    if files:
-        names = ", ".join(file.name for file in files[:3]) + (" …" if len(files) > 3 else "")
-        line(
-            f"Not read: {plural(len(files), 'file')} with a name, or in a folder, that begins with "
-            f". or _ ({names})"
-        )
 
 
 def check_tables(spark: SparkSession, settings: Settings, tables: Iterable[str] = ()) -> int:
@@ -76,8 +63,9 @@ def retention_stage(spark: SparkSession, settings: Settings) -> int:
     # A home that was last built before there were definitions has none.
     is_known = spark.catalog.tableExists(settings.table(DEFINITIONS))
     selection = (RETENTION,) if is_known else (RETENTION, DEFINITIONS)
+    same = as_built(settings, definitions(spark, settings))
     with stage("Building the retention marts") as say:
-        return transform.build(settings, "--select", *selection, say=say).test_count
+        return transform.build(same, "--select", *selection, say=say).test_count
 
 
 def report_stage(spark: SparkSession, settings: Settings) -> Path:

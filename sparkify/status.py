@@ -40,7 +40,7 @@ def show_status(settings: Settings) -> None:
     dates = list(outcomes)
     # Of whatever version: one that is replaced weekly never sees its own scores come true.
     # Scores for another horizon are not added to those for this one.
-    of_horizon = f"not is_shadow and horizon_days == {definitions(spark, settings)['horizon_days']}"
+    of_horizon = f"not is_shadow and horizon_days == {features.spec.horizon_days}"
     judged = judged_scores(spark, settings).query(of_horizon).tail(JUDGED)
     found = {
         "Tables hold": share_in_words(user_share(spark, settings)),
@@ -59,7 +59,7 @@ def show_status(settings: Settings) -> None:
         "Outcomes known": f"of {plural(len(dates), 'date')}, to {dates[-1]}"
         if dates
         else "of no date yet",
-        "Scores": scores(spark, settings, as_of=as_of, champion=champion),
+        "Scores": scores(spark, settings, as_of=as_of, champion=None if misfit else champion),
         "Came true": came_true(judged),
         "Drift": "" if misfit else drift(spark, settings, as_of=as_of),
         "Checks": checks(spark, settings),
@@ -166,8 +166,10 @@ def judged_scores(spark: SparkSession, settings: Settings) -> pd.DataFrame:
         return pd.DataFrame(columns=["model_version", "is_shadow", "horizon_days"])
     found = spark.table(table).where(F.col("model_name") == settings.model)
     # A table that was last built before there were challengers' scores has none.
-    shadow = F.col("is_shadow") if "is_shadow" in found.columns else F.lit(False)
-    known = found.where("churner_count is not null").withColumn("is_shadow", shadow)
+    for name, otherwise in (("is_shadow", False), ("horizon_days", None)):
+        if name not in found.columns:
+            found = found.withColumn(name, F.lit(otherwise))
+    known = found.where("churner_count is not null")
     rows = known.orderBy("as_of_date").toPandas()
     share = (rows["churner_count"] / rows["user_count"]).clip(1e-9, 1 - 1e-9)
     loss = -(share * np.log(share) + (1 - share) * np.log(1 - share))
@@ -194,7 +196,7 @@ def scores(spark: SparkSession, settings: Settings, *, as_of: dt.date | None, ch
     """Users scored and churners expected, now and the time before.
 
     as_of: of the users to be scored now, None if there are none. champion: the version in use,
-    which may have been chosen since.
+    which may have been chosen since; None where none fits.
     """
     table = settings.table("fct_churn_scores")
     if not spark.catalog.tableExists(table):

@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 
+from sparkify.datasets import FEATURES
 from sparkify.errors import BadInput
 from sparkify.scoring import why_no_scores
 from sparkify.session import open_session
@@ -14,10 +15,17 @@ from sparkify.terminal import line, table
 from sparkify.wording import money, plural
 
 TARGETS = "fct_retention_targets"
-
-
 # So many are printed where nobody says how many.
 PRINTED = 20
+
+
+def targets_of_now(spark: SparkSession, settings: Settings) -> DataFrame:
+    """fct_retention_targets, as far as it is of users who are active on the date scored now.
+
+    A build that did not reach the marts leaves the list of an earlier date.
+    """
+    features = spark.table(settings.table(FEATURES)).select("user_id", "as_of_date")
+    return spark.table(settings.table(TARGETS)).join(features, ["user_id", "as_of_date"], "semi")
 
 
 def list_targets(settings: Settings, *, top: int | None, everybody: bool, out: Path | None) -> None:
@@ -33,17 +41,20 @@ def list_targets(settings: Settings, *, top: int | None, everybody: bool, out: P
         check_writable(out)
     spark = open_session(settings)
     name = settings.table(TARGETS)
-    if not spark.catalog.tableExists(name) or spark.table(name).isEmpty():
+    rows = None
+    if spark.catalog.tableExists(name):
+        rows = targets_of_now(spark, settings).orderBy("priority").toPandas()
+    if rows is None or rows.empty:
         raise BadInput(why_no_scores(spark, settings))
     check_offer(spark, settings)
-    rows = spark.table(name).orderBy("priority").toPandas()
     chosen = rows if everybody else rows[rows["is_worth_contacting"]]
     written = chosen.head(top or len(chosen))
     shown = written if top or (everybody and not out) else written.head(PRINTED)
     currency, assumptions = rows["currency"].iloc[0], rows["assumptions"].iloc[0]
     if not shown.empty:
         table(
-            f"{len(shown):,} of {plural(len(rows), 'active user')}",
+            f"{len(shown):,} of {plural(len(rows), 'active user')} "
+            f"as of {rows['as_of_date'].iloc[0]}",
             {"user": "right", "probability": "right", currency: "right", "because of": "left"},
             [
                 (

@@ -206,7 +206,9 @@ def train_snapshots(
                 keep=keep,
             )
         except NotTrainable as reason:
-            if version is None and not is_trial:
+            # What options of a call led to says nothing of a training without them.
+            is_usual = options == TrainOptions(offer=settings.offer) and not exclude and not allow
+            if version is None and not is_trial and is_usual:
                 ledger.record(spark, settings, [trainable_check(str(reason))], tool="ml")
             raise
         if not is_trial:

@@ -74,7 +74,7 @@ judged as (
         case
             when malformed_line is not null then 'malformed_json'
             when is_erased then 'erased'
-            when auth in ({{ sql_list(anonymous_auths) }}) then 'anonymous'
+            when lower(auth) in ({{ sql_list(anonymous_auths) | lower }}) then 'anonymous'
             when user_id is null then 'missing_user_id'
             when event_at is null then 'invalid_ts'
             when page is null then 'missing_page'

@@ -21,5 +21,12 @@ def write_page(spark: SparkSession, settings: Settings) -> Path:
     folder = settings.home / "report"
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / PAGE
-    path.write_text(render(collect(spark, settings)), encoding="utf-8")
+    write_whole(path, render(collect(spark, settings)))
     return path
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a text, whole or not at all."""
+    partial = path.with_name(f".{path.name}.partial")
+    partial.write_text(text, encoding="utf-8")
+    partial.replace(path)

@@ -16,10 +16,11 @@ from sparkify.datasets import FEATURES, SNAPSHOTS, USER_SHARE, definitions, feat
 from sparkify.errors import BadInput
 from sparkify.evaluation import PUBLIC
 from sparkify.events import SIMULATION
-from sparkify.registered import decision_of, registry
+from sparkify.registered import champion_of, decision_of, registry
 from sparkify.report.words import plural
 from sparkify.scoring import why_no_scores
 from sparkify.settings import Settings
+from sparkify.targets import targets_of_now
 from sparkify.wording import label_of, wording_of
 
 # Resampled users: enough for the two digits that a page shows.
@@ -63,7 +64,7 @@ class Model:
     same rows (candidate, value, ci_low, ci_high); calibration, profit: of the one in use; y, p: its
     predictions; dates: on how many dates. shift: how far the users to be scored differed when it
     was trained. later: of a version that was trained after it. in_use: the champion, which may have
-    been chosen since.
+    been chosen since; misfit: why it cannot score the tables, as a sentence.
     protocols: see `ml.leaky.side_by_side`, empty where training did not measure it.
     """
 
@@ -78,6 +79,7 @@ class Model:
     shift: str
     later: str
     in_use: int | None
+    misfit: str
     metrics: pd.DataFrame
     gains: pd.DataFrame
     calibration: pd.DataFrame
@@ -97,8 +99,8 @@ class Model:
 class ReportData:
     """Everything on the page. An empty frame, or None, is what there is nothing to say of.
 
-    targets: fct_retention_targets, by priority. no_scores: why nobody is scored, as a sentence.
-    differences: `ml.differences`, with label and is_telling. run_up: feature, label,
+    targets: fct_retention_targets of now, by priority. no_scores: why nobody is scored, as a
+    sentence. differences: `ml.differences`, with label and is_telling. run_up: feature, label,
     weeks_before, mean, ci_low, ci_high, users, stays. survival, cohorts: fct_retention_cohorts by
     level and by week of registration. activity: fct_activity_rates. rows: what became of the rows
     read (outcome, row_count; left out: of users who are not kept), nulled: values set to null.
@@ -134,11 +136,7 @@ def collect(spark: SparkSession, settings: Settings) -> ReportData:
     """
     require_tables(spark, settings)
     read = partial(_read, spark, settings)
-    targets = read(
-        "select user_id, as_of_date, probability, is_paid, expected_value, is_worth_contacting,"
-        " priority, reason_1, reason_2, reason_3, assumptions from {fct_retention_targets}"
-        " order by priority"
-    )
+    targets = targets_of_now(spark, settings).orderBy("priority").toPandas()
     differences = differences_of(spark, settings)
     last, before = _checks(spark, settings)
     about = about_of(spark, settings, last)
@@ -179,7 +177,7 @@ def collect(spark: SparkSession, settings: Settings) -> ReportData:
         ),
         drift=read(
             "select feature, psi, psi_bound, is_drifted from {fct_feature_drift}"
-            " where as_of_date = (select max(as_of_date) from {fct_retention_targets})"
+            " where as_of_date = (select max(as_of_date) from {fct_user_features})"
             " order by is_drifted desc, psi / nullif(psi_bound, 0) desc, feature"
         ).assign(label=lambda table: table["feature"].map(label_of)),
         outcomes=status.judged_scores(spark, settings).query("not is_shadow"),
@@ -282,6 +280,7 @@ def model_of(spark: SparkSession, settings: Settings) -> Model | None:
     if rows.empty or metrics.empty:
         return None
     in_use = next((each.version for each in versions if each.alias == "champion"), None)
+    fits, why = champion_of(settings, feature_table(spark, settings, FEATURES))
     sampling = {"draws": DRAWS, "seed": 0}
     gains = [
         log_loss_gain(every, candidate=name, reference=BASE_RATE, **sampling)
@@ -300,6 +299,7 @@ def model_of(spark: SparkSession, settings: Settings) -> Model | None:
         shift=version.shift,
         later=_later(version, versions[0], in_use=in_use),
         in_use=in_use,
+        misfit="" if in_use in (None, scored) or fits else why,
         metrics=metrics,
         gains=pd.DataFrame(map(asdict, gains)),
         calibration=reliability(rows, **sampling),

@@ -156,6 +156,8 @@ def run_up(table: pd.DataFrame) -> Iterator[Figure]:
         first, last = ordered.iloc[-1], ordered.iloc[0]
         name, stay = label.removesuffix(", 7 days"), last["stays"]
         # The mean of one user has no interval, and says nothing of a movement.
+        if len(ordered) < 2:
+            continue
         is_apart = first["ci_low"] > last["ci_high"] or last["ci_low"] > first["ci_high"]
         verb = "rises" if last["mean"] > first["mean"] else "falls"
         before, now = two_digits(first["mean"]), two_digits(last["mean"])
@@ -185,7 +187,8 @@ def survival(curve: pd.DataFrame) -> Figure | Missing:
     """How long users stay; curve: fct_retention_cohorts by level."""
     if curve.empty:
         return Missing(
-            "No curve of how long users stay: too few users are at risk on any day (min_at_risk)."
+            "No curve of how long users stay: too few users whose registration is known are at "
+            "risk on any day (min_at_risk)."
         )
     groups = dict(list(curve.groupby("cohort")))
     shared = min(part["tenure_days"].max() for part in groups.values())
@@ -193,8 +196,9 @@ def survival(curve: pd.DataFrame) -> Figure | Missing:
     # A curve may begin after another one has ended.
     at = {name: part.iloc[-1] for name, part in upto.items() if len(part)}
     said = listed([f"{percent(row['survival'])} of those who began {n}" for n, row in at.items()])
-    limits = pd.DataFrame(at.values())
-    overlap = len(at) > 1 and limits["ci_low"].max() <= limits["ci_high"].min()
+    limits = [_limits(row, users=groups[n]["at_risk_count"].max()) for n, row in at.items()]
+    lows, highs = zip(*limits, strict=True)
+    overlap = len(at) > 1 and max(lows) <= min(highs)
     return Figure(
         key="survival",
         title=f"{number(shared)} days after registration {said} are still here"
@@ -205,12 +209,21 @@ def survival(curve: pd.DataFrame) -> Figure | Missing:
     )
 
 
+def _limits(row: pd.Series, *, users: int) -> tuple[float, float]:
+    """The 95 % interval of a share; where nobody or everybody left, by the rule of three."""
+    if pd.notna(row["ci_low"]):
+        return row["ci_low"], row["ci_high"]
+    rare = min(1.0, 3 / users)
+    return (1 - rare, 1.0) if row["survival"] > 0 else (0.0, rare)
+
+
 def _cohorts(data: ReportData) -> Figure | Missing:
     """What each week of registration loses in 30 days at risk."""
     table = data.cohorts[data.cohorts["last_day"] > data.cohorts["first_day"]]
     if len(table) < 2:
         return Missing(
-            "No comparison of cohorts: fewer than two weeks of registration are large enough."
+            "No comparison of cohorts: fewer than two weeks of registration are known and large "
+            "enough."
         )
     days = 30 / (table["last_day"] - table["first_day"])
     table = table.assign(
@@ -446,8 +459,8 @@ def protocols(model: Model | None) -> Figure | Missing:
     both = both[both["metric"] != "log_loss"] if len(both) else both
     if both.empty:
         return Missing(
-            "The usual public way to judge cannot be shown: too few users had cancelled when this "
-            "model was trained, or its version did not measure it yet."
+            "The usual public way to judge cannot be shown: too few users had left, or too few "
+            "stayed, when this model was trained, or its version did not measure it yet."
         )
     both = both.assign(protocol=both["protocol"].map(lambda name: PROTOCOLS.get(name, name)))
     public, honest = (
@@ -473,7 +486,11 @@ def of_drift(data: ReportData) -> Iterator[Figure | Missing]:
     """Which features of the users scored are not as they were."""
     drift = data.drift
     if drift.empty:
-        yield Missing("No drift is known: nobody is scored.")
+        yield Missing(
+            "No drift is known: nobody is scored."
+            if data.targets.empty
+            else "No drift of the users scored is known: `sparkify score` finds it."
+        )
         return
     drifted = drift[drift["is_drifted"]]
     named = listed([f"“{label}”" for label in drifted["label"].head(3)])

@@ -13,6 +13,7 @@ from traitlets.config import Config
 
 from sparkify.errors import SparkifyError
 from sparkify.interrupt import scratch_folder
+from sparkify.report import write_whole
 from sparkify.session import child_environment
 from sparkify.settings import PROJECT, Settings
 
@@ -31,7 +32,7 @@ def write_notebook(spark: SparkSession, settings: Settings) -> Path:
     """
     notebook = nbformat.read(NOTEBOOK, as_version=4)
     try:
-        execute(notebook, child_environment(spark))
+        execute(notebook, child_environment(spark, settings))
     except CellExecutionError as error:
         words = [line for line in ANSI.sub("", error.traceback).splitlines() if line.strip()]
         # An error while a chart is drawn has no name of its own, only the traceback.
@@ -43,7 +44,7 @@ def write_notebook(spark: SparkSession, settings: Settings) -> Path:
         raise SparkifyError(f"the notebook failed: {str(error).splitlines()[0]}") from error
     folder = settings.home / "report"
     folder.mkdir(parents=True, exist_ok=True)
-    nbformat.write(notebook, folder / NOTEBOOK.name)
+    write_whole(folder / NOTEBOOK.name, nbformat.writes(notebook))
     return folder / NOTEBOOK.name
 
 

@@ -231,8 +231,8 @@ def belief(data: ReportData) -> str:
     width = auc["ci_high"] - auc["ci_low"]
     wide = "; the interval is wide, for few users left" if width > 0.12 else ""
     other = (
-        f"The scores are of version {model.version}, and version {model.in_use} is in use now: "
-        "`sparkify score` makes them anew. "
+        f"The scores are of version {model.version}, and version {model.in_use} is the champion "
+        f"now{'. ' + model.misfit if model.misfit else ': `sparkify score` makes them anew.'} "
     )
     is_other = model.in_use not in (None, model.version)
     return (other if is_other else "") + f"On {dates} that it had not seen, {proof}{wide}."

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from benchmarks.simulator import aggregates
-from ml import training
+from ml import shift, training
 from ml.drift import Reference, find_drift, find_reference
 from ml.errors import TableMismatch
 from ml.options import TrainOptions
@@ -40,6 +40,31 @@ def until(spark, tmp_path_factory):
 @pytest.fixture(scope="module")
 def early(until):
     return until(date(2018, 10, 22)).cache()
+
+
+def test_a_few_rows_to_score_are_all_compared_however_many_were_learned_from(spark, monkeypatch):
+    monkeypatch.setattr(shift, "SAMPLE_ROWS", 100)
+    training = spark.range(2_000).selectExpr("cast(id as string) as userId", "id % 7 as songs")
+    scoring = training.where("userId < 9")
+    found = shift._both(training, scoring, features(training), user="userId")
+    counts = dict(found.groupBy(shift.LABEL).count().collect())
+    assert counts[1.0] == 9 and 20 <= counts[0.0] <= 80
+
+
+def test_importance_goes_to_the_column_whatever_words_are_in_its_name(spark):
+    names = ("embedding", "embedding_vector_1", "a_missing")
+    rows = spark.range(400).selectExpr(
+        "cast(id as string) as userId", *(f"if(id % 5 = 0, null, id % 3) as {n}" for n in names)
+    )
+    other = rows.selectExpr("userId", "0 as embedding", "embedding_vector_1", "a_missing")
+    _, found = shift._tell_apart(
+        shift._both(rows, other, features(rows), user="userId"),
+        features(rows),
+        user="userId",
+        draws=10,
+        seed=0,
+    )
+    assert [*found.index][0] == "embedding" and set(found.index) == {*names}
 
 
 def features(table, user="userId"):

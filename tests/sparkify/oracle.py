@@ -22,7 +22,8 @@ Key = tuple[str, dt.date]
 DAY_MS = 86_400_000
 EPOCH = dt.date(1970, 1, 1)
 BLANKS = " \t\r\n"
-MISSING = ("NaN", "nan", "None", "null", "NULL", "<NA>", "NaT")
+MISSING = ("NaN", "nan", "None", "none", "null", "NULL", "Null", "<NA>", "NaT", "N/A", "n/a")
+MISSING += ("undefined", "\\N")
 BETWEEN_OBJECTS = re.compile(r"[ \t\r\n]*,?[ \t\r\n]*")
 
 # The fields of an event by the key that the log writes.
@@ -190,14 +191,14 @@ def objects_of(line: bytes) -> list[tuple] | None:
 
 
 def fields_of(pairs: Iterable[tuple[str, Any]]) -> Row:
-    """The known fields: the last of equal keys, the exact spelling before any other."""
+    """The known fields: the last of equal keys, the exact spelling before any other, null last."""
     exact, other = {}, {}
     for key, value in pairs:
         if key in FIELDS_OF_KEYS:
             exact[FIELDS_OF_KEYS[key]] = value
-        elif key.lower() in FIELDS_OF_LOWER_KEYS:
+        elif key.lower() in FIELDS_OF_LOWER_KEYS and value is not None:
             other[FIELDS_OF_LOWER_KEYS[key.lower()]] = value
-    return other | exact
+    return other | {field: value for field, value in exact.items() if value is not None}
 
 
 def without_missing(row: Row) -> dict[str, str]:
@@ -221,7 +222,7 @@ def text_of(value: Any) -> str:
 
 def rejection(values: dict[str, str], definitions: Definitions) -> str | None:
     """The first rule that a row breaks."""
-    if values.get("auth") in definitions["anonymous_auths"]:
+    if values.get("auth", "").lower() in [each.lower() for each in definitions["anonymous_auths"]]:
         return "anonymous"
     if "user_id" not in values:
         return "missing_user_id"

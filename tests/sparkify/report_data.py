@@ -134,6 +134,7 @@ def model(generator: np.random.Generator, *, hostile: str = "") -> Model:
         shift="",
         later="",
         in_use=3,
+        misfit="",
         warnings=(f"Columns that are not used: state.{hostile}",),
         metrics=metrics,
         gains=pd.DataFrame([vars(gain) for gain in gains]),

@@ -474,7 +474,8 @@ def test_a_home_without_anything_says_what_to_run_first(tmp_path):
 
 
 def test_a_client_ends_after_an_error_as_after_an_answer(spark):
-    remote = {name: value for name, value in child_environment(spark).items() if "SPARK" in name}
+    given = child_environment(spark, Settings.from_environment())
+    remote = {name: value for name, value in given.items() if "SPARK" in name}
     assert_one_line(call("sql", "select nope", **remote), 2, "nope")
     done = call("sql", "select 1 as one", "--format", "csv", **remote)
     assert (done.returncode, done.stdout, done.stderr) == (0, "one\n1\n", "")
@@ -492,8 +493,17 @@ def test_the_token_of_a_session_stands_in_no_command_line_and_no_setting(spark):
     assert java and not any(TOKEN in word for each in java for word in each.cmdline())
     assert not any(TOKEN in value for _, value in spark.sparkContext.getConf().getAll())
     assert TOKEN not in os.environ.values()
-    given = child_environment(spark)
+    given = child_environment(spark, Settings.from_environment())
     assert TOKEN in given.values()
+
+
+def test_what_a_command_starts_has_its_vars(spark, monkeypatch):
+    overrides = {"currency": "EUR", "customer_value": {"paid": 90, "free": 19}}
+    given = child_environment(spark, Settings.from_environment(overrides=overrides))
+    with patch.dict(os.environ, given, clear=True):
+        offer = Settings.from_environment().offer
+    assert (offer.currency, offer.customer_value, offer.free_value) == ("EUR", 90, 19)
+    assert not Settings.from_environment().overrides
 
 
 def test_an_empty_setting_of_a_folder_counts_as_unset_and_a_new_home_is_its_owners(

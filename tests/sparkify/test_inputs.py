@@ -3,11 +3,14 @@
 import bz2
 import decimal
 import gzip
+import io
 import json
 import lzma
 import os
+import pickle
 import random
 import re
+import tarfile
 import zlib
 from collections import Counter
 from dataclasses import replace
@@ -177,6 +180,35 @@ def oddly_named(tmp_path) -> Path:
     return tmp_path
 
 
+def test_what_a_row_has_of_a_field_under_any_key_comes_before_its_folder(staged, tmp_path):
+    folder = tmp_path / "Gender=M" / "artist=100% Love"
+    folder.mkdir(parents=True)
+    rows = [
+        {"gender": None, "GENDER": "F"},
+        {"gender": None, "GENDER": "F", "more": {}},
+        {"GENDER": "F", "gender": None},
+        {"gender": "nan"},
+        {"gender": " "},
+        {},
+    ]
+    given = [
+        {k: v for k, v in row.items() if k not in ("gender", "artist")} | change
+        for row, change in zip(events(6), rows, strict=True)
+    ]
+    (folder / "a.json").write_text(as_json(given))
+    found = staged(tmp_path)
+    by_item = found.sort_values("item_in_session")
+    assert [*by_item["gender"]] == ["F", "F", "F", "M", "M", "M"]
+    assert set(found["artist"]) == {"100% Love"}
+
+
+def test_nobody_is_anonymous_in_any_case(staged, tmp_path):
+    told = ("Logged Out", "logged out", "LOGGED OUT", "guest")
+    (tmp_path / "a.json").write_text(as_json([events(1, auth=auth)[0] for auth in told]))
+    (tmp_path / "b.json").write_text(as_json(events(1)))
+    assert len(staged(tmp_path)) == 1
+
+
 def test_files_of_any_name_are_read(staged, oddly_named):
     sessions = staged(oddly_named)["session_id"].astype(int)
     assert Counter(sessions) == dict.fromkeys(range(len(ODD_NAMES)), 4)
@@ -256,6 +288,14 @@ def test_what_cannot_be_read_is_refused_by_name(tmp_path):
         ("a.json.xz", lzma.compress, "is packed as .xz, which is not read"),
         ("a.tar.gz", gzip.compress, "is an archive: unpack it"),
         ("a.tgz", gzip.compress, "is an archive: unpack it"),
+        ("a.json", zlib.compress, "is packed as .zlib, which is not read"),
+        ("a.lzma", lambda text: lzma.compress(text, lzma.FORMAT_ALONE), "is packed as .lzma"),
+        ("a.sz", lambda text: b"\xff\x06\x00\x00sNaPpY" + text, "is packed as .sz"),
+        ("a.json", lambda text: b"\x02\x21\x4c\x18" + text, "is packed as .lz4"),
+        # Of a block that does not begin as one Spark reads nothing, and says nothing.
+        ("a.json.bz2", lambda text: bz2.compress(text)[:9], "is cut short or damaged"),
+        ("a.json.bz2", lambda text: bz2.compress(text)[:40], "is cut short or damaged"),
+        ("a.bz2", lambda text: b"BZh9" + bz2.compress(text)[5:], "is cut short or damaged"),
     ],
 )
 def test_a_file_is_packed_as_its_name_says_or_refused(tmp_path, name, pack, message):
@@ -265,6 +305,21 @@ def test_a_file_is_packed_as_its_name_says_or_refused(tmp_path, name, pack, mess
         (tmp_path / name).unlink(missing_ok=True)
         (tmp_path / f"a{suffix}").write_bytes(right(b"{}"))
         find_forms(find_files(tmp_path).files)
+
+
+def gzipped(content: bytes) -> bytes:
+    """The same bytes in every process: they are the names of tests."""
+    return gzip.compress(content, mtime=0)
+
+
+def tar_of(content: bytes) -> bytes:
+    """An archive with one file."""
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as archive:
+        member = tarfile.TarInfo("a.json")
+        member.size = len(content)
+        archive.addfile(member, io.BytesIO(content))
+    return out.getvalue()
 
 
 @pytest.mark.parametrize("kind", [pa.time64("us"), pa.float16(), pa.duration("ms"), pa.uuid()])
@@ -277,13 +332,26 @@ def test_a_column_that_spark_cannot_read_is_refused_with_its_file(tmp_path, kind
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("a.json.gz", gzip.compress(gzip.compress(b"{}")), "holds what is packed again, as .gz"),
-        ("a.gz", gzip.compress(b"PAR1and more"), "is packed Parquet, which is not read"),
-        ("a.json.gz", gzip.compress(b"Obj\x01and more"), "is packed Avro, which is not read"),
+        (
+            "a.json.gz",
+            gzipped(gzipped(b"{}")),
+            "holds what is packed again, as .gz",
+        ),
+        ("a.gz", gzipped(b"PAR1and more"), "is packed Parquet, which is not read"),
+        (
+            "a.json.gz",
+            gzipped(b"Obj\x01and more"),
+            "is packed Avro, which is not read",
+        ),
         ("a.json", b"ORC and more", "is ORC, which is not read"),
         ("a.json.br", b"and more", "is packed as .br, which is not read"),
         ("a.hsnappy", b"and more", "is packed as .hsnappy, which is not read"),
         ("a.Z", b"\x1f\x9dand more", "is packed as .z, which is not read"),
+        ("a.feather", b"ARROW1\0\0and more", "is Arrow, which is not read"),
+        ("a", b"SEQ\x06and more", "is a Hadoop sequence file, which is not read"),
+        ("a.json.gz", gzipped(pickle.dumps([1])), "is packed a pickle of Python"),
+        ("a.gz", gzipped(tar_of(b"{}")), "holds an archive: unpack it"),
+        ("a.json", tar_of(b"{}"), "holds an archive: unpack it"),
     ],
 )
 def test_what_holds_no_lines_is_refused_by_what_it_is(tmp_path, name, content, message):
@@ -302,6 +370,27 @@ def test_a_table_with_files_of_its_past_is_refused_and_so_is_its_part(tmp_path, 
         assert "whose files hold rows of its past too" in refused(path)
     (tmp_path / mark).parent.rename(tmp_path / "other")
     assert len(find_files(tmp_path).files) == 2
+
+
+def test_what_is_no_file_and_what_hides_though_spark_reads_it_is_refused(tmp_path):
+    (tmp_path / "pipe").mkdir()
+    os.mkfifo(tmp_path / "pipe" / "control")
+    assert "control is no file that can be read twice" in refused(tmp_path / "pipe")
+    (tmp_path / "summary" / "_metadata").mkdir(parents=True)
+    (tmp_path / "summary" / "_metadata" / "a.json").write_text("{}")
+    assert "_metadata has a name that only files of Parquet have" in refused(tmp_path / "summary")
+    (tmp_path / ".a.json").write_text("{}")
+    assert "a name that Spark passes over" in refused(tmp_path / ".a.json")
+
+
+def test_a_link_is_what_it_is_called(tmp_path):
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache" / "ab12").write_bytes(gzip.compress(b"{}"))
+    (tmp_path / "a.json.gz").symlink_to(tmp_path / "cache" / "ab12")
+    (tmp_path / "gender=F").symlink_to(tmp_path / "cache")
+    found = find_files(tmp_path / "a.json.gz")
+    assert found.path == tmp_path / "a.json.gz" and not find_forms(found.files)
+    assert find_files(tmp_path / "gender=F").path == tmp_path / "gender=F"
 
 
 def test_a_file_that_tells_spark_of_other_columns_is_refused(spark, tmp_path):
@@ -331,6 +420,7 @@ def test_a_line_is_read_to_its_end_and_what_names_a_row_is_one_value(spark, stag
     broken += [whole.replace('"', "'"), whole.replace('"30"', '"\t')]
     named = [
         *({"userId": name} for name in (False, True, [], {"id": 30}, 76561198000000001.0)),
+        *({"userId": name} for name in (float("inf"), float("-inf"), "undefined", "none", "\\N")),
         *({"sessionId": name} for name in ([1], {"id": 1}, True)),
         *({"page": name} for name in (["NextSong"], {"name": "Home"}, True)),
     ]
@@ -342,6 +432,11 @@ def test_a_line_is_read_to_its_end_and_what_names_a_row_is_one_value(spark, stag
     for name in ("itemInSession", "sessionId", "userId"):
         table = table.set_column(table.column_names.index(name), name, zero)
     pq.write_table(table, tmp_path / "b.parquet")
+    # A time that a float of 32 bits has moved by half a minute, and names that are not UTF-8.
+    moved = pd.DataFrame(events(1)).assign(ts=np.float32(1538352117000))
+    moved.to_parquet(tmp_path / "e.parquet")
+    latin = [{**row, "userId": "Müller".encode("latin-1")} for row in events(1)]
+    pq.write_table(pa.Table.from_pylist(latin), tmp_path / "f.parquet")
     # As pandas has a column of ids in which one is missing.
     large = pd.DataFrame(events(3, userId=76561198000000001.0)).assign(sessionId=[2.0**53, 29, 29])
     large.to_parquet(tmp_path / "c.parquet")
@@ -357,7 +452,8 @@ def test_a_line_is_read_to_its_end_and_what_names_a_row_is_one_value(spark, stag
     ).collect()
     assert dict(map(tuple, found)) == {
         "malformed_json": 4,
-        "missing_user_id": 5 + 6,
+        "missing_user_id": 10 + 6 + 1,
+        "invalid_ts": 1,
         "missing_session_id": 3,
         "missing_page": 3,
     }

@@ -289,6 +289,18 @@ def test_a_curve_that_begins_after_another_one_has_ended_is_no_failure():
     assert "who began free are still here" in title and "paid" not in title
 
 
+@pytest.mark.parametrize(("users", "overlap"), [(50, False), (4, True)])
+def test_a_level_that_nobody_or_everybody_left_is_compared_by_the_rule_of_three(users, overlap):
+    curve = survival()
+    last = curve["tenure_days"] == curve["tenure_days"].max()
+    free = curve["cohort"] == "free"
+    curve.loc[last & ~free, ["survival", "ci_low", "ci_high"]] = (0.5, 0.4, 0.6)
+    curve["at_risk_count"] = users
+    for share in (1.0, 0.0):
+        curve.loc[last & free, ["survival", "ci_low", "ci_high"]] = (share, np.nan, np.nan)
+        assert ("overlap" in figures.survival(curve).title) == overlap
+
+
 def test_large_means_are_written_out_and_one_user_moves_nothing():
     weeks = run_up()
     numbers = ["mean", "ci_low", "ci_high", "stays"]
@@ -372,9 +384,12 @@ def test_what_changed_since_the_last_run_is_said():
 
 def test_the_page_says_that_scores_are_of_another_version_than_the_one_in_use():
     data = report_data()
-    assert "is in use now" not in belief(data)
+    assert "is the champion now" not in belief(data)
     data = replace(data, model=replace(data.model, in_use=2))
-    assert belief(data).startswith("The scores are of version 3, and version 2 is in use now")
+    said = "The scores are of version 3, and version 2 is the champion now"
+    assert belief(data).startswith(f"{said}: `sparkify score` makes them anew. On ")
+    data = replace(data, model=replace(data.model, misfit="It does not fit."))
+    assert belief(data).startswith(f"{said}. It does not fit. On ")
 
 
 def test_features_are_called_by_their_labels_wherever_a_sentence_names_them():

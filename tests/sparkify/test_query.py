@@ -181,6 +181,10 @@ def test_json_is_json_and_no_digit_of_a_number_is_lost():
         },
         dict.fromkeys(EVERY_KIND),
     ]
+    # A reader of JSON has a number as a float, which would round these.
+    digits = [Decimal("12345678901234567.89"), Decimal("2.50")]
+    found = query.as_json(pa.table({"sum": pa.array(digits, pa.decimal128(38, 2))}))
+    assert found.splitlines() == ['{"sum":"12345678901234567.89"}', '{"sum":2.5}']
     assert query.as_json(pa.table({"none": pa.array([], pa.int64())})) == ""
     with pytest.raises(WrongUse, match="two columns are called a"):
         query.as_json(pa.Table.from_arrays([pa.array([1]), pa.array([2])], names=["a", "a"]))

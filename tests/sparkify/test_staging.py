@@ -290,12 +290,18 @@ def test_a_value_that_cannot_be_is_null_and_counted_and_the_event_stays(spark, s
     assert {row.failure_count for row in ledger.collect() if row.checked_at == last} == {1, 2}
 
 
-def test_a_field_that_means_something_else_stops_a_build_before_the_marts(build, tmp_path):
+def test_a_field_that_means_something_else_stops_a_build_before_the_marts(
+    build, settings, tmp_path
+):
     texts = [line(itemInSession=item, level=item % 3) for item in range(9)]
     (tmp_path / "a.json").write_text("\n".join(texts))
     with pytest.raises(CheckFailed, match="nulled_share.*max_nulled_share") as failure:
-        build(tmp_path, "--select", "path:models/staging")
+        build(tmp_path, "--select", "path:models/staging", "int_sparkify__session_days")
     assert failure.value.exit_code == 4
+    results = json.loads((settings.home / "dbt" / "run_results.json").read_text())["results"]
+    found = {each["unique_id"].split(".")[-1]: each["status"] for each in results}
+    assert found["base_sparkify__rows"] == "success"
+    assert found["base_sparkify__event_dates"] == found["int_sparkify__session_days"] == "skipped"
 
 
 def test_every_definition_that_cannot_be_is_refused_before_anything_runs(settings):

@@ -1,19 +1,26 @@
 {#
     Of no field more than max_nulled_share of the accepted rows had a value that cannot be: above
-    it the file means something else by the field.
+    it the file means something else by the field. It is of the table that all others come from, so
+    that none of them is built.
 #}
 {% test nulled_share(model) %}
-with nulled as (
-    select
-        field,
-        sum(row_count) as nulled_count
+with reasons as (
+    select explode(split(nulled_fields, ',')) as field_and_reason
     from {{ model }}
-    group by field
+    where nulled_fields is not null
+),
+
+nulled as (
+    select
+        split_part(field_and_reason, ':', 1) as field,
+        count(*) as nulled_count
+    from reasons
+    group by split_part(field_and_reason, ':', 1)
 ),
 
 accepted as (
-    select sum(row_count) as row_count
-    from {{ ref('base_sparkify__event_dates') }}
+    select count_if(rejection_reason is null) as row_count
+    from {{ model }}
 )
 
 select *
