@@ -261,10 +261,8 @@ def show_targets(spark: SparkSession, settings: Settings) -> dict:
 
 def show_next(settings: Settings, page: Path, *, seconds: float, has_scores: bool) -> None:
     """Where everything is, and what to try."""
-    scores = settings.table("fct_churn_scores")
     query = (
-        f"select * from {scores} where as_of_date = (select max(as_of_date) from {scores}) "
-        "order by probability desc"
+        f"select * from {settings.table('fct_retention_targets')} order by priority"
         if has_scores
         else f"select * from {settings.table('dim_users')} order by song_count desc"
     )
