@@ -56,7 +56,8 @@ MACROS = r"""
 create schema sparkify;
 create macro clean(text) as nullif(trim(text, e' \t\r\n'), '');
 create macro known(text) as if(
-    clean(text) in ('NaN', '"NaN"', 'nan', 'None', 'null', 'NULL', '<NA>', 'NaT'), null, clean(text)
+    clean(text) in ('NaN', '"NaN"', 'nan', 'None', 'null', 'NULL', '<NA>', 'NaT', 'none',
+    'Null', 'N/A', 'n/a', 'undefined', '\N'), null, clean(text)
 );
 create macro make_valid_utf8(text) as text;
 create macro timestamp_millis(ms) as make_timestamp(ms * 1000);

@@ -14,7 +14,7 @@
         {% do run_query('refresh table ' ~ files.schema ~ '.' ~ row[1]) %}
     {% endfor %}
     {% set columns = adapter.get_columns_in_relation(forms) | map(attribute='name') | list %}
-    {% set packed = "lower(_metadata.file_path) rlike '\\\\.(lz4|h?snappy|deflate|xz|zip|7z|tgz|tar|br|lzo|z)$'" %}
+    {% set packed = "lower(_metadata.file_path) rlike '\\\\.(lz4|h?snappy|sz|deflate|xz|lzma|zip|7z|tgz|tar|br|lzo|z|zlib|avro|orc|arrow|feather|seq|pickle|pkl|h5|sqlite)$'" %}
     {% if 'input_version' in columns %}
         {% for row in run_query(
             'with known as (select input_version from ' ~ forms ~ " where form = 'known'), found as ("

@@ -630,9 +630,9 @@ def in_words(error: Exception, arguments: list[str]) -> str:
     given, *_ = cli.make_parser(click.Context(cli)).parse_args(arguments)
     target = given.get("target") or os.environ.get("SPARKIFY_TARGET", "local")
     if is_disk_full(error):
-        return DISK_FULL.format(Settings.from_environment(target=target).home)
+        return DISK_FULL.format(Settings.from_environment(target=target, overrides={}).home)
     if java_has_ended(error):
-        logs = Settings.from_environment(target=target).logs
+        logs = Settings.from_environment(target=target, overrides={}).logs
         return JAVA_GONE.format(logs / "spark.log")
     of_ml = NotTrainable | TableMismatch | FilesGone | UnknownVersion
     is_told = isinstance(error, SparkifyError | of_ml)
@@ -641,11 +641,13 @@ def in_words(error: Exception, arguments: list[str]) -> str:
         # A function, for in a text a backslash would be an escape.
         return re.sub("`sparkify (?!serve|setup)", lambda _: command, str(error))
     # Not before: settings that cannot be read are an error that is told.
-    logs = Settings.from_environment(target=target).logs
+    logs = Settings.from_environment(target=target, overrides={}).logs
     if is_told:
         return f"{error} (logs: {logs})"
     if is_metastore_in_use(error):
-        return METASTORE_IN_USE.format(Settings.from_environment(target=target).metastore)
+        return METASTORE_IN_USE.format(
+            Settings.from_environment(target=target, overrides={}).metastore
+        )
     if is_gone(error):
         return SERVER_GONE
     first = str(error).strip().splitlines() or [""]

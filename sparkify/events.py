@@ -53,10 +53,10 @@ OTHER_FORMATS = {
     "SQLite": (b"SQLite format 3\0",),
 }
 # What a tar archive has at this place.
-TAR_MARK = 257, b"ustar"
+TAR_MARK = 257, (b"ustar\0", b"ustar  \0")
 # What follows the head of a bz2 file: a block, or its end.
 BZ2_BLOCKS = (bytes.fromhex("314159265359"), bytes.fromhex("177245385090"))
-HEAD_BYTES = 264
+HEAD_BYTES = 265
 # The folder by which a table is known that keeps files of its past beside those of now, and what
 # lies in it, where others have folders of that name too.
 TABLES = {
@@ -118,7 +118,10 @@ def find_files(path: Path) -> Found:
     if not path.exists():
         raise BadInput(f"no events at {path}: there is no such file or folder")
     # As it was named: the name of a link may say how a file is packed, or a column's value.
-    path = path.resolve() if ".." in path.parts else path.absolute()
+    parts = path.absolute().parts
+    # What lies above a link is above what it leads to.
+    up = len(parts) - parts[::-1].index("..") if ".." in parts else 0
+    path = Path(*parts[:up]).resolve().joinpath(*parts[up:]) if up else Path(*parts)
     for above in (*path.parents, *path.resolve().parents):
         refuse_table(above)
     if (path / SIMULATION).is_file() and (path / "events").is_dir():
@@ -126,7 +129,7 @@ def find_files(path: Path) -> Found:
             f"{path} holds a simulation with its truth, which is no log: give {path / 'events'}"
         )
     if not path.is_dir():
-        if path.name.startswith((".", "_")):
+        if is_hidden(Path(path.name)):
             raise BadInput(f"{path} has a name that Spark passes over: rename it")
         check_file(path)
         return Found(path, [path], [])
@@ -283,8 +286,8 @@ def check_packing(file: Path, head: bytes) -> None:
     if kind and (again := kind_of(inside)):
         raise BadInput(f"{file} holds what is packed again, as {again}: unpack it once")
     begins = {"Parquet": (MAGIC,), **OTHER_FORMATS} if kind else OTHER_FORMATS
-    place, mark = TAR_MARK
-    if inside[place:].startswith(mark):
+    place, marks = TAR_MARK
+    if inside[place:].startswith(marks):
         raise BadInput(f"{file} holds an archive: unpack it")
     other = next((other for other, begin in begins.items() if inside.startswith(begin)), "")
     if other:

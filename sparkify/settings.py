@@ -27,7 +27,7 @@ PROJECT = Path(__file__).resolve().parents[1]
 KEY_DIGEST = "DBT_ENV_CUSTOM_ENV_SPARKIFY_KEY_DIGEST"
 SECRET_KEY = "DBT_ENV_SECRET_SPARKIFY_USER_KEY"
 # The vars of a command, for the processes that it starts.
-VARS = "SPARKIFY_VARS"
+VARS = "SPARKIFY_VARS_OF_PARENT"
 # What Java or Spark would refuse, long after it could be known: a pattern, and what it asks for.
 FORMS = {
     "SPARKIFY_DRIVER_MEMORY": (r"[1-9]\d*[kmgtKMGT]", "a size such as 4g"),

@@ -207,8 +207,8 @@ def train_snapshots(
             )
         except NotTrainable as reason:
             # What options of a call led to says nothing of a training without them.
-            is_usual = options == TrainOptions(offer=settings.offer) and not exclude and not allow
-            if version is None and not is_trial and is_usual:
+            usual = TrainOptions(offer=settings.offer, seed=options.seed, models=options.models)
+            if version is None and not is_trial and options == usual and not exclude:
                 ledger.record(spark, settings, [trainable_check(str(reason))], tool="ml")
             raise
         if not is_trial:

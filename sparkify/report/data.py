@@ -137,6 +137,11 @@ def collect(spark: SparkSession, settings: Settings) -> ReportData:
     require_tables(spark, settings)
     read = partial(_read, spark, settings)
     targets = targets_of_now(spark, settings).orderBy("priority").toPandas()
+    drift = read(
+        "select feature, psi, psi_bound, is_drifted from {fct_feature_drift}"
+        " where as_of_date = (select max(as_of_date) from {fct_user_features})"
+        " order by is_drifted desc, psi / nullif(psi_bound, 0) desc, feature"
+    )
     differences = differences_of(spark, settings)
     last, before = _checks(spark, settings)
     about = about_of(spark, settings, last)
@@ -175,11 +180,8 @@ def collect(spark: SparkSession, settings: Settings) -> ReportData:
             "select field, reason, sum(row_count) as row_count from {stg_sparkify__nulled_values}"
             " group by field, reason order by row_count desc, field, reason"
         ),
-        drift=read(
-            "select feature, psi, psi_bound, is_drifted from {fct_feature_drift}"
-            " where as_of_date = (select max(as_of_date) from {fct_user_features})"
-            " order by is_drifted desc, psi / nullif(psi_bound, 0) desc, feature"
-        ).assign(label=lambda table: table["feature"].map(label_of)),
+        # Of a model that is not used it says nothing.
+        drift=drift.assign(label=drift["feature"].map(label_of)).head(len(targets) and len(drift)),
         outcomes=status.judged_scores(spark, settings).query("not is_shadow"),
         checks=last,
         labels={name: label_of(name) for name in spark.table(settings.table(FEATURES)).columns},
@@ -239,7 +241,8 @@ def about_of(spark: SparkSession, settings: Settings, checks: pd.DataFrame | Non
 def is_simulated(file: str) -> bool:
     """Whether a file of the log lies in what `sparkify simulate` wrote."""
     path = _path_of(file)
-    return any((folder / SIMULATION).is_file() for folder in path.parents)
+    above = (*path.parents, *path.resolve().parents)
+    return any((folder / SIMULATION).is_file() for folder in above)
 
 
 def model_of(spark: SparkSession, settings: Settings) -> Model | None:

@@ -381,6 +381,16 @@ def test_what_is_no_file_and_what_hides_though_spark_reads_it_is_refused(tmp_pat
     assert "_metadata has a name that only files of Parquet have" in refused(tmp_path / "summary")
     (tmp_path / ".a.json").write_text("{}")
     assert "a name that Spark passes over" in refused(tmp_path / ".a.json")
+    # Called as a column is, it is read.
+    (tmp_path / "_day=1.json").write_text("{}")
+    assert len(find_files(tmp_path / "_day=1.json").files) == 1
+
+
+def test_a_word_where_an_archive_has_its_mark_is_a_word(tmp_path):
+    text = '{"artist": "'.ljust(257 - len("DJ M"), "x") + "DJ Mustard" + '"}'
+    assert text[257:262] == "ustar"
+    (tmp_path / "a.json").write_text(text)
+    assert not find_forms(find_files(tmp_path).files)
 
 
 def test_a_link_is_what_it_is_called(tmp_path):
@@ -388,6 +398,9 @@ def test_a_link_is_what_it_is_called(tmp_path):
     (tmp_path / "cache" / "ab12").write_bytes(gzip.compress(b"{}"))
     (tmp_path / "a.json.gz").symlink_to(tmp_path / "cache" / "ab12")
     (tmp_path / "gender=F").symlink_to(tmp_path / "cache")
+    (tmp_path / "beside").mkdir()
+    above = find_files(tmp_path / "beside" / ".." / "gender=F")
+    assert above.path == tmp_path / "gender=F"
     found = find_files(tmp_path / "a.json.gz")
     assert found.path == tmp_path / "a.json.gz" and not find_forms(found.files)
     assert find_files(tmp_path / "gender=F").path == tmp_path / "gender=F"

@@ -6,22 +6,12 @@
     is left to the next run.
 #}
 {% test accounts_for_every_row(model) %}
--- A greatest text is found by sorting all rows: what is grouped by it first is few.
-with versions as (
-    select
-        source_file,
-        input_version,
-        count_if(is_line_start) as line_count
-    from {{ model }}
-    group by source_file, input_version
-),
-
-files as (
+with files as (
     select
         source_file,
         max(input_version) as input_version,
-        sum(line_count) as line_count
-    from versions
+        count_if(is_line_start) as line_count
+    from {{ model }}
     group by source_file
 ),
 

@@ -1,10 +1,13 @@
-"""Lists and definitions of another date or another call than those of now."""
+"""What is told is of now: of this date, these definitions, this log, this user."""
 
 from dataclasses import replace
 
 import pytest
 
 from sparkify.datasets import as_built
+from sparkify.events import SIMULATION, uri_of
+from sparkify.personal_files import rule_of
+from sparkify.report.data import is_simulated
 from sparkify.settings import Settings
 from sparkify.targets import targets_of_now
 
@@ -56,3 +59,18 @@ def test_marts_are_made_by_the_definitions_that_the_tables_were_built_with(setti
     usual["churn_definition"] = "cancelled: Cancellation Confirmation"
     # What is so already would have dbt read the whole project anew.
     assert as_built(settings, usual) == as_built(settings, {}) == settings
+
+
+def test_a_simulated_log_is_one_behind_a_link_too(tmp_path):
+    (tmp_path / "simulated" / "events").mkdir(parents=True)
+    (tmp_path / "simulated" / SIMULATION).write_text("{}")
+    (tmp_path / "simulated" / "events" / "a.json").write_text("{}")
+    (tmp_path / "log").symlink_to(tmp_path / "simulated" / "events")
+    assert is_simulated(uri_of(tmp_path / "log" / "a.json"))
+    (tmp_path / "b.json").write_text("{}")
+    assert not is_simulated(uri_of(tmp_path / "b.json"))
+
+
+def test_what_a_killed_command_had_begun_to_write_is_erased(tmp_path):
+    for name in ("mlflow/artifacts/1/model/backtest.parquet.partial", ".contact.csv.partial"):
+        assert rule_of(tmp_path / name, tmp_path) == "delete"
