@@ -283,7 +283,9 @@ def model_of(spark: SparkSession, settings: Settings) -> Model | None:
     if rows.empty or metrics.empty:
         return None
     in_use = next((each.version for each in versions if each.alias == "champion"), None)
-    fits, why = champion_of(settings, feature_table(spark, settings, FEATURES))
+    fits, why = None, ""
+    if in_use not in (None, scored):
+        fits, why = champion_of(settings, feature_table(spark, settings, FEATURES))
     sampling = {"draws": DRAWS, "seed": 0}
     gains = [
         log_loss_gain(every, candidate=name, reference=BASE_RATE, **sampling)
@@ -302,7 +304,7 @@ def model_of(spark: SparkSession, settings: Settings) -> Model | None:
         shift=version.shift,
         later=_later(version, versions[0], in_use=in_use),
         in_use=in_use,
-        misfit="" if in_use in (None, scored) or fits else why,
+        misfit="" if fits else why,
         metrics=metrics,
         gains=pd.DataFrame(map(asdict, gains)),
         calibration=reliability(rows, **sampling),
