@@ -155,9 +155,9 @@ def run_up(table: pd.DataFrame) -> Iterator[Figure]:
         ordered = weeks.sort_values("weeks_before")
         first, last = ordered.iloc[-1], ordered.iloc[0]
         name, stay = label.removesuffix(", 7 days"), last["stays"]
-        # The mean of one user has no interval, and says nothing of a movement.
         if len(ordered) < 2:
             continue
+        # The mean of one user has no interval, and says nothing of a movement.
         is_apart = first["ci_low"] > last["ci_high"] or last["ci_low"] > first["ci_high"]
         verb = "rises" if last["mean"] > first["mean"] else "falls"
         before, now = two_digits(first["mean"]), two_digits(last["mean"])
