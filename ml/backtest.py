@@ -8,7 +8,7 @@ from functools import partial
 import pandas as pd
 from pyspark.sql import DataFrame
 
-from ml import evaluation, protocol, stacking
+from ml import evaluation, preprocessing, protocol, stacking, written
 from ml.checks import TableSpec
 from ml.options import TrainOptions
 from ml.preprocessing import Columns
@@ -61,8 +61,9 @@ def judged_with(columns: Columns, types: Mapping[str, str], spec: TableSpec) -> 
     types: by name, the Spark type of every column. Who pays is known of a column that is not
     learned from, too: where all users pay, or none does, it tells nothing of churn.
     """
-    found = {"inactivity": INACTIVITY} if INACTIVITY in columns.names else {}
-    pays = types.get(PAID) == "boolean" and PAID not in (*spec.keys, spec.label)
+    kinds = {feature.name: feature.kind for feature in columns.features}
+    found = {"inactivity": INACTIVITY} if kinds.get(INACTIVITY) == "numeric" else {}
+    pays = PAID in types and PAID not in (*spec.keys, spec.label)
     return found | ({"is_paid": PAID} if pays else {})
 
 
@@ -188,7 +189,11 @@ def _settings(plan: Plan) -> dict:
 
 def _predict(test: DataFrame, plan: Plan, fitted: Fitted, *, split: str) -> pd.DataFrame:
     """What every candidate says of `test`: the backtest of a TrainingResult."""
-    more = {f"ml__{name}": column for name, column in plan.also.items()}
+    also = {name: preprocessing.quote(column) for name, column in plan.also.items()}
+    if "is_paid" in also:
+        also["is_paid"] = written.truth(also["is_paid"])
+    also["row"] = preprocessing.row_hash(plan.columns.features)
+    more = {f"ml__{name}": value for name, value in also.items()}
     margins = stacking.margins(test, fitted, keys=plan.spec.keys, more=more)
     learned = stacking.candidates(fitted.out_of_fold, fitted)
     y = fitted.out_of_fold[LABEL].to_numpy()
@@ -208,6 +213,7 @@ def _predict(test: DataFrame, plan: Plan, fitted: Fitted, *, split: str) -> pd.D
                     "flagged": p >= threshold,
                     "inactivity": margins.get("ml__inactivity"),
                     "is_paid": margins.get("ml__is_paid"),
+                    "row": margins["ml__row"],
                 }
             )
         )

@@ -236,11 +236,10 @@ def _contacted(rows: pd.DataFrame, offer: Offer) -> pd.DataFrame:
     return pd.DataFrame(chosen, index=rows.index)
 
 
-def _values(rows: pd.DataFrame, offer: Offer) -> np.ndarray | float:
-    """What each row's user who stays is worth; one value for all where nobody knows who pays."""
-    if "is_paid" not in rows or rows["is_paid"].isna().all():
-        return offer.customer_value
-    return offer.customer_value_of(rows["is_paid"].to_numpy())
+def _values(rows: pd.DataFrame, offer: Offer) -> np.ndarray:
+    """What each row's user who stays is worth: of whom nobody knows that, as one who is free."""
+    is_paid = rows["is_paid"] if "is_paid" in rows else pd.Series(None, index=rows.index)
+    return offer.customer_value_of(is_paid.to_numpy(object))
 
 
 def _top(values: np.ndarray, share: float) -> np.ndarray:

@@ -42,6 +42,7 @@ MIN_CATEGORIES, MAX_CATEGORIES, USERS_PER_CATEGORY = 10, 100, 200
 # On fewer rows a count may well take every value once.
 MIN_NUMBERED = 20
 # Index columns: pandas names them so in Parquet, and so when it reads a CSV file that it wrote.
+WHO = ("user", "customer", "client", "account", "member", "subscriber", "session", "device")
 PANDAS_INDEX = re.compile(r"__index_level_\d+__|Unnamed: 0")
 
 
@@ -411,8 +412,22 @@ def _counts_rows(facts: dict, rows: int) -> bool:
     )
 
 
+def row_hash(features: Sequence[Feature]) -> str:
+    """SQL of a hash of what a row says by its features, whatever number types these have."""
+    types = {"category": "string"}
+    values = [
+        f"cast({quote(each.name)} as {types.get(each.kind, 'double')})"
+        for each in sorted(features, key=lambda feature: feature.name)
+    ]
+    # A null leaves a hash as it is, so each value stands beside its place.
+    return f"xxhash64({', '.join(f'{value}, {i}' for i, value in enumerate(values))})"
+
+
 def _named_id(name: str) -> bool:
-    return re.search(r"(^id|_id|Id|ID)$", name) is not None
+    """Whether a name ends in id as a word of its own: TOTAL_PAID does not."""
+    return re.search(r"(^|_)(id|Id|ID)$|[a-z](Id|ID)$", name) is not None or bool(
+        re.search(f"({'|'.join(WHO)})id$", name.lower())
+    )
 
 
 def _kind(data_type: DataType) -> str | None:

@@ -2,7 +2,7 @@
 
 import datetime as dt
 import json
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,10 +48,12 @@ class Reign:
 class Champion:
     """The model in use, as a new one meets it.
 
-    backtest: user, time, y, p, what it said of rows that it had not learned from. recipe: see
-    `recipe_of`. learned_until: the last as-of date that it learned from, None without dates.
+    backtest: user, time, y, p, and row, a hash of the features that it read, what it said of rows
+    that it had not learned from; older ones have no hash. recipe: see `recipe_of`. learned_until:
+    the last as-of date that it learned from, None without dates.
     predict: what its pipeline says of rows, given as user and time, in their order; nan of a row
-    that the table lacks. misfit: why it cannot score the present table, as a sentence, or None.
+    that the table lacks. hashes: of what it reads of these rows now, in the same way. misfit: why
+    it cannot score the present table, as a sentence, or None.
     """
 
     name: str
@@ -60,11 +62,18 @@ class Champion:
     learned_until: dt.date | None
     horizon_days: int
     predict: Callable[[pd.DataFrame], np.ndarray]
+    hashes: Callable[[pd.DataFrame], np.ndarray] | None = None
     misfit: str | None = None
 
 
 def decide(
-    result: TrainingResult, *, recipe: str, champion: Champion | None, draws: int, seed: int
+    result: TrainingResult,
+    *,
+    recipe: str,
+    champion: Champion | None,
+    draws: int,
+    seed: int,
+    rejected: Sequence[Champion] = (),
 ) -> tuple[str, str]:
     """The alias of a new model, champion or challenger, and why, as a sentence.
 
@@ -76,6 +85,8 @@ def decide(
     newer data, and another one waits: where nobody churned, whoever expects the least is the best.
     A champion that does not fit the present table is no rival. Whoever does not beat the base rate
     is a challenger; whoever takes over with an interval that covers 0 is unproven.
+    rejected: the versions that were taken out of use by hand for this champion. What is one of them
+    over again, the same recipe on data that it knew, does not come back by itself.
     """
     skill, new = result.skill, deployed_backtest(result)
     if skill.value <= 0:
@@ -84,6 +95,12 @@ def decide(
         return CHAMPION, f"There was no champion. {_proof(skill)}"
     if champion.misfit:
         return CHAMPION, f"It replaces {champion.name}. {champion.misfit} {_proof(skill)}"
+    for each in rejected:
+        if recipe == each.recipe and not _is_newer(result, new, each):
+            return CHALLENGER, (
+                f"It is {each.name} over again, of the same recipe and data, in place of which "
+                f"{champion.name} was chosen by hand."
+            )
     shared = shared_rows(new, champion)
     other = is_other_data(new, champion)
     is_update = recipe == champion.recipe and (other or _is_newer(result, new, champion))
@@ -110,7 +127,8 @@ def shared_rows(new: pd.DataFrame, champion: Champion) -> pd.DataFrame:
     """The rows of the new backtest on which the champion can be judged: user, time, y, p, old.
 
     `y` is today's label for both. Of a row that the champion's backtest predicted, `old` is what it
-    said there. Of another one it is what its pipeline says, if that cannot have learned the
+    said there, if the row still says what it said then. Of another one it is what its pipeline
+    says, if that cannot have learned the
     outcome: the row is as of a day on which all its labels were closed (its last as-of date plus
     the horizon, for the labels of rows between look at the same days), or, without dates, of a user
     whom it never saw. Any row of another data set will do: see `is_other_data`.
@@ -119,14 +137,16 @@ def shared_rows(new: pd.DataFrame, champion: Champion) -> pd.DataFrame:
     if is_other_data(new, champion):
         rows["old"], is_fair = np.nan, pd.Series(True, rows.index)
     elif champion.learned_until is None:
+        rows["old"] = rows["old"].where(_is_same(rows, champion))
         is_fair = ~rows["user"].isin(champion.backtest["user"])
     else:
+        rows["old"] = rows["old"].where(_is_same(rows, champion))
         closed = champion.learned_until + dt.timedelta(days=champion.horizon_days)
         is_fair = rows["time"] >= pd.Timestamp(closed)
     asked = rows["old"].isna() & is_fair
     if asked.any():
         rows.loc[asked, "old"] = champion.predict(rows.loc[asked, KEYS])
-    return rows.drop(columns="y_old").dropna(subset="old").reset_index(drop=True)
+    return rows.drop(columns=["y_old", "row_old"]).dropna(subset="old").reset_index(drop=True)
 
 
 def is_other_data(new: pd.DataFrame, champion: Champion) -> bool:
@@ -182,7 +202,7 @@ def is_proven(skill: Gain) -> bool:
 def deployed_backtest(result: TrainingResult) -> pd.DataFrame:
     """What the deployed candidate predicted; keys as text, as files do not keep every type."""
     rows = result.backtest[result.backtest["candidate"] == result.candidate]
-    rows = rows[[*KEYS, "origin", "y", "p"]]
+    rows = rows[[*KEYS, "origin", "y", "p", "row"]]
     return rows.astype(dict.fromkeys(KEYS, str)).reset_index(drop=True)
 
 
@@ -227,18 +247,48 @@ def previous(history: list[Reign], known: Collection[int]) -> int | None:
     return earlier[-1] if earlier else None
 
 
+def rejected(history: Sequence[Reign]) -> list[int]:
+    """The versions that were taken out of use by hand for the present champion, if it was so."""
+    if not history or history[-1].how == "trained":
+        return []
+    start = next((i + 1 for i in reversed(range(len(history))) if history[i].how == "trained"), 1)
+    # The one before the first choice by hand was in use too.
+    found = dict.fromkeys(each.version for each in history[max(0, start - 1) :])
+    return [each for each in found if each not in (None, history[-1].version)]
+
+
 def _is_newer(result: TrainingResult, new: pd.DataFrame, champion: Champion) -> bool:
-    """Whether there is something that the champion did not learn from: a date, or a row."""
+    """Whether there is something that the champion did not learn from: a date, a row, a label."""
     if result.learned_until and champion.learned_until:
-        return result.learned_until > champion.learned_until
+        if result.learned_until != champion.learned_until:
+            return result.learned_until > champion.learned_until
+        rows = _beside(new, champion)
+        met = rows[rows["time"].isin(_dated(champion.backtest)["time"])]
+        return bool((met["y"] != met["y_old"]).any())
     known = set(zip(champion.backtest["user"], champion.backtest["y"], strict=True))
     return not set(zip(new["user"], new["y"], strict=True)) <= known
 
 
 def _beside(new: pd.DataFrame, champion: Champion) -> pd.DataFrame:
-    """The rows of `new`, and as y_old and old what the champion's backtest has of them, or nan."""
-    told = _dated(champion.backtest)[[*KEYS, "y", "p"]].rename(columns={"p": "old"})
+    """The rows of `new`, and what the champion's backtest has of them, or nan: y_old, old, row_old.
+
+    row_old is missing in older backtests too.
+    """
+    told = _dated(champion.backtest).reindex(columns=[*KEYS, "y", "p", "row"])
+    told = told.rename(columns={"p": "old", "row": "row_old"})
+    # A hash has more digits than a float, which a column with gaps would be.
+    told["row_old"] = told["row_old"].astype("Int64")
     return _dated(new)[[*KEYS, "y", "p"]].merge(told, on=KEYS, how="left", suffixes=("", "_old"))
+
+
+def _is_same(rows: pd.DataFrame, champion: Champion) -> pd.Series:
+    """Which rows say what they said when the champion predicted them, as far as is known."""
+    told = rows["row_old"].notna()
+    is_same = pd.Series(True, rows.index)
+    if champion.hashes and told.any():
+        found = pd.Series(champion.hashes(rows.loc[told, KEYS]), rows.index[told], dtype="Int64")
+        is_same[told] = (found == rows.loc[told, "row_old"]).fillna(False).astype(bool)
+    return is_same
 
 
 def _dated(rows: pd.DataFrame) -> pd.DataFrame:

@@ -14,12 +14,12 @@ import pandas as pd
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from ml.artifacts import load, path_of, read_backtest, read_card, save
+from ml.artifacts import features_of, load, path_of, read_backtest, read_card, save
 from ml.card import make_card, run_metrics, run_params
 from ml.checks import TableSpec
 from ml.errors import NotTrainable, UnknownVersion
 from ml.meaning import meaning, misfit
-from ml.preprocessing import quote
+from ml.preprocessing import Feature, quote, read_written, row_hash
 from ml.promotion import (
     CHALLENGER,
     CHAMPION,
@@ -31,6 +31,7 @@ from ml.promotion import (
     previous,
     read_history,
     recipe_of,
+    rejected,
     write_history,
 )
 from ml.scoring import DeployedModel, probabilities
@@ -71,12 +72,18 @@ class Registry:
         with self._client() as client:
             card = make_card(result, spec, options)
             current = self._by_alias(client, CHAMPION)
+            known = {each.version: each for each in self._finished(client)}
             alias, card["decision"] = decide(
                 result,
                 recipe=recipe_of(card),
                 champion=self._rival(current, rows, spec) if current else None,
                 draws=options.draws,
                 seed=options.seed,
+                rejected=[
+                    self._rival(known[version], rows, spec)
+                    for version in rejected(self._history(client))
+                    if version in known
+                ],
             )
             run = client.create_run(self._experiment(client), run_name=result.candidate)
             client.log_batch(run.info.run_id, metrics=run_metrics(result), params=run_params(card))
@@ -144,15 +151,8 @@ class Registry:
     def versions(self) -> list[ModelVersion]:
         """All versions, the newest first, without those whose training did not come to its end."""
         with self._client() as client:
-            held = {alias: self._by_alias(client, alias) for alias in (CHALLENGER, CHAMPION)}
-            aliases = {each.version: alias for alias, each in held.items() if each}
-            going = client.search_runs([self._experiment(client)], "attributes.status = 'RUNNING'")
-            unfinished = {run.info.run_id for run in going}
-            found = [
-                each
-                for each in client.search_model_versions(f"name = '{self.name}'")
-                if each.version in aliases or each.run_id not in unfinished
-            ]
+            aliases = self._aliases(client)
+            found = self._finished(client)
         versions = [
             version_of(self.name, read_card(each), each, aliases.get(each.version))
             for each in found
@@ -211,12 +211,29 @@ class Registry:
         with self._client() as client:
             return self._history(client)
 
+    def _aliases(self, client: Any) -> dict[int, str]:
+        held = {alias: self._by_alias(client, alias) for alias in (CHALLENGER, CHAMPION)}
+        return {each.version: alias for alias, each in held.items() if each}
+
+    def _finished(self, client: Any) -> list[Any]:
+        """MLflow's versions whose training came to its end, or that have an alias."""
+        going = client.search_runs([self._experiment(client)], "attributes.status = 'RUNNING'")
+        unfinished, aliases = {run.info.run_id for run in going}, self._aliases(client)
+        return [
+            each
+            for each in client.search_model_versions(f"name = '{self.name}'")
+            if each.version in aliases or each.run_id not in unfinished
+        ]
+
     def _rival(self, version: Any, rows: DataFrame, spec: TableSpec) -> Champion:
         """The champion as a model of `rows` meets it."""
         card = read_card(version)
 
         def predict(keys: pd.DataFrame) -> np.ndarray:
             return predicted(load(self.name, version), rows, spec, keys)
+
+        def hashes(keys: pd.DataFrame) -> np.ndarray:
+            return hashed(features_of(card), rows, spec, keys)
 
         return Champion(
             name=f"version {version.version}",
@@ -225,6 +242,7 @@ class Registry:
             learned_until=learned_until(card),
             horizon_days=card["spec"]["horizon_days"],
             predict=predict,
+            hashes=hashes,
             misfit=misfit(card, rows, keys=spec.keys, definitions=meaning(asdict(spec))),
         )
 
@@ -309,13 +327,35 @@ def predicted(
 
     Every row of the dates of `keys` is predicted. One Spark job.
     """
-    if spec.time:
-        dates = sorted(set(keys["time"].dt.date))
-        rows = rows.filter(F.to_date(quote(spec.time)).isin(dates))
-    named = dict(zip(spec.keys, KEYS, strict=False))
-    scored = probabilities(rows, model, keys=spec.keys).toPandas()
-    scored = scored.rename(columns=named).astype({"user": str})
+    scored = probabilities(_of_dates(rows, spec, keys), model, keys=spec.keys)
+    return _looked_up(scored, spec, keys)
+
+
+def hashed(
+    features: Sequence[Feature], rows: DataFrame, spec: TableSpec, keys: pd.DataFrame
+) -> np.ndarray:
+    """A hash of the features of the rows of `keys`, NA where there is none. One Spark job."""
+    read = read_written(_of_dates(rows, spec, keys), features)
+    hashes = read.select(*map(quote, spec.keys), F.expr(row_hash(features)).alias("row"))
+    return _looked_up(hashes, spec, keys)
+
+
+def _of_dates(rows: DataFrame, spec: TableSpec, keys: pd.DataFrame) -> DataFrame:
+    """The rows as of the dates of `keys`."""
     if not spec.time:
-        return keys["user"].map(scored.set_index("user")["probability"]).to_numpy()
-    scored["time"] = pd.to_datetime(scored["time"]).astype(keys["time"].dtype)
-    return keys.merge(scored, on=KEYS, how="left")["probability"].to_numpy()
+        return rows
+    return rows.filter(F.to_date(quote(spec.time)).isin(sorted(set(keys["time"].dt.date))))
+
+
+def _looked_up(values: DataFrame, spec: TableSpec, keys: pd.DataFrame) -> np.ndarray:
+    """The one column beside the keys, in the order of `keys` (user as text, time)."""
+    *names, value = values.columns
+    found = values.toPandas()
+    if pd.api.types.is_integer_dtype(found[value]):
+        # A gap would make floats of them, which have fewer digits.
+        found[value] = found[value].astype("Int64")
+    found = found.rename(columns=dict(zip(names, KEYS, strict=False))).astype({"user": str})
+    if not spec.time:
+        return keys["user"].map(found.set_index("user")[value]).to_numpy()
+    found["time"] = pd.to_datetime(found["time"]).astype(keys["time"].dtype)
+    return keys.merge(found, on=KEYS, how="left")[value].to_numpy()

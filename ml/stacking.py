@@ -186,13 +186,13 @@ def margins(
 ) -> pd.DataFrame:
     """Each learner's log-odds for `rows`: keys, ml__label, a column a learner. One Spark job.
 
-    `more`: names of further columns to return, and what they are called in `rows`.
+    `more`: names of further columns to return, and what they are in SQL.
     """
     current = fitted.preparation.transform(rows)
     for tuned in fitted.bases.values():
         current = tuned.model.transform(current)
     log_odds = [F.expr(_margin(name)).alias(name) for name in fitted.bases]
-    others = [F.col(preprocessing.quote(name)).alias(new) for new, name in (more or {}).items()]
+    others = [F.expr(value).alias(name) for name, value in (more or {}).items()]
     quoted = map(preprocessing.quote, keys)
     return current.select(*quoted, LABEL, *others, *log_odds).toPandas()
 

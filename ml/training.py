@@ -23,7 +23,7 @@ from ml import (
     protocol,
     stacking,
 )
-from ml.backtest import ALL_ROWS, Plan, Run, Split
+from ml.backtest import ALL_ROWS, PAID, Plan, Run, Split
 from ml.checks import Labelled, TableSpec
 from ml.drift import Reference, find_reference
 from ml.economics import MaximumProfit, Offer
@@ -52,8 +52,9 @@ class TrainingResult:
     pipeline: adds ml__log_odds and ml__probability to any table with `features`. offered: the
     columns that these were screened from; core: those of `features` that little data is enough for.
     candidate: the one deployed. points: each learner's chosen grid point.
-    backtest: user, time, origin, candidate, y, p, flagged, inactivity, is_paid, one row per row
-    predicted and candidate; the last two null where the table does not have them.
+    backtest: user, time, origin, candidate, y, p, flagged, inactivity, is_paid, row, one row per
+    row predicted and candidate; row is a hash of its features, and the two before are null where
+    the table does not have them.
     metrics: see `evaluation.performance`; calibration: see `calibration.reliability`, policies:
     see `economics.policies`, profit: see `economics.profit_curve`, of the deployed candidate;
     maximum_profit: the most it could earn, and by contacting which share.
@@ -319,6 +320,8 @@ def _deploy(data: DataFrame, plan: Plan, run: Run, chosen: str) -> tuple[Pipelin
 def _warnings(plan: Plan, run: Run, metrics: pd.DataFrame) -> tuple[str, ...]:
     """What a reader of the result should know, as sentences."""
     found = [*run.warnings, *plan.columns.notes]
+    if plan.options.offer.free_value is not None and run.predictions["is_paid"].isna().all():
+        found.append(f"No row says who pays (true or false as `{PAID}`): all count as free.")
     churners = int(metrics["churner_count"].iloc[0])
     if churners < FEW_CHURNERS:
         found.append(

@@ -37,7 +37,9 @@ def is_value(value: str) -> str:
 
 def number(value: str) -> str:
     """The number that a text holds; null for blank and for whatever is not a finite number."""
-    return f"try_cast(regexp_extract({text(value)}, '{NUMBER}', 0) as double)"
+    found = f"try_cast(regexp_extract({text(value)}, '{NUMBER}', 0) as double)"
+    # Of 1e999 Java makes infinity.
+    return f"nullif(nullif({found}, double('inf')), double('-inf'))"
 
 
 def truth(value: str) -> str:

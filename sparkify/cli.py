@@ -548,8 +548,8 @@ def with_share(settings: Settings, user_share: float | None) -> Settings:
 
 def model_name(given: str | None) -> str | None:
     """A name that the registry takes; it would refuse another one once the model is trained."""
-    if given and set(given) & set("/:"):
-        raise click.BadParameter(f"{given!r} has a slash or a colon; choose another name")
+    if given and set(given) & set("/:'"):
+        raise click.BadParameter(f"{given!r} has a slash, a colon or a quote; choose another name")
     return given
 
 

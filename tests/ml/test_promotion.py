@@ -21,6 +21,7 @@ from ml.promotion import (
     previous,
     read_history,
     recipe_of,
+    rejected,
     shared_rows,
     users_to_prove,
 )
@@ -60,7 +61,7 @@ def trained(rows: pd.DataFrame, recipe: str, *, week: int, skill: Gain = SKILLED
     """The result of a training in which `week` is the last with a label."""
     tested = rows[rows["week"].between(week - ORIGINS + 1, week)]
     backtest = tested[["user", "time", "y"]].assign(
-        origin=tested["time"], p=tested[recipe], candidate="model"
+        origin=tested["time"], p=tested[recipe], candidate="model", row=tested.index
     )
     return SimpleNamespace(
         candidate="model",
@@ -265,6 +266,73 @@ def test_the_same_recipe_on_the_same_data_changes_nothing():
     alias, why = verdict(rows, "old", week=TRAINED, champion=champion_of(rows))
     assert alias == CHALLENGER
     assert "It is not clearly better than version 1 on the same" in why
+
+
+@pytest.mark.parametrize("share", [0.3, 1.0])
+def test_a_history_that_was_put_right_is_news_to_the_recipe_in_use(share):
+    """Of a part of the users, or of those who churned, more is known on the same dates."""
+    rows = world(12, users=3000)
+    late = rows.assign(y=rows["y"].where(rows["user"].str[-1] > "3", 0))
+    known = late[late["user"].str[1:].astype(int) < share * 3000]
+    champion = replace(
+        champion_of(rows), backtest=deployed_backtest(trained(known, "old", week=TRAINED))
+    )
+    assert verdict(rows, "old", week=TRAINED, champion=champion)[0] == CHAMPION
+    assert verdict(rows, "old", week=TRAINED, champion=champion, name="new")[0] == CHALLENGER
+    # Who knows less has no news.
+    whole = champion_of(rows)
+    fewer = rows[rows["user"].str[1:].astype(int) < 900]
+    assert verdict(fewer, "old", week=TRAINED, champion=whole)[0] == CHALLENGER
+
+
+def test_a_row_that_says_something_else_now_is_not_looked_up():
+    """Without dates the same users come again with other features, and the labels of now."""
+    rows = world(13, users=3000)
+    rows = rows[rows["week"] == TRAINED].assign(time=None)
+    champion = replace(
+        champion_of(rows.assign(time="2018-10-01"), "equal"),
+        backtest=deployed_backtest(trained(rows.assign(equal=0.5), "equal", week=TRAINED)),
+        learned_until=None,
+        hashes=lambda keys: np.full(len(keys), 17),
+    )
+    alias, why = verdict(rows, "worse", week=TRAINED, champion=champion)
+    assert (alias, "no row yet to compare" in why) == (CHALLENGER, True)
+    alias, why = verdict(rows, "worse", week=TRAINED, champion=replace(champion, hashes=None))
+    assert alias == CHAMPION
+    # A backtest of before has no hashes.
+    older = replace(champion, backtest=champion.backtest.drop(columns="row"))
+    assert len(shared_rows(deployed_backtest(trained(rows, "old", week=TRAINED)), older)) == len(
+        rows
+    )
+
+
+def test_what_was_taken_out_of_use_by_hand_comes_back_with_news_alone():
+    rows = world(14, users=3000)
+    chosen, gone = champion_of(rows, week=TRAINED - 2), champion_of(rows, week=TRAINED)
+    gone = replace(gone, name="version 2")
+
+    def again(week: int):
+        result = trained(rows, "old", week=week)
+        return decide(result, recipe="old", champion=chosen, draws=200, seed=0, rejected=[gone])
+
+    alias, why = again(TRAINED)
+    assert alias == CHALLENGER
+    assert why == (
+        "It is version 2 over again, of the same recipe and data, in place of which version 1 was "
+        "chosen by hand."
+    )
+    assert again(TRAINED + 1)[0] == CHAMPION
+
+
+def test_of_the_history_those_are_rejected_that_a_choice_by_hand_replaced():
+    history = [Reign(version, "", "trained") for version in (1, 2, 3)]
+    assert rejected([]) == rejected(history) == []
+    history.append(Reign(2, "", "rolled back"))
+    assert rejected(history) == [3]
+    history.append(Reign(1, "", "rolled back"))
+    assert rejected(history) == [3, 2]
+    assert rejected([*history, Reign(4, "", "trained")]) == []
+    assert rejected([Reign(1, "", "promoted")]) == []
 
 
 def test_a_recipe_is_told_by_what_it_is_offered_and_not_by_what_the_data_make_of_it():

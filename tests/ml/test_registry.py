@@ -14,7 +14,7 @@ from ml.errors import FilesGone, NotTrainable, UnknownVersion
 from ml.meaning import meaning, misfit
 from ml.preprocessing import find_columns, typical_row
 from ml.protocol import LABEL
-from ml.registry import Registry, predicted
+from ml.registry import Registry, hashed, predicted
 from ml.scoring import score
 from ml.stacking import BASE_RATE, deployed, fit
 from ml.training import TableSpec, TrainingResult, TrainOptions
@@ -48,6 +48,7 @@ def backtest(skill, *, users=200, seed=0):
                 "y": y,
                 "p": 0.2 + share * (y - 0.2),
                 "flagged": False,
+                "row": None,
             }
         )
         for name, share in ((BASE_RATE, 0), ("logistic_regression", skill))
@@ -181,6 +182,22 @@ def test_dates_are_predicted_by_user_and_date(registry, log, rows):
     assert len(set(found)) == 3
     one = model.pipeline.transform(dated.where("user_id = 3 and day = '2018-10-08'"))
     assert found[1] == one.first()["ml__probability"]
+
+
+def test_a_hash_tells_rows_that_say_something_else_whatever_their_types(registry, log, rows):
+    log(0.3)
+    features = registry.champion()[0].features
+    keys = pd.DataFrame({"user": ["3", "4", "nobody"], "time": pd.NaT})
+    found = hashed(features, rows, SPEC, keys)
+    as_text = rows.selectExpr(
+        "user_id", "concat(thumbs_down, '.0 ') as thumbs_down", "upper(is_paid) as is_paid"
+    )
+    changed = rows.withColumn("is_paid", F.col("user_id") == 4)
+
+    assert hashed(features, as_text, SPEC, keys)[:2].tolist() == found[:2].tolist()
+    assert (hashed(features, changed, SPEC, keys)[:2] == found[:2]).tolist() == [True, True]
+    assert hashed(features, rows.withColumn("thumbs_down", F.lit(9)), SPEC, keys)[0] != found[0]
+    assert pd.isna(found[2]) and found[0] != found[1]
 
 
 def test_a_store_without_a_champion_says_why(registry, log):

@@ -126,7 +126,9 @@ weeks as (
         sum(probability) as expected_churner_count,
         count_if(is_churned) as churner_count,
         sum(if(is_churned, mean_rank, 0)) as churner_ranks,
-        avg(-ln(if(is_churned, probability, 1 - probability))) as log_loss
+        avg(
+            -ln(greatest(if(is_churned, probability, 1 - probability), 1e-15))
+        ) as log_loss
     from ranked
     group by as_of_date, model_name, model_version, horizon_days, is_shadow, is_observed
 ),
