@@ -122,8 +122,8 @@ def differences(table: pd.DataFrame) -> alt.LayerChart:
                 alt.Tooltip("value:Q", format=".0%", title="pairs"),
                 alt.Tooltip("ci_low:Q", format=".0%", title="95 % from"),
                 alt.Tooltip("ci_high:Q", format=".0%", title="to"),
-                alt.Tooltip("leave_median:Q", format=",.3~g", title="median, leaves"),
-                alt.Tooltip("stay_median:Q", format=",.3~g", title="median, stays"),
+                alt.Tooltip("leave_median:Q", format=",.3~r", title="median, leaves"),
+                alt.Tooltip("stay_median:Q", format=",.3~r", title="median, stays"),
             ],
         )
     ).properties(height=34 * len(table))
@@ -151,7 +151,7 @@ def run_up(weeks: pd.DataFrame, stays: float, *, title: str) -> alt.LayerChart:
             y="mean:Q",
             tooltip=[
                 alt.Tooltip("weeks_before:Q"),
-                alt.Tooltip("mean:Q", format=",.3~g", title=title),
+                alt.Tooltip("mean:Q", format=",.3~r", title=title),
                 alt.Tooltip("users:Q", title="users who leave"),
             ],
         )
@@ -262,7 +262,7 @@ def mondays(table: pd.DataFrame, *, horizon_days: int) -> alt.LayerChart:
 def by_value(table: pd.DataFrame, *, name: str, horizon_days: int) -> alt.LayerChart:
     """Share who leave by a feature's value. table: value, rate, low, high, users, churned."""
     x = alt.X("value:Q", title=name, scale=alt.Scale(zero=False, padding=12))
-    told = alt.Tooltip("value:Q", title=name, format=",.3~g")
+    told = alt.Tooltip("value:Q", title=name, format=",.3~r")
     return rates(table, x, told, title=f"leave within {horizon_days} days")
 
 

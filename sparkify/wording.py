@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from decimal import ROUND_HALF_UP, Decimal
 from functools import cache
 
 import yaml
@@ -46,6 +47,16 @@ def number(value: float) -> str:
     return f"{value:,.0f}"
 
 
+def digits(value: float, count: int) -> str:
+    """A number with so many digits that say something, and never a power of ten: 0.00004."""
+    return f"{Decimal(f'{value:.{count}g}'):,f}"
+
+
+def rounded(value: float, decimals: int) -> str:
+    """A number with so many decimals; a tie is rounded up, as the charts do in a browser."""
+    return f"{Decimal(float(value)).quantize(Decimal(1).scaleb(-decimals), ROUND_HALF_UP) + 0:,}"
+
+
 def plural(count: float, noun: str, nouns: str = "") -> str:
     """A count and its noun: 1 user, 2 users; `nouns` where more of them are not called by an s."""
     return f"{number(count)} {noun if count == 1 else nouns or noun + 's'}"
@@ -58,7 +69,7 @@ def money(value: float, currency: str) -> str:
 
 def share_in_words(user_share: float) -> str:
     """Which part of the users of the log the tables hold; nothing to say of all of them."""
-    return f"{100 * user_share:.4g} % of the users of the log" if user_share < 1 else ""
+    return f"{digits(100 * user_share, 4)} % of the users of the log" if user_share < 1 else ""
 
 
 def label_of(column: str) -> str:

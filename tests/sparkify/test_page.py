@@ -14,6 +14,7 @@ from sparkify.report import figures, words
 from sparkify.report.card import render_card
 from sparkify.report.data import changes
 from sparkify.report.page import FIRST, LISTED, belief, contact_note, in_words, render
+from sparkify.wording import share_in_words
 from tests.sparkify.browser import open_browser
 from tests.sparkify.report_data import activity, checks, report_data, run_up, survival
 
@@ -309,6 +310,19 @@ def test_large_means_are_written_out_and_one_user_moves_nothing():
     (single,) = figures.run_up(weeks.assign(ci_low=np.nan, ci_high=np.nan))
     assert "0.5, then 3, which may be chance" in single.title
     assert words.two_digits(99.7) == "100" and words.two_digits(0.0341) == "0.034"
+
+
+def test_what_is_little_is_written_out_and_is_not_zero():
+    assert [words.two_digits(each) for each in (0.00004, -0.00004, 0)] == [
+        "0.00004",
+        "-0.00004",
+        "0",
+    ]
+    shares = [words.percent(share) for share in (0, 0.00004, 0.0004, 0.0125, 0.125)]
+    assert shares == [f"{each}\u00a0%" for each in ("0", "0.004", "0.04", "1.3", "13")]
+    assert share_in_words(0.0000004) == "0.00004 % of the users of the log"
+    (tiny,) = figures.run_up(run_up().assign(stays=0.00004))
+    assert tiny.title.endswith("those who stay: 0.00004")
 
 
 def test_a_title_counts_one_user_and_no_tenth_of_few():
