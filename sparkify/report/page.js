@@ -40,10 +40,9 @@ function element(name, text, attributes = {}) {
 }
 
 function rowOf(row, columns) {
-  const [priority, user, probability, level, value, reasons] = row;
-  const percent = `${(100 * probability).toFixed(probability < 0.0995 ? 1 : 0)}\u00a0%`;
+  const [priority, user, , level, , reasons, risk, value] = row;
   const made = document.createElement("tr");
-  const cells = [priority, user, percent, level, value.toFixed(2)];
+  const cells = [priority, user, risk, level, value];
   cells.forEach((text, index) => {
     const cell = element(index === 1 ? "th" : "td", "", { "data-label": columns[index] });
     if (index === 1) cell.scope = "row";

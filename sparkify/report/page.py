@@ -18,7 +18,7 @@ from sparkify.ledger import BAD, found_instead
 from sparkify.report import figures, words
 from sparkify.report.data import ReportData
 from sparkify.report.figures import Figure
-from sparkify.wording import share_in_words
+from sparkify.wording import rounded, share_in_words
 
 HERE = Path(__file__).parent
 VEGA_LITE = ".".join(alt.SCHEMA_VERSION.removeprefix("v").split(".")[:2])
@@ -244,8 +244,9 @@ def _metric(data: ReportData, name: str) -> pd.Series:
 
 
 def contact_rows(data: ReportData) -> list[list[object]]:
-    """The list: priority, user, probability, level, expected value, reasons.
+    """The list: priority, user, probability, level, expected value, reasons, and two texts.
 
+    They are the probability and the expected value as they are read: a browser rounds otherwise.
     Only who is worth contacting; nobody is, those most at risk all the same.
     """
     rows = data.targets
@@ -255,10 +256,12 @@ def contact_rows(data: ReportData) -> list[list[object]]:
         [
             int(row.priority),
             str(row.user_id),
-            round(float(row.probability), 4),
+            float(f"{row.probability:.4g}"),
             {True: "paid", False: "free"}.get(row.is_paid, "unknown"),
             round(float(row.expected_value), 2),
             [str(each) for each in (row.reason_1, row.reason_2, row.reason_3) if not pd.isna(each)],
+            words.percent(row.probability),
+            rounded(row.expected_value, 2),
         ]
         for row in rows.itertuples()
     ]

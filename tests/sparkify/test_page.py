@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from types import SimpleNamespace
@@ -13,7 +14,7 @@ import pytest
 from sparkify.report import figures, words
 from sparkify.report.card import render_card
 from sparkify.report.data import changes
-from sparkify.report.page import FIRST, LISTED, belief, contact_note, in_words, render
+from sparkify.report.page import FIRST, LISTED, belief, contact_note, contact_rows, in_words, render
 from sparkify.wording import share_in_words
 from tests.sparkify.browser import open_browser
 from tests.sparkify.report_data import activity, checks, report_data, run_up, survival
@@ -176,6 +177,19 @@ def test_a_list_of_one_counts_one_user(show):
     data = report_data(users=200)
     data.targets["is_worth_contacting"] = data.targets["priority"] == 1
     assert texts(show(render(data)), "#contacts .count") == ["1 of 1 user"]
+
+
+def test_with_and_without_scripts_the_list_says_the_same(show):
+    data = report_data(users=200)
+    data.targets.loc[:4, "probability"] = [0.125, 0.0625, 0.0125, 0.00004, 0.0000004]
+    data.targets.loc[:4, "expected_value"] = [0.125, 0.005, -0.001, 1234.5, 0]
+    html = render(data)
+    shown = show(html)
+    for label in ("risk", "expected profit, USD"):
+        still = re.findall(rf'data-label="{label}">([^<]+)</td>', html)
+        assert len(still) == FIRST and still == texts(shown, f"td[data-label='{label}']")
+    risks = [row[2] for row in contact_rows(data)]
+    assert risks == pytest.approx(data.targets["probability"][: len(risks)], rel=1e-3)
 
 
 def test_the_csv_holds_the_list_and_no_formula(show, downloads):
