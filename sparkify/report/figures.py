@@ -23,7 +23,7 @@ from sparkify.report.words import (
     two_digits,
 )
 
-# Weeks of which so many days lie inside the data are compared.
+# Weeks of which so many days lie inside the data are compared, and cohorts followed for so many.
 WHOLE_WEEK = 7
 
 
@@ -179,7 +179,7 @@ def run_up(table: pd.DataFrame) -> Iterator[Figure]:
 def of_when(data: ReportData) -> Iterator[Figure | Missing]:
     """How long users stay, and how the weeks went."""
     yield survival(data.survival)
-    yield _cohorts(data)
+    yield cohorts(data.cohorts)
     yield from _activity(data)
 
 
@@ -195,16 +195,26 @@ def survival(curve: pd.DataFrame) -> Figure | Missing:
     upto = {name: part[part["tenure_days"] <= shared] for name, part in groups.items()}
     # A curve may begin after another one has ended.
     at = {name: part.iloc[-1] for name, part in upto.items() if len(part)}
-    said = listed([f"{percent(row['survival'])} of those who began {n}" for n, row in at.items()])
+    # Nobody is at risk on the day of registration.
+    begins = {name: max(1, int(groups[name]["tenure_days"].min())) for name in at}
+    shares = [
+        f"{percent(row['survival'])} of those who began {name}"
+        + (f" and were still here on day {begins[name]}" if begins[name] > 1 else "")
+        for name, row in at.items()
+    ]
+    said = listed(shares) if max(begins.values()) == 1 else ", and ".join(shares)
     limits = [_limits(row, users=groups[n]["at_risk_count"].max()) for n, row in at.items()]
     lows, highs = zip(*limits, strict=True)
-    overlap = len(at) > 1 and max(lows) <= min(highs)
+    # Who had stayed for longer is not compared with who had not.
+    is_fair = len(at) > 1 and len(set(begins.values())) == 1
+    overlap = is_fair and max(lows) <= min(highs)
     return Figure(
         key="survival",
-        title=f"{number(shared)} days after registration {said} are still here"
+        title=f"{plural(shared, 'day')} after registration {said} are still here"
         + (" (the intervals overlap)" if overlap else ""),
         note="Kaplan-Meier by the first level; a curve begins where enough users are at risk and "
-        "is of those who stayed until then. The band is the 95 % interval.",
+        "is of those who stayed until then: two that begin on different days do not compare. The "
+        "band is the 95 % interval.",
         chart=users.survival(curve),
     )
 
@@ -217,15 +227,17 @@ def _limits(row: pd.Series, *, users: int) -> tuple[float, float]:
     return (1 - rare, 1.0) if row["survival"] > 0 else (0.0, rare)
 
 
-def _cohorts(data: ReportData) -> Figure | Missing:
-    """What each week of registration loses in 30 days at risk."""
-    table = data.cohorts[data.cohorts["last_day"] > data.cohorts["first_day"]]
+def cohorts(table: pd.DataFrame) -> Figure | Missing:
+    """What each week of registration loses in 30 days at risk; table: `ReportData.cohorts`."""
+    # The first day and the last are both of those on which users could leave.
+    observed = table["last_day"] - table["first_day"] + 1
+    table = table[observed >= WHOLE_WEEK]
     if len(table) < 2:
         return Missing(
-            "No comparison of cohorts: fewer than two weeks of registration are known and large "
-            "enough."
+            "No comparison of cohorts: fewer than two weeks of registration are known, large "
+            "enough, and followed for a week."
         )
-    days = 30 / (table["last_day"] - table["first_day"])
+    days = 30 / observed[table.index]
     table = table.assign(
         week_start=pd.to_datetime(table["cohort"]),
         rate=1 - table["survival"] ** days,
@@ -245,7 +257,9 @@ def _cohorts(data: ReportData) -> Figure | Missing:
     return Figure(
         key="cohorts",
         title=title,
-        note="Share lost in 30 days at risk by week of registration, with its 95 % interval.",
+        note="Share lost in 30 days at risk by week of registration, with its 95 % interval, as if "
+        "users left as fast as on the days that are known; a week of which fewer than "
+        f"{WHOLE_WEEK} days are known is left out.",
         chart=users.cohorts(table),
     )
 

@@ -17,7 +17,7 @@ from sparkify.report.data import changes
 from sparkify.report.page import FIRST, LISTED, belief, contact_note, contact_rows, in_words, render
 from sparkify.wording import share_in_words
 from tests.sparkify.browser import open_browser
-from tests.sparkify.report_data import activity, checks, report_data, run_up, survival
+from tests.sparkify.report_data import activity, checks, cohorts, report_data, run_up, survival
 
 WIDTHS = (390, 768, 1280)
 HOSTILE = "</script><img src=x onerror='window.hacked=1'><script>window.hacked=1</script>{{7*7}}"
@@ -302,6 +302,34 @@ def test_a_curve_that_begins_after_another_one_has_ended_is_no_failure():
     apart = pd.concat([free[free["tenure_days"] <= 20], paid[paid["tenure_days"] >= 40]])
     title = figures.survival(apart).title
     assert "who began free are still here" in title and "paid" not in title
+
+
+def test_a_curve_that_begins_late_is_told_of_those_who_had_stayed_until_then():
+    curve = survival()
+    free, paid = (curve[curve["cohort"] == name] for name in ("free", "paid"))
+    late = figures.survival(pd.concat([free, paid[paid["tenure_days"] >= 40]])).title
+    assert late.startswith("97 days after registration 34\u00a0% of those who began free, and ")
+    assert late.endswith("who began paid and were still here on day 40 are still here")
+    assert "day 1 " not in late
+    # As alike as can be, and yet of different users.
+    alike = pd.concat([free, free[free["tenure_days"] >= 40].assign(cohort="paid")])
+    assert "overlap" not in figures.survival(alike).title
+    both = figures.survival(pd.concat([free, free.assign(cohort="paid")])).title
+    assert both.endswith("who began paid are still here (the intervals overlap)")
+
+
+def test_a_hazard_of_1_percent_a_day_loses_26_percent_in_30_days():
+    table = cohorts(6)
+    days = table.index + 5
+    table["last_day"] = table["first_day"] + days - 1
+    table["survival"], table["ci_low"], table["ci_high"] = 0.99**days, 0.98**days, 0.995**days
+    figure = figures.cohorts(table)
+    shown = figure.chart.data
+    for column, hazard in (("low", 0.005), ("rate", 0.01), ("high", 0.02)):
+        assert shown[column].tolist() == pytest.approx([1 - (1 - hazard) ** 30] * 4)
+    assert "26\u00a0% to 26\u00a0% leave in 30 days" in figure.title
+    # Two of the six weeks are known for five days and six.
+    assert "fewer than 7 days are known is left out" in figure.note
 
 
 @pytest.mark.parametrize(("users", "overlap"), [(50, False), (4, True)])
