@@ -30,7 +30,7 @@ def risk(probabilities: pd.Series, *, horizon_days: int, bins: int = 30) -> alt.
             x=alt.X(
                 "low:Q",
                 bin="binned",
-                title=f"probability of leaving within {horizon_days} days",
+                title=f"probability of leaving within {_days(horizon_days)}",
                 axis=alt.Axis(format="%"),
             ),
             x2="high:Q",
@@ -255,7 +255,7 @@ def cohorts(table: pd.DataFrame) -> alt.LayerChart:
 
 def mondays(table: pd.DataFrame, *, horizon_days: int) -> alt.LayerChart:
     """Share who leave by date. table: week_start (the date), rate, low, high, users, churned."""
-    title = f"leave within {horizon_days} days"
+    title = f"leave within {_days(horizon_days)}"
     return rates(table, _week(title="as of"), _week_told("as of"), title=title)
 
 
@@ -263,7 +263,7 @@ def by_value(table: pd.DataFrame, *, name: str, horizon_days: int) -> alt.LayerC
     """Share who leave by a feature's value. table: value, rate, low, high, users, churned."""
     x = alt.X("value:Q", title=name, scale=alt.Scale(zero=False, padding=12))
     told = alt.Tooltip("value:Q", title=name, format=",.3~r")
-    return rates(table, x, told, title=f"leave within {horizon_days} days")
+    return rates(table, x, told, title=f"leave within {_days(horizon_days)}")
 
 
 def rates(table: pd.DataFrame, x: alt.X, told: alt.Tooltip, *, title: str) -> alt.LayerChart:
@@ -299,6 +299,10 @@ def _week(*, title: str = "week of") -> alt.X:
 
 def _week_told(title: str = "week of") -> alt.Tooltip:
     return alt.Tooltip("week_start:T", title=title, format="%-d %b %Y")
+
+
+def _days(count: int) -> str:
+    return f"{count} day{'' if count == 1 else 's'}"
 
 
 def _levels(levels: pd.Series, *, field: str = "level") -> alt.Color:

@@ -14,7 +14,7 @@ from dbt_common.events.functions import reset_metadata_vars
 from sparkify.errors import DISK_FULL, NO_SPACE, BadInput, CheckFailed, SparkifyError
 from sparkify.events import find_files, find_forms, local_path, uri_of
 from sparkify.settings import Settings, written
-from sparkify.wording import digits
+from sparkify.wording import digits, plural
 
 Say = Callable[[str], None]
 # dbt hands what stands under this name on to macros, without parsing the project anew.
@@ -155,7 +155,7 @@ def raise_failure(settings: Settings, result: dbtRunnerResult) -> None:
         raise BadInput(DISK_FULL.format(settings.home))
     words = "; ".join(f"{name_of(node)}: {reason(settings, node)}" for node in bad)
     if failed:
-        raise CheckFailed(f"{len(failed)} data tests failed: {words}")
+        raise CheckFailed(f"{plural(len(failed), 'data test')} failed: {words}")
     raise SparkifyError(f"dbt could not finish: {words}")
 
 

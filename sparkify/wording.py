@@ -31,7 +31,7 @@ def wording_of(columns: Iterable[str]) -> dict:
         meta = described.get(WINDOW.sub("_#d", name))
         if meta is None:
             continue
-        windows = [f"{days} day{'s' if days != '1' else ''}" for days in WINDOW.findall(name)]
+        windows = [plural(int(days), "day") for days in WINDOW.findall(name)]
         places = dict(zip(("{days}", "{of_days}"), windows, strict=False))
         values = {key: value for key, value in meta.items() if key not in OTHER_KEYS}
         for key in ("reason", "reason_if_null"):
@@ -57,9 +57,14 @@ def rounded(value: float, decimals: int) -> str:
     return f"{Decimal(float(value)).quantize(Decimal(1).scaleb(-decimals), ROUND_HALF_UP) + 0:,}"
 
 
-def plural(count: float, noun: str, nouns: str = "") -> str:
-    """A count and its noun: 1 user, 2 users; `nouns` where more of them are not called by an s."""
-    return f"{number(count)} {noun if count == 1 else nouns or noun + 's'}"
+def plural(count: float, one: str, many: str = "") -> str:
+    """A count and its noun: 1 user, 2 users; `many` where more of them are not called by an s."""
+    return f"{number(count)} {noun(count, one, many)}"
+
+
+def noun(count: float, one: str, many: str = "") -> str:
+    """What so many are called, or do: user, users; is, are."""
+    return one if count == 1 else many or f"{one}s"
 
 
 def money(value: float, currency: str) -> str:

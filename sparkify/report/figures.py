@@ -17,6 +17,7 @@ from sparkify.report.words import (
     day,
     listed,
     money,
+    noun,
     number,
     percent,
     plural,
@@ -72,7 +73,8 @@ def risk(p: pd.Series, *, horizon_days: int) -> Figure | Missing:
     return Figure(
         key="risk",
         title=f"The {who} carries {percent(share)} of the expected losses",
-        note=f"Probability of leaving within {horizon_days} days, {plural(len(p), 'active user')}.",
+        note=f"Probability of leaving within {plural(horizon_days, 'day')}, "
+        f"{plural(len(p), 'active user')}.",
         chart=users.risk(p, horizon_days=horizon_days),
     )
 
@@ -93,8 +95,8 @@ def contact_value(targets: pd.DataFrame, *, currency: str) -> Figure | Missing:
     shown = pd.DataFrame({"contacted": np.arange(last + 1), "total": [0, *total.head(last)]})
     return Figure(
         key="value",
-        title=f"Contacting the first {plural(worth, 'user')} is expected to bring "
-        f"{money(total.iloc[worth - 1], currency)}",
+        title=f"Contacting the first {'user' if worth == 1 else plural(worth, 'user')} is expected "
+        f"to bring {money(total.iloc[worth - 1], currency)}",
         note="After that each further contact is expected to cost more than it brings."
         if worth < len(total)
         else "Each contact is expected to bring more than it costs.",
@@ -132,13 +134,14 @@ def differences(found: pd.DataFrame, *, horizon_days: int) -> Figure | Missing:
     return Figure(
         key="differences",
         title=title,
-        note=f"{plural(leaves, 'user')} in the {horizon_days} days before leaving, against "
-        f"{number(stays)} who stayed"
+        note=f"{plural(leaves, 'user')} in the {plural(horizon_days, 'day')} before leaving, "
+        f"against {number(stays)} who stayed"
         + ("" if known else ", those of whom the first signal is known")
         + "; each user counts once. A point is the share of "
         "pairs in which the one who leaves has more, with its 95 % interval; half of the pairs is "
-        f"no difference. {count} of {len(found)} signals differ beyond chance (orange), all of "
-        "them looked at together. A difference is no cause.",
+        f"no difference. {count} of {plural(len(found), 'signal')} "
+        f"{noun(count, 'differs', 'differ')} beyond chance (orange), all of them looked at "
+        "together. A difference is no cause.",
         chart=users.differences(top),
         size="wide",
     )
@@ -286,14 +289,14 @@ def active(whole: pd.DataFrame) -> Figure | Missing:
     whole = whole.assign(week_start=pd.to_datetime(whole["week_start"]))
     total = whole.groupby("week_start").sum(numeric_only=True).reset_index()
     first, last = total.iloc[0], total.iloc[-1]
-    change = last["active_user_count"] / max(1, first["active_user_count"]) - 1
+    count = last["active_user_count"]
+    change = count / max(1, first["active_user_count"]) - 1
     than = f"{percent(abs(change))} {'more' if change > 0 else 'fewer'} than" if change else "as"
-    verb = "was" if last["active_user_count"] == 1 else "were"
     return Figure(
         key="active",
-        title=f"{plural(last['active_user_count'], 'user')} {verb} active in the last whole week"
+        title=f"{plural(count, 'user')} {noun(count, 'was', 'were')} active in the last whole week"
         + (f", {than} in the first" if len(total) > 1 else "")
-        if last["active_user_count"]
+        if count
         else "Nobody was active in the last whole week",
         note="Users with any event, by the level they had last; whole weeks only.",
         chart=users.active(whole),
@@ -365,8 +368,8 @@ def rejected(rows: pd.DataFrame) -> Figure | Missing:
         key="rejected",
         title=f"{percent(share)} of the rows were rejected, {most} as "
         f"{first['outcome'].replace('_', ' ')}",
-        note=f"Of {number(total)} rows read. Anonymous rows come from visitors who are logged out: "
-        "they belong to no user.",
+        note=f"Of {plural(total, 'row')} read. Anonymous rows come from visitors who are logged "
+        "out: they belong to no user.",
         size="wide",
         chart=users.counts(words, name="outcome", value="row_count", title="rows"),
     )
@@ -457,7 +460,7 @@ def candidates(model: Model | None) -> Iterator[Figure | Missing]:
         yield Figure(
             key=key.replace("_", ""),
             title=f"{name}: {clear} of {plural(len(table), 'model')} "
-            f"{'beats' if clear == 1 else 'beat'} no skill beyond chance, "
+            f"{noun(clear, 'beats', 'beat')} no skill beyond chance, "
             f"{'first' if clear else 'nearest'} {first}",
             note=f"Right is better; dashed: no skill; orange: {model.role}.",
             chart=models.candidates(table, no_skill=no_skill, title=name),
@@ -510,10 +513,11 @@ def of_drift(data: ReportData) -> Iterator[Figure | Missing]:
     named = listed([f"“{label}”" for label in drifted["label"].head(3)])
     yield Figure(
         key="drift",
-        title=f"{len(drifted)} of {len(drift)} signals of today's users differ from those learned "
-        f"from, first of all {named}"
+        title=f"{len(drifted)} of {plural(len(drift), 'signal')} of today's users "
+        f"{noun(len(drifted), 'differs', 'differ')} from those learned from, first of all {named}"
         if len(drifted)
-        else f"None of {len(drift)} signals of today's users differs from those learned from",
+        else f"None of {plural(len(drift), 'signal')} of today's users differs from those "
+        "learned from",
         note="Population stability index against the rows learned from; the line is what 95 % of "
         "tables of this size stay below without any drift. Orange: what differs beyond chance, all "
         "signals looked at together, and more than it did between the past dates that the model "

@@ -8,6 +8,7 @@ import pandas as pd
 
 from sparkify.wording import digits, rounded
 from sparkify.wording import money as money
+from sparkify.wording import noun as noun
 from sparkify.wording import number as number
 from sparkify.wording import plural as plural
 

@@ -5,19 +5,39 @@ import json
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from html import unescape
 from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from sparkify.report import figures, words
+from sparkify import ledger, status
+from sparkify.report import exploring, figures, words
 from sparkify.report.card import render_card
-from sparkify.report.data import changes
-from sparkify.report.page import FIRST, LISTED, belief, contact_note, contact_rows, in_words, render
+from sparkify.report.data import ReportData, changes
+from sparkify.report.page import (
+    FIRST,
+    LISTED,
+    belief,
+    contact_note,
+    contact_rows,
+    in_words,
+    render,
+    summary,
+)
+from sparkify.summary import show_data
 from sparkify.wording import share_in_words
 from tests.sparkify.browser import open_browser
-from tests.sparkify.report_data import activity, checks, cohorts, report_data, run_up, survival
+from tests.sparkify.report_data import (
+    AS_OF,
+    activity,
+    checks,
+    cohorts,
+    report_data,
+    run_up,
+    survival,
+)
 
 WIDTHS = (390, 768, 1280)
 HOSTILE = "</script><img src=x onerror='window.hacked=1'><script>window.hacked=1</script>{{7*7}}"
@@ -377,9 +397,70 @@ def test_a_title_counts_one_user_and_no_tenth_of_few():
     assert "this is the user closest to it" in contact_note(report_data(users=1), shown=1)
 
 
+@pytest.mark.parametrize("users", [1, 60])
+def test_one_of_anything_is_no_plural(users):
+    data = every_count_at_one(report_data(users=users))
+    told = re.sub(r"<script>.*?</script>|<style>.*?</style>", "", render(data), flags=re.DOTALL)
+    told = unescape(re.sub(r"<[^>]+>", "\n", told))
+    assert "1 day" in told and plurals_of_one(told) == []
+    nobody = replace(data, targets=data.targets.head(0), model=None)
+    told = "\n".join(f"{card['value']} {card['label']}" for card in summary(nobody)["cards"])
+    assert told.startswith("1 active user\n1 user ") and plurals_of_one(told) == []
+
+
+def every_count_at_one(data: ReportData) -> ReportData:
+    """A report whose horizon is a day, and that counts one of everything that it counts."""
+
+    def of(table: pd.DataFrame) -> pd.DataFrame:
+        counts = ["users", "churned", "expected_churners", "observed_churners"]
+        names = [name for name in table if name.endswith("_count") or name in counts]
+        return table.assign(**dict.fromkeys(names, 1))
+
+    frames = {name: of(each) for name, each in vars(data).items() if hasattr(each, "assign")}
+    days = frames["survival"].assign(tenure_days=1) if len(frames["survival"]) else data.survival
+    first = frames["targets"].assign(is_worth_contacting=frames["targets"]["priority"] == 1)
+    model = replace(data.model, dates=1, metrics=of(data.model.metrics))
+    model = replace(model, calibration=of(model.calibration))
+    counts = dict.fromkeys(["event_count", "user_count", "churned_count", "active_count"], 1)
+    few = {name: frames[name].head(1) for name in ("checks", "drift", "differences", "nulled")}
+    scores = pd.DataFrame({"as_of_date": [1, 0], "users": 1, "churners": 0.3, "version": 1})
+    then, now = checks("").assign(row_count=1), checks("").assign(row_count=2)
+    return replace(
+        data,
+        **{**frames, **few, "survival": days, "targets": first, "model": model},
+        about=replace(data.about, horizon_days=1, churn_definition="inactive: 1 days", **counts),
+        changes=changes(scores, now, then, as_of=1) + changes(scores.tail(1), now, then, as_of=2),
+    )
+
+
+def plurals_of_one(told: str) -> list[str]:
+    """What is said of one as if it were of more."""
+    verbs = r"(?!(?:is|was|has|as|this|less|times|lies|differs|beats|carries|counts)\b)"
+    return re.findall(rf"(?<![\d.,])1 (?:active |past |whole |more )?{verbs}\w*[^\Ws]s\b.*", told)
+
+
+def test_one_of_anything_is_no_plural_in_the_terminal_and_the_notebook(capsys):
+    counts = ["rows_read", "lines", "files", "events", "duplicates", "rows_of_other_users", "users"]
+    counts += ["churned_users", "dbt_tests_passed", "expectations_passed", "checks_warned"]
+    told = {"rejected": {"malformed_json": 1}, "set_to_null": [], "first_date": "-", "last_date": "-"}
+    show_data({**dict.fromkeys(counts, 1), **told, "user_share": 1})
+    ledger.show_standing(checks("").head(1), runs=pd.DataFrame({"began": [pd.Timestamp(0)]}))
+    said = [capsys.readouterr().out]
+    version = SimpleNamespace(learned=None, learned_until=1)
+    said.append(status.advice([version], "", outcomes={2: (1, 1)}, judged=pd.DataFrame()))
+    dates = pd.DataFrame({"as_of_date": [AS_OF], "users": [1], "churned": [1]})
+    said.append(str(exploring.mondays(dates, horizon_days=1)))
+    users = pd.DataFrame({"user_id": range(9), "songs": range(9), "left": [1, 0, 0] * 3})
+    (fifths,) = exploring.fifths(users, ["songs"], label="left", horizon_days=1)
+    said.append(fifths.chart.to_json())
+    assert "The one check passed." in said[0] and "1 date is known" in said[1]
+    assert all("within 1 day" in each for each in said[2:])
+    assert plurals_of_one("\n".join(said)) == []
+
+
 def test_a_card_lists_the_columns_that_are_read_and_no_others():
     card = {
-        "spec": {"horizon_days": 14, "label": "left", "time": None, "definitions": {}},
+        "spec": {"horizon_days": 1, "label": "left", "time": None, "definitions": {}},
         "options": {"models": ["logistic_regression"], "seed": 0},
         "learned_until": None,
         "average_risk": 0.07,
@@ -398,7 +479,8 @@ def test_a_card_lists_the_columns_that_are_read_and_no_others():
         feature_count=1,
     )
     core = render_card(version, card)
-    assert "It reads 1 column." in core and "song_count" in core
+    assert "It reads 1 column." in core and "churn in the 1 day after it" in core
+    assert "song_count" in core
     assert "advert_count" not in core and "adverts" not in core
     version.feature_count = 3
     assert "advert_count, state" in render_card(version, card)
