@@ -104,7 +104,14 @@ function showContacts(box, { columns, rows, first, file }) {
     });
   }
   search.addEventListener("input", () => { state.count = first; show(); });
-  more.addEventListener("click", () => { state.count += 100; show(); });
+  more.addEventListener("click", () => {
+    const before = body.rows.length;
+    state.count += 100;
+    show();
+    // The button may be gone, and the keyboard with it: it goes on where the new rows begin.
+    body.rows[before].tabIndex = -1;
+    body.rows[before].focus();
+  });
   // On paper there is nothing to press.
   let before = first;
   addEventListener("beforeprint", () => { before = state.count; state.count = rows.length; show(); });
@@ -120,6 +127,17 @@ function showContacts(box, { columns, rows, first, file }) {
   show();
 }
 
+// On paper nothing can be opened.
+function openForPaper() {
+  let opened = [];
+  addEventListener("beforeprint", () => {
+    opened = [...document.querySelectorAll("details:not([open])")];
+    for (const each of opened) each.open = true;
+  });
+  addEventListener("afterprint", () => { for (const each of opened) each.open = false; });
+}
+
 drawCharts(read("specs"));
+openForPaper();
 const contacts = document.getElementById("contacts");
 if (contacts) showContacts(contacts, read("contact-rows"));

@@ -18,6 +18,7 @@ from sparkify.ledger import BAD, found_instead, how_many_passed
 from sparkify.report import figures, words
 from sparkify.report.data import ReportData
 from sparkify.report.figures import Figure
+from sparkify.report.values import values_of
 from sparkify.wording import rounded, share_in_words
 
 HERE = Path(__file__).parent
@@ -69,6 +70,7 @@ def render(data: ReportData) -> str:
         sections=sections,
         is_figure=lambda each: isinstance(each, Figure),
         pictures={each.key: picture(specs[each.key], each) for each in drawn},
+        values={key: values_of(spec) for key, spec in specs.items()},
         specs=specs,
         contacts=contacts,
         contact_columns=(

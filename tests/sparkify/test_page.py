@@ -26,6 +26,7 @@ from sparkify.report.page import (
     render,
     summary,
 )
+from sparkify.report.values import MOST, values_of
 from sparkify.summary import show_data
 from sparkify.wording import share_in_words
 from tests.sparkify.browser import open_browser
@@ -193,6 +194,64 @@ def test_the_list_is_sorted_and_searched(show):
     assert len(texts(shown, rows)) == FIRST
 
 
+def test_who_has_no_mouse_reads_the_values_and_goes_on_where_new_rows_begin(show):
+    shown = show(render(report_data(users=400)))
+    told = shown.execute_script(
+        "return [...document.querySelectorAll('figure')].map(each =>"
+        " [...each.querySelectorAll('details td')].map(cell => cell.textContent))"
+    )
+    assert len(told) == CHARTS and all(any(map(str.strip, each)) for each in told)
+    regions = shown.execute_script(
+        "return [...document.querySelectorAll('.table, .values')]"
+        ".map(each => [each.tabIndex, each.getAttribute('role'), each.ariaLabel !== ''])"
+    )
+    assert len(regions) > CHARTS and all(each == [0, "region", True] for each in regions)
+    more = shown.find_element("css selector", "#contacts .more")
+    more.send_keys("\ue007")
+    assert not more.is_displayed()
+    at = shown.execute_script("return document.activeElement.querySelector('td').textContent")
+    assert at == str(FIRST + 1)
+
+
+def test_on_paper_everything_is_open(show, page):
+    shown = show(page)
+    closed = "return document.querySelectorAll('details:not([open])').length"
+    shown.execute_script("document.querySelector('details').open = true")
+    before = shown.execute_script(closed)
+    assert before >= CHARTS
+    shown.execute_script("dispatchEvent(new Event('beforeprint'))")
+    assert shown.execute_script(closed) == 0
+    shown.execute_script("dispatchEvent(new Event('afterprint'))")
+    assert shown.execute_script(closed) == before
+
+
+def test_on_paper_the_list_is_a_table(show, page):
+    shown = show(page, width=700)
+    row = "return getComputedStyle(document.querySelector('#contacts tbody tr')).display"
+    assert shown.execute_script(row) == "block"
+    shown.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    assert shown.execute_script(row) == "table-row"
+    shown.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+
+
+def test_the_values_below_a_chart_are_those_of_its_tooltips():
+    told = [
+        {"field": "week", "type": "temporal", "format": "%-d %b"},
+        {"field": "rate", "type": "quantitative", "format": ".1%", "title": "left"},
+        {"field": "mean", "type": "quantitative", "format": ",.3~r"},
+        {"field": "users", "type": "quantitative"},
+    ]
+    row = {"week": "2018-10-01T00:00:00", "rate": 0.0125, "mean": 0.00004, "users": 12345}
+    spec = {"encoding": {"tooltip": told}, "data": {"name": "a"}, "datasets": {"a": [row]}}
+    few = values_of(spec)
+    assert few.columns == ("week", "left", "mean", "users")
+    assert few.rows == (("1 October 2018", "1.3\u00a0%", "0.00004", "12,345"),)
+    spec["datasets"]["a"] = [row | {"users": each, "rate": None} for each in range(1_000)]
+    many = values_of(spec)
+    assert many.count == 1_000 and len(many.rows) == MOST
+    assert [many.rows[at][-1] for at in (0, -1)] == ["0", "999"] and many.rows[0][1] == "–"
+
+
 def test_a_list_of_one_counts_one_user(show):
     data = report_data(users=200)
     data.targets["is_worth_contacting"] = data.targets["priority"] == 1
@@ -206,8 +265,8 @@ def test_with_and_without_scripts_the_list_says_the_same(show):
     html = render(data)
     shown = show(html)
     for label in ("risk", "expected profit, USD"):
-        still = re.findall(rf'data-label="{label}">([^<]+)</td>', html)
-        assert len(still) == FIRST and still == texts(shown, f"td[data-label='{label}']")
+        still = re.findall(rf'figure" data-label="{label}">([^<]+)</td>', html)
+        assert len(still) == FIRST and still == texts(shown, f"#contacts td[data-label='{label}']")
     risks = [row[2] for row in contact_rows(data)]
     assert risks == pytest.approx(data.targets["probability"][: len(risks)], rel=1e-3)
 
@@ -442,7 +501,12 @@ def plurals_of_one(told: str) -> list[str]:
 def test_one_of_anything_is_no_plural_in_the_terminal_and_the_notebook(capsys):
     counts = ["rows_read", "lines", "files", "events", "duplicates", "rows_of_other_users", "users"]
     counts += ["churned_users", "dbt_tests_passed", "expectations_passed", "checks_warned"]
-    told = {"rejected": {"malformed_json": 1}, "set_to_null": [], "first_date": "-", "last_date": "-"}
+    told = {
+        "rejected": {"not_json": 1},
+        "set_to_null": [],
+        "first_date": "-",
+        "last_date": "-",
+    }
     show_data({**dict.fromkeys(counts, 1), **told, "user_share": 1})
     ledger.show_standing(checks("").head(1), runs=pd.DataFrame({"began": [pd.Timestamp(0)]}))
     said = [capsys.readouterr().out]
