@@ -8,7 +8,7 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from charts.theme import BLUE, GRID, INK, LINES, MUTED, VERMILLION, lines_of
+from charts.theme import BLUE, GRID, INK, LINES, MUTED, VERMILLION, limits, lines_of
 
 # Points of a curve: more do not show, and make the file large.
 POINTS = 200
@@ -34,8 +34,7 @@ def reliability(calibration: pd.DataFrame) -> alt.LayerChart:
             tooltip=[
                 alt.Tooltip("mean_probability:Q", format=".1%", title="predicted"),
                 alt.Tooltip("observed_share:Q", format=".1%", title="left"),
-                alt.Tooltip("ci_low:Q", format=".1%", title="95 % from"),
-                alt.Tooltip("ci_high:Q", format=".1%", title="to"),
+                *limits(".1%"),
                 alt.Tooltip("row_count:Q", format=",", title="predictions"),
             ],
         )
@@ -124,6 +123,7 @@ def profit(curve: pd.DataFrame, *, currency: str) -> alt.LayerChart:
                 alt.Tooltip("share:Q", format=".0%", title="contacted"),
                 alt.Tooltip("threshold:Q", format=".1%", title="probability from"),
                 alt.Tooltip("realised:Q", format=".2f", title=f"profit, {currency}"),
+                *limits(".2f"),
                 alt.Tooltip("expected:Q", format=".2f", title="as expected"),
             ],
         )
@@ -173,8 +173,7 @@ def candidates(
             tooltip=[
                 alt.Tooltip("candidate:N"),
                 alt.Tooltip("value:Q", format=".3f"),
-                alt.Tooltip("ci_low:Q", format=".3f", title="95 % from"),
-                alt.Tooltip("ci_high:Q", format=".3f", title="to"),
+                *limits(".3f"),
             ],
         )
     ).properties(height=34 * len(table))
@@ -209,8 +208,7 @@ def protocols(table: pd.DataFrame) -> alt.LayerChart:
                 "metric:N",
                 "protocol:N",
                 alt.Tooltip("value:Q", format=".3f"),
-                alt.Tooltip("ci_low:Q", format=".3f", title="95 % from"),
-                alt.Tooltip("ci_high:Q", format=".3f", title="to"),
+                *limits(".3f"),
                 alt.Tooltip("no_skill:Q", format=".3f", title="no skill"),
             ],
         )

@@ -74,4 +74,12 @@ def lines_of(label: str, *, width: int = LABEL_WIDTH) -> str:
     return "\n".join(textwrap.wrap(label, width)) or label
 
 
+def limits(form: str, *, low: str = "ci_low", high: str = "ci_high") -> list[alt.Tooltip]:
+    """What is told of a 95 % interval, in D3's format `form`."""
+    return [
+        alt.Tooltip(f"{low}:Q", format=form, title="95 % from"),
+        alt.Tooltip(f"{high}:Q", format=form, title="to"),
+    ]
+
+
 LINES = "split(datum.label, '\\n')"

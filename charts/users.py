@@ -7,7 +7,7 @@ knows both.
 import altair as alt
 import pandas as pd
 
-from charts.theme import BLUE, GREEN, GRID, INK, LINES, MUTED, ORANGE, VERMILLION, lines_of
+from charts.theme import BLUE, GREEN, GRID, INK, LINES, MUTED, ORANGE, VERMILLION, limits, lines_of
 
 LEVELS = {"free": ORANGE, "paid": BLUE, "unknown": MUTED}
 PERCENT = alt.Axis(format="%")
@@ -30,7 +30,7 @@ def risk(probabilities: pd.Series, *, horizon_days: int, bins: int = 30) -> alt.
             x=alt.X(
                 "low:Q",
                 bin="binned",
-                title=f"probability of leaving within {horizon_days} days",
+                title=f"probability of leaving within {_days(horizon_days)}",
                 axis=alt.Axis(format="%"),
             ),
             x2="high:Q",
@@ -81,6 +81,7 @@ def counts(
     base = alt.Chart(table).encode(
         x=alt.X(f"{value}:Q", title=title, axis=alt.Axis(format=form, **step)),
         y=_rows(table["label"]),
+        tooltip=[f"{name}:N", alt.Tooltip(f"{value}:Q", format=form, title=title)],
     )
     return (
         base.mark_bar(color=BLUE)
@@ -120,10 +121,9 @@ def differences(table: pd.DataFrame) -> alt.LayerChart:
             tooltip=[
                 alt.Tooltip("label:N", title="feature"),
                 alt.Tooltip("value:Q", format=".0%", title="pairs"),
-                alt.Tooltip("ci_low:Q", format=".0%", title="95 % from"),
-                alt.Tooltip("ci_high:Q", format=".0%", title="to"),
-                alt.Tooltip("leave_median:Q", format=",.3~g", title="median, leaves"),
-                alt.Tooltip("stay_median:Q", format=",.3~g", title="median, stays"),
+                *limits(".0%"),
+                alt.Tooltip("leave_median:Q", format=",.3~r", title="median, leaves"),
+                alt.Tooltip("stay_median:Q", format=",.3~r", title="median, stays"),
             ],
         )
     ).properties(height=34 * len(table))
@@ -150,8 +150,9 @@ def run_up(weeks: pd.DataFrame, stays: float, *, title: str) -> alt.LayerChart:
         + base.mark_line(color=VERMILLION, point={"color": VERMILLION, "size": 45}).encode(
             y="mean:Q",
             tooltip=[
-                alt.Tooltip("weeks_before:Q"),
-                alt.Tooltip("mean:Q", format=",.3~g", title=title),
+                alt.Tooltip("weeks_before:Q", title="weeks before"),
+                alt.Tooltip("mean:Q", format=",.3~r", title=title),
+                *limits(",.3~r"),
                 alt.Tooltip("users:Q", title="users who leave"),
             ],
         )
@@ -174,6 +175,7 @@ def survival(curve: pd.DataFrame) -> alt.LayerChart:
                 alt.Tooltip("cohort:N", title="began"),
                 alt.Tooltip("tenure_days:Q", title="days"),
                 alt.Tooltip("survival:Q", format=".0%", title="still here"),
+                *limits(".0%"),
                 alt.Tooltip("at_risk_count:Q", title="users at risk"),
             ],
         )
@@ -240,6 +242,7 @@ def churn_rate(weeks: pd.DataFrame) -> alt.LayerChart:
                 _week_told(),
                 "level:N",
                 alt.Tooltip("churn_rate:Q", format=".1%", title="churn"),
+                *limits(".1%"),
                 alt.Tooltip("churned_user_count:Q", title="churned", format=","),
                 alt.Tooltip("at_risk_user_count:Q", title="at risk", format=","),
             ],
@@ -255,15 +258,15 @@ def cohorts(table: pd.DataFrame) -> alt.LayerChart:
 
 def mondays(table: pd.DataFrame, *, horizon_days: int) -> alt.LayerChart:
     """Share who leave by date. table: week_start (the date), rate, low, high, users, churned."""
-    title = f"leave within {horizon_days} days"
+    title = f"leave within {_days(horizon_days)}"
     return rates(table, _week(title="as of"), _week_told("as of"), title=title)
 
 
 def by_value(table: pd.DataFrame, *, name: str, horizon_days: int) -> alt.LayerChart:
     """Share who leave by a feature's value. table: value, rate, low, high, users, churned."""
     x = alt.X("value:Q", title=name, scale=alt.Scale(zero=False, padding=12))
-    told = alt.Tooltip("value:Q", title=name, format=",.3~g")
-    return rates(table, x, told, title=f"leave within {horizon_days} days")
+    told = alt.Tooltip("value:Q", title=name, format=",.3~r")
+    return rates(table, x, told, title=f"leave within {_days(horizon_days)}")
 
 
 def rates(table: pd.DataFrame, x: alt.X, told: alt.Tooltip, *, title: str) -> alt.LayerChart:
@@ -281,6 +284,7 @@ def rates(table: pd.DataFrame, x: alt.X, told: alt.Tooltip, *, title: str) -> al
             tooltip=[
                 told,
                 alt.Tooltip("rate:Q", format=".1%", title=title),
+                *limits(".1%", low="low", high="high"),
                 alt.Tooltip("users:Q", format=",", title="users at risk"),
                 alt.Tooltip("churned:Q", format=",", title="left"),
             ],
@@ -299,6 +303,10 @@ def _week(*, title: str = "week of") -> alt.X:
 
 def _week_told(title: str = "week of") -> alt.Tooltip:
     return alt.Tooltip("week_start:T", title=title, format="%-d %b %Y")
+
+
+def _days(count: int) -> str:
+    return f"{count} day{'' if count == 1 else 's'}"
 
 
 def _levels(levels: pd.Series, *, field: str = "level") -> alt.Color:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import partial
 from itertools import chain
 
@@ -109,7 +110,9 @@ def to_check(table: str, count: int, outcome) -> Check:
         detail = f"such as {found['partial_unexpected_list'][:3]}"
     elif detail is None and found.get("observed_value") is not None and not outcome.success:
         value = found["observed_value"]
-        detail = f"found {value:.4g}" if isinstance(value, float) else f"found {value}"
+        # Four digits, and never a power of ten.
+        value = f"{Decimal(f'{value:.4g}'):f}" if isinstance(value, float) else value
+        detail = f"found {value}"
     return Check(
         layer=layer_of(table),
         table_name=table,

@@ -118,7 +118,8 @@ def profit_curve(rows: pd.DataFrame, offer: Offer, *, draws: int, seed: int) -> 
     """
     rows = rows.sort_values("p", ascending=False, kind="stable")
     y, p = rows["y"].to_numpy(float), rows["p"].to_numpy()
-    shares = np.linspace(0, 1, 101)
+    percents = np.arange(101)
+    shares = percents / 100
     taken = np.column_stack([_top(p, share) for share in shares])
     value = _values(rows, offer)
     realised = taken * contact_profit(y, offer, value)[:, None]
@@ -130,7 +131,8 @@ def profit_curve(rows: pd.DataFrame, offer: Offer, *, draws: int, seed: int) -> 
     )
     rarer = rarer_users(y, rows["user"].to_numpy())
     low, high = interval(realised.mean(axis=0), sampled, rarer=rarer)
-    last = np.maximum(np.ceil(shares * len(p)).astype(int) - 1, 0)
+    # In whole numbers, rounded up: 0.07 * 100 is a little more than 7.
+    last = np.maximum(-(-percents * len(p) // 100) - 1, 0)
     return pd.DataFrame(
         {
             "share": shares,

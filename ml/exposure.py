@@ -1,5 +1,7 @@
 """How long, or how much, each row was observed, where a column of the table says so."""
 
+from decimal import Decimal
+
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
@@ -39,14 +41,14 @@ def find_notes(
         rows, kept = labelled.count(), long_enough(labelled, spec).count()
         if rows and not kept:
             raise NotTrainable(
-                f"None of {rows} labelled rows has a `{name}` of at least {spec.min_exposure:g}: "
-                "ask for less with --min-exposure."
+                f"None of {rows} labelled rows has a `{name}` of at least "
+                f"{_said(spec.min_exposure)}: ask for less with --min-exposure."
             )
         if left_out := rows - kept:
             are = "row is" if left_out == 1 else "rows are"
             notes.append(
-                f"{left_out} labelled {are} left out, with `{name}` below {spec.min_exposure:g} or "
-                "none."
+                f"{left_out} labelled {are} left out, with `{name}` below "
+                f"{_said(spec.min_exposure)} or none."
             )
     if scoring is not None:
         check_named(scoring.columns, name, role="exposure")
@@ -56,10 +58,10 @@ def find_notes(
         )
         if learned and to_score and _differ(learned, to_score):
             notes.append(
-                f"`{name}` differs: its median is {learned[1]:g} in the rows learned from and "
-                f"{to_score[1]:g} in those to score. Then a backtest ranks sets of columns by how "
-                "they do on rows of another exposure, maybe backwards: choose them on rows like "
-                "those to score, and leave out rows seen too briefly with --min-exposure."
+                f"`{name}` differs: its median is {_said(learned[1])} in the rows learned from and "
+                f"{_said(to_score[1])} in those to score. Then a backtest ranks sets of columns by "
+                "how they do on rows of another exposure, maybe backwards: choose them on rows "
+                "like those to score, and leave out rows seen too briefly with --min-exposure."
             )
     return tuple(notes)
 
@@ -87,6 +89,11 @@ def _check_values(rows: DataFrame, name: str) -> None:
 def _quartiles(rows: DataFrame, name: str) -> list[float] | None:
     value = F.expr(_value(rows, name))
     return rows.agg(F.percentile_approx(value, list(QUARTILES))).first()[0]
+
+
+def _said(value: float) -> str:
+    """A number as people write it, never as a power of ten."""
+    return f"{Decimal(f'{value:.6g}'):f}"
 
 
 def _differ(first: list[float], second: list[float]) -> bool:

@@ -12,6 +12,7 @@ from sparkify.settings import Settings
 from sparkify.stages import open_stage
 from sparkify.summary import interval
 from sparkify.terminal import line, stage, table
+from sparkify.wording import plural
 
 # Where a run of training keeps how the usual public way would judge.
 PUBLIC = "public_protocol.csv"
@@ -104,7 +105,8 @@ def show_performance(rows: pd.DataFrame) -> None:
     by_candidate = {name: part.set_index("metric") for name, part in rows.groupby("candidate")}
     own, counts = by_candidate[deployed], rows.iloc[0]
     table(
-        f"Backtest: {counts['row_count']:,} predictions of {counts['user_count']:,} users, "
+        f"Backtest: {plural(counts['row_count'], 'prediction')} of "
+        f"{plural(counts['user_count'], 'user')}, "
         f"{counts['churner_count']:,} of whom churned",
         {"": "left"} | dict.fromkeys([f"{deployed} ←", *others, "no skill"], "right"),
         [

@@ -14,7 +14,7 @@ from sparkify.errors import BadInput
 from sparkify.settings import Settings
 from sparkify.tables import append, now
 from sparkify.terminal import line, table
-from sparkify.wording import plural
+from sparkify.wording import number, plural
 
 LEDGER = "quality_ledger"
 # dbt hands what stands under this name on to macros, without parsing the project anew.
@@ -163,7 +163,7 @@ def show_standing(checks: pd.DataFrame, *, runs: pd.DataFrame) -> None:
     bad = checks[checks["status"].isin(BAD)]
     if bad.empty:
         line()
-        line(f"All {len(checks):,} checks passed.")
+        line(f"{how_many_passed(checks)}.")
         return
     table(
         "Not passed",
@@ -173,6 +173,14 @@ def show_standing(checks: pd.DataFrame, *, runs: pd.DataFrame) -> None:
             for row in bad.itertuples()
         ],
     )
+
+
+def how_many_passed(checks: pd.DataFrame) -> str:
+    """That all checks passed, or how many did not."""
+    bad = int(checks["status"].isin(BAD).sum())
+    if bad:
+        return f"{number(bad)} of {plural(len(checks), 'check')} did not pass"
+    return "The one check passed" if len(checks) == 1 else f"All {len(checks):,} checks passed"
 
 
 def show_changes(last: pd.DataFrame, before: pd.DataFrame, *, began: pd.Timestamp) -> None:

@@ -14,6 +14,7 @@ from sparkify.session import open_session
 from sparkify.settings import Settings
 from sparkify.terminal import line, stage, table, warn
 from sparkify.versions import history, readable, superseded
+from sparkify.wording import plural
 
 MB = 1 << 20
 HOUR_MS = 3_600_000
@@ -188,8 +189,8 @@ def show(done: list[Maintained]) -> None:
     )
     line()
     line(
-        f"{len(done)} table{'s' if len(done) > 1 else ''}: "
-        f"{sum(each.files_before for each in done):,} files became "
+        f"{plural(len(done), 'table')}: "
+        f"{plural(sum(each.files_before for each in done), 'file')} became "
         f"{sum(each.files_after for each in done):,}, and "
         f"{in_units(sum(each.bytes_freed for each in done))} are freed."
         + "".join(

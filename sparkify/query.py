@@ -22,6 +22,7 @@ from sparkify.session import open_session
 from sparkify.settings import PROJECT, Settings
 from sparkify.terminal import emit, line, records, table
 from sparkify.transform import first_line
+from sparkify.wording import digits, plural
 
 # What only tells: it is no query, but writes nothing either.
 TELLS = {"show", "describe", "desc", "explain"}
@@ -216,7 +217,7 @@ def print_table(rows: pa.Table) -> None:
     columns = [(field.name, "right" if is_number(field.type) else "left") for field in rows.schema]
     shown = [[show(cell) for cell in row] for row in rows_of(rows)]
     records(columns, shown)
-    line(f"{len(shown):,} row{'' if len(shown) == 1 else 's'}", style="dim")
+    line(plural(len(shown), "row"), style="dim")
 
 
 def as_csv(rows: pa.Table) -> str:
@@ -298,4 +299,7 @@ def show(cell: object) -> str:
         return "–"
     if isinstance(cell, dt.datetime):
         return f"{cell:%Y-%m-%d %H:%M:%S}"
-    return f"{cell:.4f}" if isinstance(cell, float) else str(cell)
+    if not isinstance(cell, float):
+        return str(cell)
+    # What is not zero does not look like it.
+    return digits(cell, 2) if 0 < abs(cell) < 0.00005 else f"{cell:.4f}"

@@ -15,6 +15,7 @@ from sparkify.events import find_files, local_path
 from sparkify.session import open_session
 from sparkify.settings import Settings
 from sparkify.terminal import stage
+from sparkify.wording import noun, plural
 
 RETENTION = "path:models/marts/retention"
 
@@ -54,7 +55,10 @@ def check_tables(spark: SparkSession, settings: Settings, tables: Iterable[str] 
     failed = [check for check in checks if check.status == "fail"]
     if failed:
         words = "; ".join(f"{c.table_name}: {c.check_name} {c.detail}".rstrip() for c in failed)
-        raise CheckFailed(f"{len(failed)} of {len(checks)} expectations do not hold: {words}")
+        raise CheckFailed(
+            f"{len(failed)} of {plural(len(checks), 'expectation')} "
+            f"{noun(len(failed), 'does', 'do')} not hold: {words}"
+        )
     return sum(check.status == "pass" for check in checks)
 
 

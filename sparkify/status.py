@@ -112,7 +112,7 @@ def advice(
         return f"yes. {changed}"
     if new:
         return (
-            f"yes. The outcome of {len(new)} date{'s' if len(new) > 1 else ''} is known since the "
+            f"yes. The outcome of {plural(len(new), 'date')} is known since the "
             f"last training, to {new[-1]}."
         )
     if misfit:
@@ -251,7 +251,9 @@ def drift(spark: SparkSession, settings: Settings, *, as_of: dt.date | None) -> 
         return ""
     last, *before = rows
     named = ", ".join(last.drifted[:NAMED]) + (" …" if len(last.drifted) > NAMED else "")
-    said = f"{len(last.drifted)} of {last.features} features" + (f": {named}" if named else "")
+    said = f"{len(last.drifted)} of {plural(last.features, 'feature')}" + (
+        f": {named}" if named else ""
+    )
     return said + "".join(f"; before, {len(row.drifted)}" for row in before)
 
 

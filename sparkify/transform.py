@@ -14,6 +14,7 @@ from dbt_common.events.functions import reset_metadata_vars
 from sparkify.errors import DISK_FULL, NO_SPACE, BadInput, CheckFailed, SparkifyError
 from sparkify.events import find_files, find_forms, local_path, uri_of
 from sparkify.settings import Settings, written
+from sparkify.wording import digits, plural
 
 Say = Callable[[str], None]
 # dbt hands what stands under this name on to macros, without parsing the project anew.
@@ -142,7 +143,7 @@ def raise_failure(settings: Settings, result: dbtRunnerResult) -> None:
     is_empty = any(name.startswith("holds_events") for name in names)
     if is_empty and not any(name.startswith("rejected_share") for name in names):
         share = float(settings.variables["user_share"])
-        kept = f", and is among the share of {share:g} of all users" if share < 1 else ""
+        kept = f", and is among the share of {digits(share, 6)} of all users" if share < 1 else ""
         raise BadInput(f"there are no events: no file holds a row of a user who is logged in{kept}")
     unreadable = [found for node in bad if (found := UNREADABLE.search(node.message or ""))]
     if unreadable:
@@ -154,7 +155,7 @@ def raise_failure(settings: Settings, result: dbtRunnerResult) -> None:
         raise BadInput(DISK_FULL.format(settings.home))
     words = "; ".join(f"{name_of(node)}: {reason(settings, node)}" for node in bad)
     if failed:
-        raise CheckFailed(f"{len(failed)} data tests failed: {words}")
+        raise CheckFailed(f"{plural(len(failed), 'data test')} failed: {words}")
     raise SparkifyError(f"dbt could not finish: {words}")
 
 

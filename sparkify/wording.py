@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from decimal import ROUND_HALF_UP, Decimal
 from functools import cache
 
 import yaml
@@ -30,7 +31,7 @@ def wording_of(columns: Iterable[str]) -> dict:
         meta = described.get(WINDOW.sub("_#d", name))
         if meta is None:
             continue
-        windows = [f"{days} day{'s' if days != '1' else ''}" for days in WINDOW.findall(name)]
+        windows = [plural(int(days), "day") for days in WINDOW.findall(name)]
         places = dict(zip(("{days}", "{of_days}"), windows, strict=False))
         values = {key: value for key, value in meta.items() if key not in OTHER_KEYS}
         for key in ("reason", "reason_if_null"):
@@ -46,9 +47,24 @@ def number(value: float) -> str:
     return f"{value:,.0f}"
 
 
-def plural(count: float, noun: str, nouns: str = "") -> str:
-    """A count and its noun: 1 user, 2 users; `nouns` where more of them are not called by an s."""
-    return f"{number(count)} {noun if count == 1 else nouns or noun + 's'}"
+def digits(value: float, count: int) -> str:
+    """A number with so many digits that say something, and never a power of ten: 0.00004."""
+    return f"{Decimal(f'{value:.{count}g}'):,f}"
+
+
+def rounded(value: float, decimals: int) -> str:
+    """A number with so many decimals; a tie is rounded up, as the charts do in a browser."""
+    return f"{Decimal(float(value)).quantize(Decimal(1).scaleb(-decimals), ROUND_HALF_UP) + 0:,}"
+
+
+def plural(count: float, one: str, many: str = "") -> str:
+    """A count and its noun: 1 user, 2 users; `many` where more of them are not called by an s."""
+    return f"{number(count)} {noun(count, one, many)}"
+
+
+def noun(count: float, one: str, many: str = "") -> str:
+    """What so many are called, or do: user, users; is, are."""
+    return one if count == 1 else many or f"{one}s"
 
 
 def money(value: float, currency: str) -> str:
@@ -58,7 +74,7 @@ def money(value: float, currency: str) -> str:
 
 def share_in_words(user_share: float) -> str:
     """Which part of the users of the log the tables hold; nothing to say of all of them."""
-    return f"{100 * user_share:.4g} % of the users of the log" if user_share < 1 else ""
+    return f"{digits(100 * user_share, 4)} % of the users of the log" if user_share < 1 else ""
 
 
 def label_of(column: str) -> str:

@@ -48,7 +48,8 @@ def _sections(version, card: Mapping[str, Any]) -> Iterator[Section]:
         "What it is for",
         (
             f"It gives each row of a table such as {version.table} the probability of a churn in "
-            f"the {horizon} days after it, so that those most at risk can be looked at first.",
+            f"the {words.plural(horizon, 'day')} after it, so that those most at risk can be "
+            "looked at first.",
             "It does not say who can be persuaded to stay: only a control group that is left alone "
             "does. It is no ground for a decision against a person.",
         ),

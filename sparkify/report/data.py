@@ -457,25 +457,24 @@ def changes(
         then = scores.iloc[0]
         said.append(
             f"Nobody is scored as of {as_of}; as of {then['as_of_date']} "
-            f"{then['churners']:.0f} of {plural(then['users'], 'active user')} were expected to "
-            "leave."
+            f"{_expected(then, 'was', 'were')} expected to leave."
         )
     elif len(scores) > 1:
         now, then = scores.iloc[0], scores.iloc[1]
         said.append(
-            f"{now['churners']:.0f} of {now['users']:,} active users are expected to leave; as of "
+            f"{_expected(now, 'is', 'are')} expected to leave; as of "
             f"{then['as_of_date']} it was {then['churners']:.0f} of {then['users']:,}."
         )
         if now["version"] != then["version"]:
             said.append(f"The scores are of model version {now['version']}, not {then['version']}.")
     both = before.merge(last, on=ledger.KEY, suffixes=("_before", "_now"))
     sizes = both.groupby("table_name")[["row_count_before", "row_count_now"]].max().dropna()
-    for table, called in (("stg_sparkify__events", "events"), ("dim_users", "users")):
+    for table, called in (("stg_sparkify__events", "event"), ("dim_users", "user")):
         if table in sizes.index:
             then, now = sizes.loc[table]
             if now != then:
                 more = "more" if now > then else "fewer"
-                said.append(f"{abs(now - then):,.0f} {called} {more}, {now:,.0f} in all.")
+                said.append(f"{plural(abs(now - then), called)} {more}, {now:,.0f} in all.")
     was_bad, is_bad = (both[f"status_{when}"].isin(ledger.BAD) for when in ("before", "now"))
     if (worse := both[is_bad & ~was_bad]).size:
         said.append(f"No longer passed: {_named(worse)}.")
@@ -484,6 +483,13 @@ def changes(
     if not said and len(both):
         said.append("As many events and users, and the same verdicts of the checks.")
     return tuple(said)
+
+
+def _expected(scores: pd.Series, one: str, many: str) -> str:
+    """How many of the users of a date are expected to leave, and the verb for so many."""
+    churners, users = round(scores["churners"]), scores["users"]
+    verb = one if 1 in (churners, users) else many
+    return f"{churners:,} of {plural(users, 'active user')} {verb}"
 
 
 def _named(checks: pd.DataFrame) -> str:

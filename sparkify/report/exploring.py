@@ -15,7 +15,7 @@ from ml.stacking import BASE_RATE, STACK
 from sparkify.report import words
 from sparkify.report.data import DRAWS
 from sparkify.report.figures import Figure, Missing
-from sparkify.report.words import CANDIDATES, percent, plural
+from sparkify.report.words import CANDIDATES, noun, percent, plural
 from sparkify.wording import label_of
 
 # Pages, and first reasons, beyond so many are rare.
@@ -55,7 +55,7 @@ def mondays(table: pd.DataFrame, *, horizon_days: int) -> Figure | Missing:
     return Figure(
         key="mondays",
         title=f"Of the users active on a date {percent(churned.sum() / at_risk.sum())} leave "
-        f"within {horizon_days} days: {percent(shown['rate'].min())} to "
+        f"within {plural(horizon_days, 'day')}: {percent(shown['rate'].min())} to "
         f"{percent(shown['rate'].max())}",
         note=f"Share who leave after each of {plural(len(known), 'date')}, with 95 % intervals. "
         f"Of {plural(waiting, 'more date')} the outcome is not known yet: it stays null, and is "
@@ -153,8 +153,8 @@ def tuning(
     folds, means = (found["ci_high"] - found["ci_low"]).mean(), np.ptp(found["value"])
     return Figure(
         key="tuning",
-        title=f"The {plural(len(found), 'setting')} tried lie {means:.3f} apart in log loss, and "
-        f"the folds of one setting {folds:.3f}"
+        title=f"The {plural(len(found), 'setting')} tried {noun(len(found), 'lies', 'lie')} "
+        f"{means:.3f} apart in log loss, and the folds of one setting {folds:.3f}"
         + (": most of what separates them is chance" if folds > means else ""),
         note="Log loss by cross-validation, whole users to a fold: the mean of the folds, and the "
         "least and greatest of them. Left is better; orange: chosen for its learner; dashed: "

@@ -17,13 +17,14 @@ from sparkify.report.words import (
     day,
     listed,
     money,
+    noun,
     number,
     percent,
     plural,
     two_digits,
 )
 
-# Weeks of which so many days lie inside the data are compared.
+# Weeks of which so many days lie inside the data are compared, and cohorts followed for so many.
 WHOLE_WEEK = 7
 
 
@@ -72,7 +73,8 @@ def risk(p: pd.Series, *, horizon_days: int) -> Figure | Missing:
     return Figure(
         key="risk",
         title=f"The {who} carries {percent(share)} of the expected losses",
-        note=f"Probability of leaving within {horizon_days} days, {plural(len(p), 'active user')}.",
+        note=f"Probability of leaving within {plural(horizon_days, 'day')}, "
+        f"{plural(len(p), 'active user')}.",
         chart=users.risk(p, horizon_days=horizon_days),
     )
 
@@ -93,8 +95,8 @@ def contact_value(targets: pd.DataFrame, *, currency: str) -> Figure | Missing:
     shown = pd.DataFrame({"contacted": np.arange(last + 1), "total": [0, *total.head(last)]})
     return Figure(
         key="value",
-        title=f"Contacting the first {plural(worth, 'user')} is expected to bring "
-        f"{money(total.iloc[worth - 1], currency)}",
+        title=f"Contacting the first {'user' if worth == 1 else plural(worth, 'user')} is expected "
+        f"to bring {money(total.iloc[worth - 1], currency)}",
         note="After that each further contact is expected to cost more than it brings."
         if worth < len(total)
         else "Each contact is expected to bring more than it costs.",
@@ -132,13 +134,14 @@ def differences(found: pd.DataFrame, *, horizon_days: int) -> Figure | Missing:
     return Figure(
         key="differences",
         title=title,
-        note=f"{plural(leaves, 'user')} in the {horizon_days} days before leaving, against "
-        f"{number(stays)} who stayed"
+        note=f"{plural(leaves, 'user')} in the {plural(horizon_days, 'day')} before leaving, "
+        f"against {number(stays)} who stayed"
         + ("" if known else ", those of whom the first signal is known")
         + "; each user counts once. A point is the share of "
         "pairs in which the one who leaves has more, with its 95 % interval; half of the pairs is "
-        f"no difference. {count} of {len(found)} signals differ beyond chance (orange), all of "
-        "them looked at together. A difference is no cause.",
+        f"no difference. {count} of {plural(len(found), 'signal')} "
+        f"{noun(count, 'differs', 'differ')} beyond chance (orange), all of them looked at "
+        "together. A difference is no cause.",
         chart=users.differences(top),
         size="wide",
     )
@@ -179,7 +182,7 @@ def run_up(table: pd.DataFrame) -> Iterator[Figure]:
 def of_when(data: ReportData) -> Iterator[Figure | Missing]:
     """How long users stay, and how the weeks went."""
     yield survival(data.survival)
-    yield _cohorts(data)
+    yield cohorts(data.cohorts)
     yield from _activity(data)
 
 
@@ -195,16 +198,26 @@ def survival(curve: pd.DataFrame) -> Figure | Missing:
     upto = {name: part[part["tenure_days"] <= shared] for name, part in groups.items()}
     # A curve may begin after another one has ended.
     at = {name: part.iloc[-1] for name, part in upto.items() if len(part)}
-    said = listed([f"{percent(row['survival'])} of those who began {n}" for n, row in at.items()])
+    # Nobody is at risk on the day of registration.
+    begins = {name: max(1, int(groups[name]["tenure_days"].min())) for name in at}
+    shares = [
+        f"{percent(row['survival'])} of those who began {name}"
+        + (f" and were still here on day {begins[name]}" if begins[name] > 1 else "")
+        for name, row in at.items()
+    ]
+    said = listed(shares) if max(begins.values()) == 1 else ", and ".join(shares)
     limits = [_limits(row, users=groups[n]["at_risk_count"].max()) for n, row in at.items()]
     lows, highs = zip(*limits, strict=True)
-    overlap = len(at) > 1 and max(lows) <= min(highs)
+    # Who had stayed for longer is not compared with who had not.
+    is_fair = len(at) > 1 and len(set(begins.values())) == 1
+    overlap = is_fair and max(lows) <= min(highs)
     return Figure(
         key="survival",
-        title=f"{number(shared)} days after registration {said} are still here"
+        title=f"{plural(shared, 'day')} after registration {said} are still here"
         + (" (the intervals overlap)" if overlap else ""),
         note="Kaplan-Meier by the first level; a curve begins where enough users are at risk and "
-        "is of those who stayed until then. The band is the 95 % interval.",
+        "is of those who stayed until then: two that begin on different days do not compare. The "
+        "band is the 95 % interval.",
         chart=users.survival(curve),
     )
 
@@ -217,15 +230,17 @@ def _limits(row: pd.Series, *, users: int) -> tuple[float, float]:
     return (1 - rare, 1.0) if row["survival"] > 0 else (0.0, rare)
 
 
-def _cohorts(data: ReportData) -> Figure | Missing:
-    """What each week of registration loses in 30 days at risk."""
-    table = data.cohorts[data.cohorts["last_day"] > data.cohorts["first_day"]]
+def cohorts(table: pd.DataFrame) -> Figure | Missing:
+    """What each week of registration loses in 30 days at risk; table: `ReportData.cohorts`."""
+    # The first day and the last are both of those on which users could leave.
+    observed = table["last_day"] - table["first_day"] + 1
+    table = table[observed >= WHOLE_WEEK]
     if len(table) < 2:
         return Missing(
-            "No comparison of cohorts: fewer than two weeks of registration are known and large "
-            "enough."
+            "No comparison of cohorts: fewer than two weeks of registration are known, large "
+            "enough, and followed for a week."
         )
-    days = 30 / (table["last_day"] - table["first_day"])
+    days = 30 / observed[table.index]
     table = table.assign(
         week_start=pd.to_datetime(table["cohort"]),
         rate=1 - table["survival"] ** days,
@@ -245,7 +260,9 @@ def _cohorts(data: ReportData) -> Figure | Missing:
     return Figure(
         key="cohorts",
         title=title,
-        note="Share lost in 30 days at risk by week of registration, with its 95 % interval.",
+        note="Share lost in 30 days at risk by week of registration, with its 95 % interval, as if "
+        "users left as fast as on the days that are known; a week of which fewer than "
+        f"{WHOLE_WEEK} days are known is left out.",
         chart=users.cohorts(table),
     )
 
@@ -272,14 +289,14 @@ def active(whole: pd.DataFrame) -> Figure | Missing:
     whole = whole.assign(week_start=pd.to_datetime(whole["week_start"]))
     total = whole.groupby("week_start").sum(numeric_only=True).reset_index()
     first, last = total.iloc[0], total.iloc[-1]
-    change = last["active_user_count"] / max(1, first["active_user_count"]) - 1
+    count = last["active_user_count"]
+    change = count / max(1, first["active_user_count"]) - 1
     than = f"{percent(abs(change))} {'more' if change > 0 else 'fewer'} than" if change else "as"
-    verb = "was" if last["active_user_count"] == 1 else "were"
     return Figure(
         key="active",
-        title=f"{plural(last['active_user_count'], 'user')} {verb} active in the last whole week"
+        title=f"{plural(count, 'user')} {noun(count, 'was', 'were')} active in the last whole week"
         + (f", {than} in the first" if len(total) > 1 else "")
-        if last["active_user_count"]
+        if count
         else "Nobody was active in the last whole week",
         note="Users with any event, by the level they had last; whole weeks only.",
         chart=users.active(whole),
@@ -351,8 +368,8 @@ def rejected(rows: pd.DataFrame) -> Figure | Missing:
         key="rejected",
         title=f"{percent(share)} of the rows were rejected, {most} as "
         f"{first['outcome'].replace('_', ' ')}",
-        note=f"Of {number(total)} rows read. Anonymous rows come from visitors who are logged out: "
-        "they belong to no user.",
+        note=f"Of {plural(total, 'row')} read. Anonymous rows come from visitors who are logged "
+        "out: they belong to no user.",
         size="wide",
         chart=users.counts(words, name="outcome", value="row_count", title="rows"),
     )
@@ -443,7 +460,7 @@ def candidates(model: Model | None) -> Iterator[Figure | Missing]:
         yield Figure(
             key=key.replace("_", ""),
             title=f"{name}: {clear} of {plural(len(table), 'model')} "
-            f"{'beats' if clear == 1 else 'beat'} no skill beyond chance, "
+            f"{noun(clear, 'beats', 'beat')} no skill beyond chance, "
             f"{'first' if clear else 'nearest'} {first}",
             note=f"Right is better; dashed: no skill; orange: {model.role}.",
             chart=models.candidates(table, no_skill=no_skill, title=name),
@@ -496,10 +513,11 @@ def of_drift(data: ReportData) -> Iterator[Figure | Missing]:
     named = listed([f"“{label}”" for label in drifted["label"].head(3)])
     yield Figure(
         key="drift",
-        title=f"{len(drifted)} of {len(drift)} signals of today's users differ from those learned "
-        f"from, first of all {named}"
+        title=f"{len(drifted)} of {plural(len(drift), 'signal')} of today's users "
+        f"{noun(len(drifted), 'differs', 'differ')} from those learned from, first of all {named}"
         if len(drifted)
-        else f"None of {len(drift)} signals of today's users differs from those learned from",
+        else f"None of {plural(len(drift), 'signal')} of today's users differs from those "
+        "learned from",
         note="Population stability index against the rows learned from; the line is what 95 % of "
         "tables of this size stay below without any drift. Orange: what differs beyond chance, all "
         "signals looked at together, and more than it did between the past dates that the model "

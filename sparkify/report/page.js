@@ -40,10 +40,9 @@ function element(name, text, attributes = {}) {
 }
 
 function rowOf(row, columns) {
-  const [priority, user, probability, level, value, reasons] = row;
-  const percent = `${(100 * probability).toFixed(probability < 0.0995 ? 1 : 0)}\u00a0%`;
+  const [priority, user, , level, , reasons, risk, value] = row;
   const made = document.createElement("tr");
-  const cells = [priority, user, percent, level, value.toFixed(2)];
+  const cells = [priority, user, risk, level, value];
   cells.forEach((text, index) => {
     const cell = element(index === 1 ? "th" : "td", "", { "data-label": columns[index] });
     if (index === 1) cell.scope = "row";
@@ -105,7 +104,14 @@ function showContacts(box, { columns, rows, first, file }) {
     });
   }
   search.addEventListener("input", () => { state.count = first; show(); });
-  more.addEventListener("click", () => { state.count += 100; show(); });
+  more.addEventListener("click", () => {
+    const before = body.rows.length;
+    state.count += 100;
+    show();
+    // The button may be gone, and the keyboard with it: it goes on where the new rows begin.
+    body.rows[before].tabIndex = -1;
+    body.rows[before].focus();
+  });
   // On paper there is nothing to press.
   let before = first;
   addEventListener("beforeprint", () => { before = state.count; state.count = rows.length; show(); });
@@ -121,6 +127,17 @@ function showContacts(box, { columns, rows, first, file }) {
   show();
 }
 
+// On paper nothing can be opened.
+function openForPaper() {
+  let opened = [];
+  addEventListener("beforeprint", () => {
+    opened = [...document.querySelectorAll("details:not([open])")];
+    for (const each of opened) each.open = true;
+  });
+  addEventListener("afterprint", () => { for (const each of opened) each.open = false; });
+}
+
 drawCharts(read("specs"));
+openForPaper();
 const contacts = document.getElementById("contacts");
 if (contacts) showContacts(contacts, read("contact-rows"));

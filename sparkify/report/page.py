@@ -14,11 +14,12 @@ import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from charts.theme import PALETTE
-from sparkify.ledger import BAD, found_instead
+from sparkify.ledger import BAD, found_instead, how_many_passed
 from sparkify.report import figures, words
 from sparkify.report.data import ReportData
 from sparkify.report.figures import Figure
-from sparkify.wording import share_in_words
+from sparkify.report.values import values_of
+from sparkify.wording import rounded, share_in_words
 
 HERE = Path(__file__).parent
 VEGA_LITE = ".".join(alt.SCHEMA_VERSION.removeprefix("v").split(".")[:2])
@@ -69,6 +70,7 @@ def render(data: ReportData) -> str:
         sections=sections,
         is_figure=lambda each: isinstance(each, Figure),
         pictures={each.key: picture(specs[each.key], each) for each in drawn},
+        values={key: values_of(spec) for key, spec in specs.items()},
         specs=specs,
         contacts=contacts,
         contact_columns=(
@@ -96,11 +98,11 @@ def render(data: ReportData) -> str:
 
 
 def _sections(data: ReportData) -> Iterator[Section]:
-    horizon = data.about.horizon_days
+    horizon = words.plural(data.about.horizon_days, "day")
     yield Section(
         "who",
         "Who to contact",
-        f"Active users in the order in which an offer pays, by their risk in the {horizon} days "
+        f"Active users in the order in which an offer pays, by their risk in the {horizon} "
         f"from {words.day(data.about.as_of_date)}.",
         tuple(figures.of_who(data)),
     )
@@ -152,10 +154,9 @@ def summary(data: ReportData) -> dict[str, object]:
     elif worth.empty:
         headline = "No user is worth contacting now"
     else:
-        verb = "is" if len(worth) == 1 else "are"
         headline = (
-            f"{words.number(len(worth))} of {words.plural(len(targets), 'active user')} {verb} "
-            "worth contacting now"
+            f"{words.number(len(worth))} of {words.plural(len(targets), 'active user')} "
+            f"{words.noun(len(worth), 'is', 'are')} worth contacting now"
         )
     return {
         "headline": headline,
@@ -169,10 +170,15 @@ def summary(data: ReportData) -> dict[str, object]:
 def _cards(data: ReportData, worth: pd.DataFrame) -> Iterator[dict[str, str]]:
     targets, about = data.targets, data.about
     if targets.empty:
-        yield {"value": words.number(about.active_count), "label": "active users", "note": ""}
+        active, left = about.active_count, about.churned_count
         yield {
-            "value": words.number(about.churned_count),
-            "label": "users who left so far",
+            "value": words.number(active),
+            "label": words.noun(active, "active user"),
+            "note": "",
+        }
+        yield {
+            "value": words.number(left),
+            "label": f"{words.noun(left, 'user')} who left so far",
             "note": f"of {words.plural(about.user_count, 'user')} in the "
             + ("tables" if about.user_share < 1 else "log"),
         }
@@ -182,21 +188,21 @@ def _cards(data: ReportData, worth: pd.DataFrame) -> Iterator[dict[str, str]]:
     low, high = max(0.0, expected - spread), min(len(p), expected + spread)
     yield {
         "value": words.number(expected),
-        "label": f"expected to leave within {about.horizon_days} days",
+        "label": f"expected to leave within {words.plural(about.horizon_days, 'day')}",
         "note": f"of {words.plural(len(p), 'active user')}; {low:.0f} to {high:.0f} if the "
         "probabilities hold",
     }
     yield {
         "value": words.number(len(worth)),
         "label": "worth contacting",
-        "note": f"who carry {words.percent(worth['probability'].sum() / expected)} of the expected "
-        "losses"
+        "note": f"who {words.noun(len(worth), 'carries', 'carry')} "
+        f"{words.percent(worth['probability'].sum() / expected)} of the expected losses"
         if len(worth)
         else "an offer costs more than it brings",
     }
     yield {
         "value": words.money(float(worth["expected_value"].sum()), about.offer.currency),
-        "label": "expected profit of contacting them",
+        "label": f"expected profit of contacting {words.noun(len(worth), 'this user', 'them')}",
         "note": "against contacting nobody, under the assumptions below",
     }
     if data.model is not None:
@@ -244,8 +250,9 @@ def _metric(data: ReportData, name: str) -> pd.Series:
 
 
 def contact_rows(data: ReportData) -> list[list[object]]:
-    """The list: priority, user, probability, level, expected value, reasons.
+    """The list: priority, user, probability, level, expected value, reasons, and two texts.
 
+    They are the probability and the expected value as they are read: a browser rounds otherwise.
     Only who is worth contacting; nobody is, those most at risk all the same.
     """
     rows = data.targets
@@ -255,10 +262,12 @@ def contact_rows(data: ReportData) -> list[list[object]]:
         [
             int(row.priority),
             str(row.user_id),
-            round(float(row.probability), 4),
+            float(f"{row.probability:.4g}"),
             {True: "paid", False: "free"}.get(row.is_paid, "unknown"),
             round(float(row.expected_value), 2),
             [str(each) for each in (row.reason_1, row.reason_2, row.reason_3) if not pd.isna(each)],
+            words.percent(row.probability),
+            rounded(row.expected_value, 2),
         ]
         for row in rows.itertuples()
     ]
@@ -352,9 +361,7 @@ def check_rows(data: ReportData) -> dict[str, object]:
     )
     bad = checks[checks["status"].isin(BAD)]
     return {
-        "title": f"All {words.number(len(checks))} checks passed"
-        if bad.empty
-        else f"{words.number(len(bad))} of {words.number(len(checks))} checks did not pass",
+        "title": how_many_passed(checks),
         "columns": ("layer", "checks", "passed", "by"),
         "rows": [(row.Index, row.made, row.passed, row.tools) for row in counts.itertuples()],
         "bad": [
@@ -401,8 +408,8 @@ def limits(data: ReportData) -> Iterator[str]:
     if share := share_in_words(data.about.user_share):
         yield f"The tables hold {share}, drawn by a hash of the id: every count is of those."
     yield (
-        f"A probability is for the {about.horizon_days} days from {words.day(about.as_of_date)}, "
-        "and for nothing later: score again every week."
+        f"A probability is for the {words.plural(about.horizon_days, 'day')} from "
+        f"{words.day(about.as_of_date)}, and for nothing later: score again every week."
     )
     yield (
         "Who is likely to leave is not who can be persuaded to stay. What an offer does, only a "

@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
+from sparkify.wording import digits, rounded
 from sparkify.wording import money as money
+from sparkify.wording import noun as noun
 from sparkify.wording import number as number
 from sparkify.wording import plural as plural
 
@@ -45,18 +47,20 @@ PROTOCOLS = {
 
 
 def two_digits(value: float) -> str:
-    """A mean with two digits that say something: 0.034, 2.6, 123."""
+    """A mean with two digits that say something: 0.00034, 2.6, 123."""
     if pd.isna(value):
         return "unknown"
-    return number(value) if abs(value) >= 99.5 else f"{value:.2g}"
+    return number(value) if abs(value) >= 99.5 else digits(value, 2)
 
 
 def percent(share: float) -> str:
-    """A share with two digits that say something: 4.3 %, 43 %."""
+    """A share with digits that say something: 0.004 %, 4.3 %, 43 %."""
     if pd.isna(share):
         return "an unknown share"
+    is_small = 0 < share < 0.0005
+    said = digits(100 * share, 1) if is_small else rounded(100 * share, int(0 < share < 0.0995))
     # A line does not end between the number and its sign.
-    return f"{share:.{1 if 0 < share < 0.0995 else 0}%}".replace("%", "\u00a0%")
+    return f"{said}\u00a0%"
 
 
 def listed(words: Sequence[str]) -> str:

@@ -82,6 +82,14 @@ def test_the_profit_curve_begins_at_nobody_and_ends_at_everybody():
     assert (curve["realised"] <= curve["ci_high"]).all()
 
 
+def test_of_a_hundred_users_as_many_are_contacted_as_there_are_percent():
+    p = np.arange(100, 0, -1) / 1000
+    rows = pd.DataFrame({"user": range(100), "y": [1, 0] * 50, "p": p})
+    curve = profit_curve(rows, OFFER, **SAMPLING)
+
+    assert curve["threshold"].tolist() == [p[0], *p]
+
+
 def test_the_expected_profit_is_highest_where_the_probability_breaks_even():
     curve = profit_curve(campaign(), OFFER, **SAMPLING)
     best = curve.loc[curve["expected"].idxmax()]

@@ -2,20 +2,43 @@
 
 import csv
 import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
+from html import unescape
 from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from sparkify.report import figures, words
+from sparkify import ledger, status
+from sparkify.report import exploring, figures, words
 from sparkify.report.card import render_card
-from sparkify.report.data import changes
-from sparkify.report.page import FIRST, LISTED, belief, contact_note, in_words, render
+from sparkify.report.data import ReportData, changes
+from sparkify.report.page import (
+    FIRST,
+    LISTED,
+    belief,
+    contact_note,
+    contact_rows,
+    in_words,
+    render,
+    summary,
+)
+from sparkify.report.values import MOST, values_of
+from sparkify.summary import show_data
+from sparkify.wording import share_in_words
 from tests.sparkify.browser import open_browser
-from tests.sparkify.report_data import activity, checks, report_data, run_up, survival
+from tests.sparkify.report_data import (
+    AS_OF,
+    activity,
+    checks,
+    cohorts,
+    report_data,
+    run_up,
+    survival,
+)
 
 WIDTHS = (390, 768, 1280)
 HOSTILE = "</script><img src=x onerror='window.hacked=1'><script>window.hacked=1</script>{{7*7}}"
@@ -171,10 +194,81 @@ def test_the_list_is_sorted_and_searched(show):
     assert len(texts(shown, rows)) == FIRST
 
 
+def test_who_has_no_mouse_reads_the_values_and_goes_on_where_new_rows_begin(show):
+    shown = show(render(report_data(users=400)))
+    told = shown.execute_script(
+        "return [...document.querySelectorAll('figure')].map(each =>"
+        " [...each.querySelectorAll('details td')].map(cell => cell.textContent))"
+    )
+    assert len(told) == CHARTS and all(any(map(str.strip, each)) for each in told)
+    regions = shown.execute_script(
+        "return [...document.querySelectorAll('.table, .values')]"
+        ".map(each => [each.tabIndex, each.getAttribute('role'), each.ariaLabel !== ''])"
+    )
+    assert len(regions) > CHARTS and all(each == [0, "region", True] for each in regions)
+    more = shown.find_element("css selector", "#contacts .more")
+    more.send_keys("\ue007")
+    assert not more.is_displayed()
+    at = shown.execute_script("return document.activeElement.querySelector('td').textContent")
+    assert at == str(FIRST + 1)
+
+
+def test_on_paper_everything_is_open(show, page):
+    shown = show(page)
+    closed = "return document.querySelectorAll('details:not([open])').length"
+    shown.execute_script("document.querySelector('details').open = true")
+    before = shown.execute_script(closed)
+    assert before >= CHARTS
+    shown.execute_script("dispatchEvent(new Event('beforeprint'))")
+    assert shown.execute_script(closed) == 0
+    shown.execute_script("dispatchEvent(new Event('afterprint'))")
+    assert shown.execute_script(closed) == before
+
+
+def test_on_paper_the_list_is_a_table(show, page):
+    shown = show(page, width=700)
+    row = "return getComputedStyle(document.querySelector('#contacts tbody tr')).display"
+    assert shown.execute_script(row) == "block"
+    shown.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    assert shown.execute_script(row) == "table-row"
+    shown.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+
+
+def test_the_values_below_a_chart_are_those_of_its_tooltips():
+    told = [
+        {"field": "week", "type": "temporal", "format": "%-d %b"},
+        {"field": "rate", "type": "quantitative", "format": ".1%", "title": "left"},
+        {"field": "mean", "type": "quantitative", "format": ",.3~r"},
+        {"field": "users", "type": "quantitative"},
+    ]
+    row = {"week": "2018-10-01T00:00:00", "rate": 0.0125, "mean": 0.00004, "users": 12345}
+    spec = {"encoding": {"tooltip": told}, "data": {"name": "a"}, "datasets": {"a": [row]}}
+    few = values_of(spec)
+    assert few.columns == ("week", "left", "mean", "users")
+    assert few.rows == (("1 October 2018", "1.3\u00a0%", "0.00004", "12,345"),)
+    spec["datasets"]["a"] = [row | {"users": each, "rate": None} for each in range(1_000)]
+    many = values_of(spec)
+    assert many.count == 1_000 and len(many.rows) == MOST
+    assert [many.rows[at][-1] for at in (0, -1)] == ["0", "999"] and many.rows[0][1] == "–"
+
+
 def test_a_list_of_one_counts_one_user(show):
     data = report_data(users=200)
     data.targets["is_worth_contacting"] = data.targets["priority"] == 1
     assert texts(show(render(data)), "#contacts .count") == ["1 of 1 user"]
+
+
+def test_with_and_without_scripts_the_list_says_the_same(show):
+    data = report_data(users=200)
+    data.targets.loc[:4, "probability"] = [0.125, 0.0625, 0.0125, 0.00004, 0.0000004]
+    data.targets.loc[:4, "expected_value"] = [0.125, 0.005, -0.001, 1234.5, 0]
+    html = render(data)
+    shown = show(html)
+    for label in ("risk", "expected profit, USD"):
+        still = re.findall(rf'figure" data-label="{label}">([^<]+)</td>', html)
+        assert len(still) == FIRST and still == texts(shown, f"#contacts td[data-label='{label}']")
+    risks = [row[2] for row in contact_rows(data)]
+    assert risks == pytest.approx(data.targets["probability"][: len(risks)], rel=1e-3)
 
 
 def test_the_csv_holds_the_list_and_no_formula(show, downloads):
@@ -289,6 +383,34 @@ def test_a_curve_that_begins_after_another_one_has_ended_is_no_failure():
     assert "who began free are still here" in title and "paid" not in title
 
 
+def test_a_curve_that_begins_late_is_told_of_those_who_had_stayed_until_then():
+    curve = survival()
+    free, paid = (curve[curve["cohort"] == name] for name in ("free", "paid"))
+    late = figures.survival(pd.concat([free, paid[paid["tenure_days"] >= 40]])).title
+    assert late.startswith("97 days after registration 34\u00a0% of those who began free, and ")
+    assert late.endswith("who began paid and were still here on day 40 are still here")
+    assert "day 1 " not in late
+    # As alike as can be, and yet of different users.
+    alike = pd.concat([free, free[free["tenure_days"] >= 40].assign(cohort="paid")])
+    assert "overlap" not in figures.survival(alike).title
+    both = figures.survival(pd.concat([free, free.assign(cohort="paid")])).title
+    assert both.endswith("who began paid are still here (the intervals overlap)")
+
+
+def test_a_hazard_of_1_percent_a_day_loses_26_percent_in_30_days():
+    table = cohorts(6)
+    days = table.index + 5
+    table["last_day"] = table["first_day"] + days - 1
+    table["survival"], table["ci_low"], table["ci_high"] = 0.99**days, 0.98**days, 0.995**days
+    figure = figures.cohorts(table)
+    shown = figure.chart.data
+    for column, hazard in (("low", 0.005), ("rate", 0.01), ("high", 0.02)):
+        assert shown[column].tolist() == pytest.approx([1 - (1 - hazard) ** 30] * 4)
+    assert "26\u00a0% to 26\u00a0% leave in 30 days" in figure.title
+    # Two of the six weeks are known for five days and six.
+    assert "fewer than 7 days are known is left out" in figure.note
+
+
 @pytest.mark.parametrize(("users", "overlap"), [(50, False), (4, True)])
 def test_a_level_that_nobody_or_everybody_left_is_compared_by_the_rule_of_three(users, overlap):
     curve = survival()
@@ -311,6 +433,19 @@ def test_large_means_are_written_out_and_one_user_moves_nothing():
     assert words.two_digits(99.7) == "100" and words.two_digits(0.0341) == "0.034"
 
 
+def test_what_is_little_is_written_out_and_is_not_zero():
+    assert [words.two_digits(each) for each in (0.00004, -0.00004, 0)] == [
+        "0.00004",
+        "-0.00004",
+        "0",
+    ]
+    shares = [words.percent(share) for share in (0, 0.00004, 0.0004, 0.0125, 0.125)]
+    assert shares == [f"{each}\u00a0%" for each in ("0", "0.004", "0.04", "1.3", "13")]
+    assert share_in_words(0.0000004) == "0.00004 % of the users of the log"
+    (tiny,) = figures.run_up(run_up().assign(stays=0.00004))
+    assert tiny.title.endswith("those who stay: 0.00004")
+
+
 def test_a_title_counts_one_user_and_no_tenth_of_few():
     week = activity(1).head(2).assign(active_user_count=[0, 1])
     assert figures.active(week).title == "1 user was active in the last whole week"
@@ -321,9 +456,75 @@ def test_a_title_counts_one_user_and_no_tenth_of_few():
     assert "this is the user closest to it" in contact_note(report_data(users=1), shown=1)
 
 
+@pytest.mark.parametrize("users", [1, 60])
+def test_one_of_anything_is_no_plural(users):
+    data = every_count_at_one(report_data(users=users))
+    told = re.sub(r"<script>.*?</script>|<style>.*?</style>", "", render(data), flags=re.DOTALL)
+    told = unescape(re.sub(r"<[^>]+>", "\n", told))
+    assert "1 day" in told and plurals_of_one(told) == []
+    nobody = replace(data, targets=data.targets.head(0), model=None)
+    told = "\n".join(f"{card['value']} {card['label']}" for card in summary(nobody)["cards"])
+    assert told.startswith("1 active user\n1 user ") and plurals_of_one(told) == []
+
+
+def every_count_at_one(data: ReportData) -> ReportData:
+    """A report whose horizon is a day, and that counts one of everything that it counts."""
+
+    def of(table: pd.DataFrame) -> pd.DataFrame:
+        counts = ["users", "churned", "expected_churners", "observed_churners"]
+        names = [name for name in table if name.endswith("_count") or name in counts]
+        return table.assign(**dict.fromkeys(names, 1))
+
+    frames = {name: of(each) for name, each in vars(data).items() if hasattr(each, "assign")}
+    days = frames["survival"].assign(tenure_days=1) if len(frames["survival"]) else data.survival
+    first = frames["targets"].assign(is_worth_contacting=frames["targets"]["priority"] == 1)
+    model = replace(data.model, dates=1, metrics=of(data.model.metrics))
+    model = replace(model, calibration=of(model.calibration))
+    counts = dict.fromkeys(["event_count", "user_count", "churned_count", "active_count"], 1)
+    few = {name: frames[name].head(1) for name in ("checks", "drift", "differences", "nulled")}
+    scores = pd.DataFrame({"as_of_date": [1, 0], "users": 1, "churners": 0.3, "version": 1})
+    then, now = checks("").assign(row_count=1), checks("").assign(row_count=2)
+    return replace(
+        data,
+        **{**frames, **few, "survival": days, "targets": first, "model": model},
+        about=replace(data.about, horizon_days=1, churn_definition="inactive: 1 days", **counts),
+        changes=changes(scores, now, then, as_of=1) + changes(scores.tail(1), now, then, as_of=2),
+    )
+
+
+def plurals_of_one(told: str) -> list[str]:
+    """What is said of one as if it were of more."""
+    verbs = r"(?!(?:is|was|has|as|this|less|times|lies|differs|beats|carries|counts)\b)"
+    return re.findall(rf"(?<![\d.,])1 (?:active |past |whole |more )?{verbs}\w*[^\Ws]s\b.*", told)
+
+
+def test_one_of_anything_is_no_plural_in_the_terminal_and_the_notebook(capsys):
+    counts = ["rows_read", "lines", "files", "events", "duplicates", "rows_of_other_users", "users"]
+    counts += ["churned_users", "dbt_tests_passed", "expectations_passed", "checks_warned"]
+    told = {
+        "rejected": {"not_json": 1},
+        "set_to_null": [],
+        "first_date": "-",
+        "last_date": "-",
+    }
+    show_data({**dict.fromkeys(counts, 1), **told, "user_share": 1})
+    ledger.show_standing(checks("").head(1), runs=pd.DataFrame({"began": [pd.Timestamp(0)]}))
+    said = [capsys.readouterr().out]
+    version = SimpleNamespace(learned=None, learned_until=1)
+    said.append(status.advice([version], "", outcomes={2: (1, 1)}, judged=pd.DataFrame()))
+    dates = pd.DataFrame({"as_of_date": [AS_OF], "users": [1], "churned": [1]})
+    said.append(str(exploring.mondays(dates, horizon_days=1)))
+    users = pd.DataFrame({"user_id": range(9), "songs": range(9), "left": [1, 0, 0] * 3})
+    (fifths,) = exploring.fifths(users, ["songs"], label="left", horizon_days=1)
+    said.append(fifths.chart.to_json())
+    assert "The one check passed." in said[0] and "1 date is known" in said[1]
+    assert all("within 1 day" in each for each in said[2:])
+    assert plurals_of_one("\n".join(said)) == []
+
+
 def test_a_card_lists_the_columns_that_are_read_and_no_others():
     card = {
-        "spec": {"horizon_days": 14, "label": "left", "time": None, "definitions": {}},
+        "spec": {"horizon_days": 1, "label": "left", "time": None, "definitions": {}},
         "options": {"models": ["logistic_regression"], "seed": 0},
         "learned_until": None,
         "average_risk": 0.07,
@@ -342,7 +543,8 @@ def test_a_card_lists_the_columns_that_are_read_and_no_others():
         feature_count=1,
     )
     core = render_card(version, card)
-    assert "It reads 1 column." in core and "song_count" in core
+    assert "It reads 1 column." in core and "churn in the 1 day after it" in core
+    assert "song_count" in core
     assert "advert_count" not in core and "adverts" not in core
     version.feature_count = 3
     assert "advert_count, state" in render_card(version, card)

@@ -146,6 +146,12 @@ def test_a_row_is_one_row_and_what_is_too_wide_stands_below_each_other(capsys):
     assert len(shown) == 2 * 41 + 1 and shown[-1] == "2 rows"
 
 
+def test_a_number_that_is_not_zero_does_not_look_like_it():
+    numbers = {0.0: "0.0000", 0.00004: "0.00004", -1.2e-7: "-0.00000012", 0.00005: "0.0001"}
+    assert [query.show(each) for each in numbers] == [*numbers.values()]
+    assert query.show(1234.5) == "1234.5000" and query.show(3) == "3"
+
+
 def test_the_columns_of_a_table_are_told_without_spark():
     shown = ask("tables", "sparkify.fct_user_days")
     assert shown.exit_code == 0
