@@ -512,6 +512,22 @@ def test_a_clock_that_was_wrong_is_told(spark, settings, tmp_path):
     assert (found.status, found.failure_count) == ("warn", 1)
 
 
+def test_a_log_that_was_exported_twice_with_other_values_is_told(spark, settings, tmp_path):
+    (tmp_path / "a.json").write_text(as_json(events()))
+
+    def verdict():
+        transform.build(settings, "--select", "+int_sparkify__session_days", events=str(tmp_path))
+        return spark.sql(
+            "select status, failure_count from sparkify.quality_ledger"
+            " where check_name = 'one_event_in_a_place' order by checked_at desc limit 1"
+        ).first()
+
+    assert verdict().status == "pass"
+    (tmp_path / "again.json").write_text(as_json([row | {"length": 1.5} for row in events()]))
+    found = verdict()
+    assert (found.status, found.failure_count > 0) == ("warn", True)
+
+
 def test_a_file_that_spark_does_not_find_stops_a_run(settings, monkeypatch, tmp_path):
     (tmp_path / "a.json").write_text(as_json(events()))
     (tmp_path / "empty.json").touch()
