@@ -457,10 +457,10 @@ def serve(
 @cli.command(epilog="Example: sparkify maintain --keep-days 30")
 @click.option(
     "--keep-days",
-    type=click.IntRange(0, 36_500),
+    type=click.IntRange(0, 90),
     default=7,
     show_default=True,
-    help="Days for which what was current stays readable.",
+    help="Days for which what was current stays readable, at most 90.",
 )
 @click.pass_obj
 def maintain(settings: Settings, keep_days: int) -> None:

@@ -1,5 +1,6 @@
 """Keep the tables small: fewer files, and no versions that nobody needs any more."""
 
+import re
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +17,10 @@ from sparkify.terminal import line, stage, table, warn
 from sparkify.versions import history, readable, superseded
 from sparkify.wording import plural
 
+# For so long the log of a table tells of files that are gone from it; after that no VACUUM knows
+# that a version needs them. Of the table that models learn from it is longer: see its YAML.
+MAX_KEEP_DAYS, LEARNED_DAYS = 90, 3650
+REMEMBERED = ("delta.logRetentionDuration", "delta.deletedFileRetentionDuration")
 MB = 1 << 20
 HOUR_MS = 3_600_000
 DELTA = {
@@ -25,6 +30,8 @@ DELTA = {
     # The history tells what a VACUUM freed, and so what can be read after it.
     "spark.databricks.delta.vacuum.logging.enabled": "true",
     "spark.databricks.delta.retentionDurationCheck.enabled": "false",
+    # By default a VACUUM keeps what the table says, not what the statement does.
+    "spark.databricks.delta.vacuum.retentionWindowIgnore.enabled": "false",
     # By default a VACUUM lists even one folder in 10,000 tasks, which takes a minute a table.
     "spark.sql.sources.parallelPartitionDiscovery.parallelism": "16",
 }
@@ -88,6 +95,7 @@ def maintain_table(
 ) -> Maintained:
     """Compact and vacuum a table; versions that are `needed`, and all later ones, stay readable."""
     before = file_count(spark, name)
+    remember(spark, name, days=LEARNED_DAYS if needed else MAX_KEEP_DAYS)
     spark.sql(f"optimize {name}")
     rows = history(spark, name)
     ages, kept = superseded(rows), tuple(sorted({*needed} & {*readable(rows)}))
@@ -96,14 +104,31 @@ def maintain_table(
     hours = max(24 * keep_days, *(ceil(age / HOUR_MS) + 1 for age in since), 0)
     spark.sql(f"vacuum {name} retain {hours} hours")
     vacuums = spark.sql(f"describe history {name} limit 20").where("operation = 'VACUUM START'")
+    left = readable(history(spark, name))
     return Maintained(
         name=name,
         files_before=before,
         files_after=file_count(spark, name),
         bytes_freed=int(vacuums.first()["operationMetrics"]["sizeOfDataToDelete"]),
-        kept_from=min(readable(history(spark, name))),
-        needed=kept,
+        kept_from=min(left),
+        needed=tuple(version for version in kept if version in left),
     )
+
+
+def remember(spark: SparkSession, name: str, *, days: int) -> None:
+    """Have the log of a table that was made otherwise tell of gone files for so long."""
+    found = spark.sql(f"show tblproperties {name}").collect()
+    known = {row["key"]: row["value"] for row in found}
+    if min(days_of(known.get(key, "")) for key in REMEMBERED) < days:
+        # In one statement: neither may be shorter than the other.
+        both = ", ".join(f"'{key}' = 'interval {days} days'" for key in REMEMBERED)
+        spark.sql(f"alter table {name} set tblproperties ({both})")
+
+
+def days_of(interval: str) -> int:
+    """The days of an interval such as `interval 90 days`; 0 of one in other units."""
+    found = re.fullmatch(r"interval (\d+) days", interval)
+    return int(found[1]) if found else 0
 
 
 def delta_tables(spark: SparkSession, settings: Settings) -> list[str]:

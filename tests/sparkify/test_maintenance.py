@@ -1,11 +1,16 @@
 """`sparkify maintain`: fewer files and no needless versions, and nothing lost that is needed."""
 
+import os
+import re
+import time
+
 import pytest
 from click.testing import CliRunner
 from py4j.protocol import Py4JError
 from pyspark.errors import PySparkException
 
 from expectations.previous import previous_build
+from ml.artifacts import path_of
 from sparkify import datasets, maintenance
 from sparkify.cli import cli
 from sparkify.errors import BadInput
@@ -85,6 +90,52 @@ def test_what_was_current_in_the_days_to_keep_stays_readable(spark, written):
         found = maintenance.maintain_table(spark, DAYS, keep_days=1)
     assert found.kept_from == 0 and found.bytes_freed == 0
     assert values(spark, DAYS, version=0) == [0]
+
+
+def aged(spark, table: str, days: list[int]) -> None:
+    """Let the versions of a table, and their files, be so many days old."""
+    folder = path_of(spark.sql(f"describe detail {table}").first()["location"])
+    for commit, age in zip(sorted((folder / "_delta_log").glob("*.json")), days, strict=True):
+        then = time.time() - age * 86_400
+        text = re.sub(
+            r'"deletionTimestamp":\d+', f'"deletionTimestamp":{then * 1000:.0f}', commit.read_text()
+        )
+        commit.write_text(text)
+        added = re.findall(r'"add":\{"path":"([^"]+)"', text)
+        for file in (commit, *(folder / name for name in added)):
+            os.utime(file, (then, then))
+    spark._jvm.org.apache.spark.sql.delta.DeltaLog.clearCache()
+
+
+def test_versions_of_weeks_ago_stay_readable_until_they_are_freed(spark, written):
+    """A nightly build compares with the last write, which may be of the week before."""
+    for table in (SNAPSHOTS, DAYS):
+        aged(spark, table, [40, 35, 33, 10, 8])
+    assert previous_build(spark, SNAPSHOTS, compared=["n"]).row_count == 3
+    found = datasets.feature_table(spark, written, datasets.SNAPSHOTS, version=1)
+    assert found.rows.count() == 2
+    with maintenance.delta_settings(spark):
+        kept = maintenance.maintain_table(spark, DAYS, keep_days=30)
+        needed = maintenance.maintain_table(spark, SNAPSHOTS, keep_days=0, needed={1, 99})
+        # What was current 30 days ago is gone from the table for ten.
+        assert (kept.kept_from, kept.bytes_freed) == (2, 0)
+        assert values(spark, DAYS, version=2) == [0, 1, 2]
+        assert needed.needed == (1,) and values(spark, SNAPSHOTS, version=1) == [0, 1]
+        freed = maintenance.maintain_table(spark, DAYS, keep_days=9)
+    assert freed.kept_from == 3 and freed.bytes_freed > 0
+    assert values(spark, DAYS, version=3) == [10, 11, 12]
+    with pytest.raises((PySparkException, Py4JError)):
+        values(spark, DAYS, version=2)
+
+
+def test_a_table_that_forgets_after_a_week_is_told_not_to(spark, written):
+    key = maintenance.REMEMBERED[1]
+    spark.sql(f"alter table {DAYS} set tblproperties ('{key}' = 'interval 1 weeks')")
+    with maintenance.delta_settings(spark):
+        maintenance.maintain_table(spark, DAYS, keep_days=30)
+    rows = spark.sql(f"show tblproperties {DAYS}").where(f"key = '{key}'")
+    assert rows.first()["value"] == "interval 90 days"
+    assert readable(history(spark, DAYS))[-1] == 0
 
 
 def test_plain_parquet_has_nothing_to_maintain(monkeypatch):
