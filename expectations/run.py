@@ -75,7 +75,7 @@ def check_table(
     expectations = SUITES[table](rows.columns, previous, unknown, schema)
     count = rows.count()
     rules = rules_of(expectations)
-    rows = rows.withColumns({name: F.expr(f"coalesce({rules[name]}, false)") for name in rules})
+    rows = rows.withColumns({name: F.expr(rules[name]) for name in rules})
     suite = context.suites.add(gx.ExpectationSuite(name=table, expectations=expectations))
     batch = source.add_dataframe_asset(name=table).add_batch_definition_whole_dataframe(name=table)
     validation = gx.ValidationDefinition(name=table, data=batch, suite=suite)

@@ -54,8 +54,9 @@ def staged_events(
         gxe.ExpectColumnValuesToMatchRegex(column="state", regex=STATE),
         no_rows(
             "nearly every song has an artist, a title and a length",
-            "page = 'NextSong' and (artist is null or song is null or song_length_s is null)",
+            "artist is null or song is null or song_length_s is null",
             share=unknown,
+            among="page = 'NextSong'",
         ),
         no_rows(
             "only songs have an artist, a title and a length",
@@ -224,8 +225,10 @@ def mostly_known(unknown: float, *columns: str) -> list[Expectation]:
     ]
 
 
-def no_rows(meaning: str, condition: str, *, share: float = 0.0) -> Expectation:
-    """No row meets an SQL condition, or no more than a share of all rows.
+def no_rows(
+    meaning: str, condition: str, *, share: float = 0.0, among: str = "true"
+) -> Expectation:
+    """No row meets an SQL condition, or no more than a share of those `among` which it counts.
 
     The condition becomes a column (see `rules_of`), so that all of a table's rules and ranges are
     counted in one pass; Great Expectations would run a query for each.
@@ -235,7 +238,8 @@ def no_rows(meaning: str, condition: str, *, share: float = 0.0) -> Expectation:
         column=f"rule: {meaning}",
         value_set=[False],
         mostly=1 - share,
-        meta={"rule": condition},
+        # Rows without a value do not count.
+        meta={"rule": f"if({among}, coalesce({condition}, false), null)"},
     )
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from itertools import takewhile
 
 from pyspark.sql import Column as SparkColumn
 from pyspark.sql import DataFrame
@@ -38,7 +39,8 @@ class TableSpec:
     id: the user. label: what `written.LABELS` says, as any type; None of rows that are only scored.
     time: the date a row is as of, None if the table has one period only. exclude: columns that are
     never features. allow: columns that may separate the label alone, which is otherwise taken for
-    a leak. horizon_days: days after `time` that the label looks at. definitions: what else the
+    a leak. horizon_days: days after `time` that the label looks at, None where nobody says, which
+    only a table without `time` may leave open. definitions: what else the
     rows mean, by name, such as what counts as a churn. name, version: of the table, recorded with
     the model. wording: by column, how explanations tell it; without, by its name. exposure: how
     long, or how much, a row was observed, a number; min_exposure: what of it a row needs to be
@@ -51,7 +53,7 @@ class TableSpec:
     time: str | None = None
     exclude: tuple[str, ...] = ()
     allow: tuple[str, ...] = ()
-    horizon_days: int = 14
+    horizon_days: int | None = 14
     definitions: Mapping[str, str] = field(default_factory=dict)
     name: str = ""
     version: int | None = None
@@ -111,6 +113,34 @@ def check_schema(table: DataFrame, spec: TableSpec) -> Columns:
     columns = find_columns(table, ignore=(*spec.keys, spec.label, *spec.exclude))
     check_features(columns)
     return columns
+
+
+def of_closed_dates(table: DataFrame, spec: TableSpec) -> tuple[DataFrame, tuple[str, ...]]:
+    """The rows without those of the last dates on which only churners have a label, and a note.
+
+    The days that such labels look at are not over: who is going to stay is not known to, so what is
+    known there is of churners alone. One Spark job, and none of a table without dates.
+    """
+    if spec.time is None:
+        return table, ()
+    label, day = F.expr(written.label(quote(spec.label))), F.to_date(quote(spec.time))
+    counted = table.groupBy(day.alias("day")).agg(
+        F.count(F.lit(1)).alias("rows"),
+        F.count(label).alias("labelled"),
+        F.count_if(label == 1).alias("churners"),
+    )
+    is_open = "labelled < rows and labelled = churners"
+    days = counted.where("day is not null and labelled > 0").orderBy(F.desc("day"))
+    found = days.select("day", F.expr(is_open).alias("is_open"), "churners").collect()
+    last = list(takewhile(lambda row: row["is_open"], found))
+    if not last:
+        return table, ()
+    dates = ", ".join(str(row["day"]) for row in reversed(last))
+    count = sum(row["churners"] for row in last)
+    return table.where(day < F.lit(last[-1]["day"])), (
+        f"The rows as of {dates} are left out: only who churned has a label there ({count:,} "
+        f"row{'s' * (count != 1)}), so the days that it looks at are not over.",
+    )
 
 
 def label_rows(table: DataFrame, spec: TableSpec) -> tuple[DataFrame, Labelled]:

@@ -44,4 +44,5 @@ def meaning(spec: Mapping[str, Any]) -> dict[str, str]:
     Of a table without definitions all that is known of its label is the name.
     """
     known = spec.get("definitions") or {"label": spec["label"]}
-    return {"horizon_days": str(spec["horizon_days"]), **known}
+    horizon = spec["horizon_days"]
+    return ({} if horizon is None else {"horizon_days": str(horizon)}) | known

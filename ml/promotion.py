@@ -50,7 +50,8 @@ class Champion:
 
     backtest: user, time, y, p, and row, a hash of the features that it read, what it said of rows
     that it had not learned from; older ones have no hash. recipe: see `recipe_of`. learned_until:
-    the last as-of date that it learned from, None without dates.
+    the last as-of date that it learned from, None without dates, and horizon_days the days after it
+    that a label looks at.
     predict: what its pipeline says of rows, given as user and time, in their order; nan of a row
     that the table lacks. hashes: of what it reads of these rows now, in the same way. misfit: why
     it cannot score the present table, as a sentence, or None.
@@ -60,7 +61,7 @@ class Champion:
     backtest: pd.DataFrame
     recipe: str
     learned_until: dt.date | None
-    horizon_days: int
+    horizon_days: int | None
     predict: Callable[[pd.DataFrame], np.ndarray]
     hashes: Callable[[pd.DataFrame], np.ndarray] | None = None
     misfit: str | None = None

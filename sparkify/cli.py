@@ -283,7 +283,7 @@ def checks(settings: Settings) -> None:
 @click.option(
     "--horizon-days",
     type=click.IntRange(1, 36_500),
-    help="Days its label looks ahead; without, 14.",
+    help="Days its label looks ahead; without, 14 where there is --time.",
 )
 @click.option("--to-score", metavar="PATH_OR_NAME", help="The rows to be scored, held against it.")
 @click.option("--exposure", metavar="COLUMN", help="Its column of how long a row was observed.")

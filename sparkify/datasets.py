@@ -8,7 +8,7 @@ from ml.checks import TableSpec
 from sparkify import own_table
 from sparkify.errors import BadInput
 from sparkify.settings import Settings
-from sparkify.versions import history, readable
+from sparkify.versions import definition_of, history, readable
 from sparkify.wording import core_of, wording_of
 
 SNAPSHOTS = "fct_user_snapshots"
@@ -17,6 +17,8 @@ DEFINITIONS = "dim_definitions"
 # The vars that say what churn is: a definition is followed by its pages, or its days.
 OF_CHURN = {"churn_definition", "churn_pages", "downgrade_pages", "inactive_days"}
 USER_SHARE = "user_share"
+# What is known of a version that was built by other definitions than the present one.
+AS_OF_THEN = "definitions"
 # Followed by the horizon, as 14d.
 LABEL = "is_churned_next_"
 
@@ -42,20 +44,26 @@ def feature_table(
         raise BadInput(f"there is no table {name} yet; run `sparkify build --events PATH`")
     rows = spark.table(name)
     if settings.table_format == "delta":
-        kept = readable(history(spark, name))
+        known = history(spark, name)
+        kept = readable(known)
         if version not in (None, *kept):
             raise BadInput(
                 f"{name} has no version {version}; it has {min(kept)} to {max(kept)}, of which "
                 f'`sparkify sql "describe history {name}"` tells more'
             )
         version = max(kept) if version is None else version
+        is_as_now = definition_of(known, version) == definition_of(known, max(kept))
         rows = spark.sql(f"select * from {name} version as of {version}")
     elif version is not None:
         raise BadInput(f"{name} has no versions: plain Parquet keeps no history")
+    else:
+        is_as_now = True
     label = next((c for c in rows.columns if c.startswith(LABEL)), None)
     # Which users are kept is no part of what the rows mean.
     built = definitions(spark, settings)
     built.pop(USER_SHARE, None)
+    if not is_as_now:
+        built = {AS_OF_THEN: f"those of version {version}"}
     if label:
         # The column knows it of an earlier version too.
         built["horizon_days"] = label.removeprefix(LABEL).removesuffix("d")

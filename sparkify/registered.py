@@ -7,7 +7,7 @@ from pyspark.sql import functions as F
 
 from sparkify import ledger
 from sparkify.datasets import SNAPSHOTS, Dataset, feature_table
-from sparkify.errors import BadInput
+from sparkify.errors import BadInput, WrongUse
 from sparkify.settings import Settings
 
 OWN_MODEL = "own-table"
@@ -37,8 +37,32 @@ def how_to_train(settings: Settings, name: str) -> str:
     """What makes a model of this name, whether there are tables yet or not."""
     if name == OWN_MODEL:
         return "run `sparkify train --parquet PATH --id COLUMN --label COLUMN`"
-    given = "" if name == settings.model else f" --name {shlex.quote(name)}"
-    return f"run `sparkify build --events PATH`, then `sparkify train{given}`"
+    if name == settings.model:
+        return "run `sparkify build --events PATH`, then `sparkify train`"
+    return (
+        f"run `sparkify train --name {shlex.quote(name)}`, with --table, --id and --label if it is "
+        "of a table of your own"
+    )
+
+
+def check_kind(settings: Settings, name: str, *, is_own: bool) -> None:
+    """Refuse a name under which a model of the snapshots and one of an own table would meet.
+
+    The newer would replace the older without being compared, and score none of its rows.
+
+    Raises:
+        WrongUse: the name is of the other kind.
+    """
+    taken = is_own and name == settings.model
+    if not taken and settings.model_store.exists():
+        models = registry(settings, name)
+        versions = models.versions()
+        taken = versions and is_own == bool(
+            models.card(versions[0].version)[1]["spec"]["definitions"]
+        )
+    if taken:
+        kind = "the snapshots" if is_own else "a table of your own"
+        raise WrongUse(f"{name} is the name of a model of {kind}; give another one with --name")
 
 
 def champion_of(settings: Settings, features: Dataset):

@@ -139,9 +139,39 @@ def why_no_scores(spark: SparkSession, settings: Settings) -> str:
     return f"The active users of {as_of} are not scored yet; run `{settings.command} score`."
 
 
+def fingerprint(features: Dataset) -> int | None:
+    """Of all that a feature table says, whatever the order of its rows; None of no rows."""
+    told = [name for name in features.rows.columns if name not in features.spec.exclude]
+    # A null leaves a hash as it is, so each value stands beside its place.
+    each = F.xxhash64(*(part for i, name in enumerate(told) for part in (F.col(name), F.lit(i))))
+    return features.rows.agg(F.bit_xor(each)).first()[0]
+
+
+def why_stale(spark: SparkSession, settings: Settings) -> str:
+    """That features have changed since their users were scored, as a sentence; nothing if not."""
+    table = settings.ml_table("churn_scores")
+    features = feature_table(spark, settings, FEATURES)
+    if "features_hash" not in spark.table(table).columns:
+        return ""
+    scored = (
+        spark.table(table)
+        .where("not is_shadow")
+        .join(features.rows.select("as_of_date").distinct(), "as_of_date", "semi")
+        .agg(F.max_by("features_hash", "scored_at"))
+        .first()[0]
+    )
+    if scored is None or scored == fingerprint(features):
+        return ""
+    return (
+        "The features of the users have changed since they were scored, by late events or another "
+        f"build; run `{settings.command} score`."
+    )
+
+
 def stamp_of(model, features: Dataset) -> dict[str, Column]:
     """Which model scored which table, and when, as columns of what is written."""
     return {
+        "features_hash": F.lit(fingerprint(features)).cast("bigint"),
         "model_name": F.lit(model.name),
         "model_version": F.lit(model.version),
         "feature_table_version": F.lit(features.spec.version),

@@ -10,6 +10,7 @@ from pyspark.sql import functions as F
 from sparkify import ledger
 from sparkify.datasets import FEATURES, SNAPSHOTS, definitions, feature_table, user_share
 from sparkify.registered import challenger_of, champion_of, registry
+from sparkify.scoring import why_stale
 from sparkify.settings import Settings
 from sparkify.stages import open_stage
 from sparkify.terminal import line, styled
@@ -210,6 +211,8 @@ def scores(spark: SparkSession, settings: Settings, *, as_of: dt.date | None, ch
         return "; before, ".join([f"none as of {as_of}", *told[:1]])
     if rows and champion and rows[0].version != champion.version:
         told[0] += f", by version {rows[0].version}: `sparkify score` makes them anew"
+    elif rows and champion and why_stale(spark, settings):
+        told[0] += ", of other features than those of now: `sparkify score` makes them anew"
     return "; before, ".join(told)
 
 

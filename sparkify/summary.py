@@ -182,6 +182,8 @@ def show_training(result, registered) -> None:
         ],
     )
     show_backtest(result, registered)
+    if result.shift and not any(result.shift.summary in each for each in result.warnings):
+        line(result.shift.summary)
     weights = ", ".join(f"{name} {result.meta_weights[name]:.2f}" for name in result.points)
     if len(result.points) > 1:
         line(f"weights of the stack, on log-odds: {weights}")

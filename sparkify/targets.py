@@ -6,7 +6,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from sparkify.datasets import FEATURES
 from sparkify.errors import BadInput
-from sparkify.scoring import why_no_scores
+from sparkify.scoring import why_no_scores, why_stale
 from sparkify.session import open_session
 from sparkify.settings import Settings
 from sparkify.spreadsheet import check_writable, write_csv
@@ -73,6 +73,8 @@ def list_targets(settings: Settings, *, top: int | None, everybody: bool, out: P
         f"An offer is expected to pay for {len(worth):,} of {plural(len(rows), 'user')}, "
         f"{money(worth['expected_value'].sum(), currency)} in all (by the vars {assumptions})."
     )
+    if stale := why_stale(spark, settings):
+        line(stale)
     if len(chosen) > len(shown) and not out:
         line("--top N lists more of them, and --csv FILE holds all.")
     scores = spark.table(settings.table("fct_churn_scores"))

@@ -6,10 +6,17 @@ from dataclasses import replace
 from pyspark.sql import DataFrame, SparkSession
 
 from sparkify import ledger, own_table
-from sparkify.datasets import FEATURES, SNAPSHOTS, Dataset, feature_table, read_own_table
+from sparkify.datasets import (
+    AS_OF_THEN,
+    FEATURES,
+    SNAPSHOTS,
+    Dataset,
+    feature_table,
+    read_own_table,
+)
 from sparkify.errors import WrongUse
 from sparkify.evaluation import PUBLIC, whole_history
-from sparkify.registered import OWN_MODEL, champion_of, registry
+from sparkify.registered import OWN_MODEL, champion_of, check_kind, registry
 from sparkify.settings import Settings
 from sparkify.stages import check_tables, open_stage
 from sparkify.summary import show_training
@@ -17,7 +24,7 @@ from sparkify.tables import append, append_pandas, now
 from sparkify.terminal import stage
 from sparkify.transform import Say
 
-# How far the label of an own table looks ahead, where nobody says.
+# How far the label of an own table with dates looks ahead, where nobody says.
 HORIZON_DAYS = 14
 
 
@@ -68,6 +75,7 @@ def train_command(
             "--stable-only compares with the users to be scored now, so it does not go with "
             "--feature-version; name the columns with --exclude instead"
         )
+    check_kind(settings, name or settings.model, is_own=False)
     spark = open_stage(settings)
     if feature_version is None:
         with stage("Checking the expectations"):
@@ -110,6 +118,7 @@ def train_own_table(
         )
     if min_exposure is not None and exposure is None:
         raise WrongUse("--min-exposure is of a column: name it with --exposure")
+    check_kind(settings, name or OWN_MODEL, is_own=True)
     source = own_table.find_source(table)
     own_table.check_columns(source, id=id_column, label=label, time=time)
     unlabelled = own_table.find_source(to_score) if to_score else None
@@ -125,7 +134,7 @@ def train_own_table(
         time=time,
         exclude=exclude,
         allow=tuple(split(allow)),
-        horizon_days=horizon_days or HORIZON_DAYS,
+        horizon_days=horizon_days or (HORIZON_DAYS if time else None),
         exposure=exposure,
         min_exposure=min_exposure,
     )
@@ -254,6 +263,11 @@ def keep_champion(settings: Settings, snapshots: Dataset, features: Dataset) -> 
 
     champion, _ = champion_of(settings, features)
     spec = snapshots.spec
+    if champion and AS_OF_THEN in spec.definitions:
+        raise WrongUse(
+            f"version {spec.version} of {spec.name} was built by other definitions than the tables "
+            "of now, and nobody knows any more by which. Train it apart with --name"
+        )
     why = champion and misfit(
         champion.metadata, snapshots.rows, keys=spec.keys, definitions=spec.definitions
     )

@@ -13,7 +13,9 @@ SAME_FILES = (
 
 
 def history(spark: SparkSession, table: str, *, limit: int | None = None) -> list[Row]:
-    """version, operation, age_ms and, of a VACUUM, retention_ms of every version, the last first.
+    """version, operation, age_ms, retention_ms of a VACUUM, and definition of a table made anew.
+
+    Of every version, the last first. The definition is the hash that `create_versioned` writes.
 
     Ages are by the clock of the server, as are the times of Delta.
     """
@@ -24,7 +26,15 @@ def history(spark: SparkSession, table: str, *, limit: int | None = None) -> lis
         "unix_millis(current_timestamp()) - unix_millis(timestamp) as age_ms",
         "cast(coalesce(operationParameters['specifiedRetentionMillis'],"
         " operationParameters['defaultRetentionMillis']) as bigint) as retention_ms",
+        "get_json_object(operationParameters['properties'], '$[\\'sparkify.definition\\']')"
+        " as definition",
     ).collect()
+
+
+def definition_of(rows: list[Row], version: int) -> str | None:
+    """By which definition a version was made: that of the last time before it."""
+    made = (row for row in rows if row["version"] <= version and row["definition"])
+    return next((row["definition"] for row in made), None)
 
 
 def superseded(rows: list[Row]) -> dict[int, int | None]:

@@ -44,12 +44,12 @@ def render_card(version, card: Mapping[str, Any]) -> str:
 def _sections(version, card: Mapping[str, Any]) -> Iterator[Section]:
     spec, options = card["spec"], card["options"]
     horizon = spec["horizon_days"]
+    when = f" in the {words.plural(horizon, 'day')} after it" if horizon else ""
     yield Section(
         "What it is for",
         (
-            f"It gives each row of a table such as {version.table} the probability of a churn in "
-            f"the {words.plural(horizon, 'day')} after it, so that those most at risk can be "
-            "looked at first.",
+            f"It gives each row of a table such as {version.table} the probability of a churn"
+            f"{when}, so that those most at risk can be looked at first.",
             "It does not say who can be persuaded to stay: only a control group that is left alone "
             "does. It is no ground for a decision against a person.",
         ),

@@ -18,7 +18,7 @@ from sparkify.evaluation import PUBLIC
 from sparkify.events import SIMULATION
 from sparkify.registered import champion_of, decision_of, registry
 from sparkify.report.words import plural
-from sparkify.scoring import why_no_scores
+from sparkify.scoring import why_no_scores, why_stale
 from sparkify.settings import Settings
 from sparkify.targets import targets_of_now
 from sparkify.wording import label_of, wording_of
@@ -113,6 +113,7 @@ class ReportData:
     about: About
     targets: pd.DataFrame
     no_scores: str
+    stale: str = ""
     model: Model | None
     differences: pd.DataFrame
     run_up: pd.DataFrame
@@ -149,6 +150,7 @@ def collect(spark: SparkSession, settings: Settings) -> ReportData:
         about=about,
         targets=targets,
         no_scores="" if len(targets) else why_no_scores(spark, settings),
+        stale=why_stale(spark, settings) if len(targets) else "",
         model=model_of(spark, settings) if len(targets) else None,
         differences=differences,
         run_up=run_up_of(spark, settings, differences),

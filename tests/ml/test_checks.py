@@ -1,6 +1,15 @@
+from dataclasses import replace
+
 import pytest
 
-from ml.checks import TableSpec, check_schema, key_counts, label_rows, refuse_keys
+from ml.checks import (
+    TableSpec,
+    check_schema,
+    key_counts,
+    label_rows,
+    of_closed_dates,
+    refuse_keys,
+)
 from ml.errors import TableMismatch
 from ml.protocol import LABEL
 
@@ -39,6 +48,31 @@ def test_any_other_label_is_refused_by_value(spark, kind, value, shown):
     rows = spark.createDataFrame([("a", None), ("b", value)], f"id string, left {kind}")
     with pytest.raises(TableMismatch, match=f"Label `left` holds `{shown}`; it must be yes/no"):
         label_rows(rows, SPEC)
+
+
+@pytest.mark.parametrize(
+    ("labels", "left_out"),
+    [
+        # By date, the earliest first: of three rows those with a label.
+        (["110", "10", "0--", "1--", "11-", "---"], ["2018-10-04", "2018-10-05"]),
+        (["110", "1--", "01-"], []),
+        (["111", "111"], []),
+        (["1--"], ["2018-10-01"]),
+    ],
+)
+def test_dates_on_which_churners_alone_have_a_label_are_left_out_and_named(spark, labels, left_out):
+    rows = [
+        (f"{place}", f"2018-10-{day + 1:02}", value if value != "-" else None)
+        for day, values in enumerate(labels)
+        for place, value in enumerate(values)
+    ]
+    table = spark.createDataFrame(rows, "id string, day string, left string")
+    table = table.selectExpr("id", "date(day) as day", "left")
+    found, notes = of_closed_dates(table, replace(SPEC, time="day"))
+    kept = {str(row.day) for row in found.select("day").distinct().collect()}
+    assert kept.isdisjoint(left_out) and (bool(notes) == bool(left_out))
+    assert all(f"The rows as of {', '.join(left_out)} are left out: only who" in n for n in notes)
+    assert of_closed_dates(table, SPEC) == (table, ())
 
 
 def test_a_label_of_another_type_is_refused_by_type(spark):

@@ -191,6 +191,7 @@ def test_help_lists_the_commands_in_the_order_of_use_and_the_learners():
         *("train --feature-version -1", "train --exposure x --min-exposure -1"),
         "train --horizon-days 7",
         *("train --name a/b", "models --name a:b", "score --table t --id i --out o --name a/b"),
+        """models --name "bob's\"""",
         *("simulate --out x --world moon", "--target moon models"),
         "serve --thrift-port 10001 --connect-port 10001",
         # What an unset variable of a shell leaves.

@@ -128,6 +128,23 @@ def test_versions_of_weeks_ago_stay_readable_until_they_are_freed(spark, written
         values(spark, DAYS, version=2)
 
 
+def test_a_version_of_other_definitions_does_not_mean_what_the_tables_mean_now(spark, written):
+    for definition in ("a", "b"):
+        spark.sql(
+            f"create or replace table {SNAPSHOTS} using delta tblproperties"
+            f" ('sparkify.definition' = '{definition}') as select 1 as n, 'v1' as user_id"
+        )
+        spark.sql(f"insert into {SNAPSHOTS} select 2 as n, 'v2' as user_id")
+
+    def definitions(version: int | None = None):
+        found = datasets.feature_table(spark, written, datasets.SNAPSHOTS, version=version)
+        return found.spec.definitions
+
+    # Five versions were there before.
+    assert definitions(6) == {datasets.AS_OF_THEN: "those of version 6"}
+    assert definitions(7) == definitions() == {}
+
+
 def test_a_table_that_forgets_after_a_week_is_told_not_to(spark, written):
     key = maintenance.REMEMBERED[1]
     spark.sql(f"alter table {DAYS} set tblproperties ('{key}' = 'interval 1 weeks')")

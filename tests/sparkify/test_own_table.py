@@ -106,6 +106,8 @@ def test_a_column_that_knows_the_outcome_is_refused_unless_it_is_allowed_by_name
     allowed = train(table, "--allow", "exit_survey", "--name", "allowed", models="naive_bayes")
     assert allowed.exit_code == 0, allowed.exception
     assert "`exit_survey` tells churners from the others" in " ".join(allowed.output.split())
+    refused = CliRunner().invoke(cli, ["train", "--name", "allowed"]).exception
+    assert "allowed is the name of a model of a table of your own; give another" in str(refused)
 
 
 def test_an_unknown_learner_is_wrong_use(settings, tmp_path):

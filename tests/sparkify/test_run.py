@@ -38,7 +38,7 @@ from sparkify import (
     transform,
 )
 from sparkify.cli import cli
-from sparkify.errors import BadInput, CheckFailed, SparkifyError
+from sparkify.errors import BadInput, CheckFailed, SparkifyError, WrongUse
 from sparkify.report.card import render_card
 from sparkify.settings import Settings
 from sparkify.stages import retention_stage
@@ -393,6 +393,30 @@ def test_a_score_says_what_it_means_and_whether_its_model_is_proven(spark, setti
     check = spark.table("sparkify.quality_ledger").where("check_name like '%beats the base rate'")
     assert check.orderBy("checked_at").first().status == ("pass" if found.is_proven else "warn")
     assert len(rows.first().feature_names) > 40
+
+
+def test_scores_of_other_features_than_those_of_now_are_told(spark, settings, monkeypatch):
+    assert scoring.why_stale(spark, settings) == ""
+    features = datasets.feature_table(spark, settings, datasets.FEATURES)
+    turned = replace(features, rows=features.rows.orderBy(F.rand(1)).repartition(3))
+    assert scoring.fingerprint(turned) == scoring.fingerprint(features)
+    late = replace(features, rows=features.rows.withColumn("error_count_7d", F.lit(99)))
+    fewer = replace(features, rows=features.rows.where("user_id != '36'"))
+    for changed in (late, fewer):
+        with monkeypatch.context() as patched:
+            patched.setattr(scoring, "feature_table", lambda *_, of=changed: of)
+            assert "have changed since they were scored" in scoring.why_stale(spark, settings)
+            said = CliRunner().invoke(cli, ["targets"])
+            assert "have changed since they were scored" in " ".join(said.output.split())
+            said = CliRunner().invoke(cli, ["status"])
+            assert "of other features than those of now" in " ".join(said.output.split())
+
+
+def test_a_name_is_of_models_of_one_kind_of_table(settings):
+    registered.check_kind(settings, settings.model, is_own=False)
+    registered.check_kind(settings, "nobody", is_own=True)
+    with pytest.raises(WrongUse, match="is the name of a model of the snapshots; give another"):
+        registered.check_kind(settings, settings.model, is_own=True)
 
 
 def test_drift_needs_no_table_but_the_one_that_is_scored(spark, settings, monkeypatch):
