@@ -16,6 +16,7 @@ from thrift.transport.TTransport import TTransportException
 
 from sparkify.gate import compiled_gate
 from sparkify.remote import CONNECT_TOKEN, THRIFT_TOKEN
+from sparkify.settings import PROJECT
 from tests.server.serving import BIN, running_under, serving
 
 JDBC = "org.apache.spark.sql.execution.datasources.v2.jdbc"
@@ -70,6 +71,8 @@ READING = (
     "select * from d.days",
     "select * from d.csv",
     "select * from d.csv with (mergeSchema = true)",
+    "select * from d.away",
+    "describe detail d.away",
     "select schemaname from d.jdbc",
     "set spark.sql.shuffle.partitions = 3",
     "set spark.sql.ansi.enabled = true",
@@ -204,7 +207,8 @@ GREETINGS = (
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
-    with serving(tmp_path_factory.mktemp("home")) as server:
+    # Blanks and capitals, for what is printed is for a shell.
+    with serving(tmp_path_factory.mktemp("my home"), schema="Theirs") as server:
         writer = server.connect(server.token("writer"))
         for statement in (
             "create database d",
@@ -225,6 +229,7 @@ def server(tmp_path_factory):
             "create function d.hidden as 'org.apache.hadoop.hive.ql.udf.generic.GenericUDFReflect'",
             "create view d.files as select * from text.`/etc/passwd`",
             f"create table delta.`{server.home}/elsewhere` using delta as select 1 as a",
+            f"create table d.away using delta location '{server.home}/elsewhere'",
             f"create table delta.`{server.home}/warehouse/loose` using delta as select 1 as a",
         ):
             ask(writer, statement)
@@ -276,13 +281,19 @@ def test_a_wrong_token_is_told_in_a_line(server):
     assert len(refused.stderr.splitlines()) == 1 and "does not take this token" in refused.stderr
 
 
-def test_clients_of_the_same_user_find_the_token(server):
+def test_clients_of_the_same_user_find_the_token(server, tmp_path):
     for arguments in (["sql", "select 1 as n"], ["--target", "thrift", "sql", "select 1 as n"]):
         done = client(server, *arguments)
         assert (done.returncode, done.stderr) == (0, ""), done.stderr
     thrift, connect = server.thrift, server.environment["SPARK_REMOTE"].rsplit(":")[-1]
     ports = ("--thrift-port", str(thrift), "--connect-port", connect)
-    assert "takes the token" in client(server, "serve", "--check", *ports).stdout
+    said = client(server, "serve", "--check", *ports).stdout
+    assert "takes the tokens of writer and reader, and no other" in said
+    (tmp_path / "tokens").mkdir()
+    (tmp_path / "tokens" / "writer").write_text(server.token("writer"))
+    (tmp_path / "tokens" / "reader").write_text("another")
+    refused = client(server, "serve", "--check", *ports, SPARKIFY_HOME=str(tmp_path))
+    assert refused.returncode == 3 and "does not take the reader's token" in refused.stderr
 
 
 def test_tokens_are_for_their_owner_alone(server):
@@ -301,21 +312,26 @@ def test_tokens_are_for_their_owner_alone(server):
 
 def test_each_printed_command_works_as_it_is_printed(server):
     printed = dict(re.findall(r"^  (sparkify|dbt|JDBC) +(.*)$", "".join(server.said), re.M))
-    environment = {
-        name: value
-        for name, value in server.environment.items()
-        if name not in ("SPARK_REMOTE", "SPARKIFY_THRIFT_PORT")
-    } | {"PATH": f"{BIN}:{os.environ['PATH']}"}
+    # Another terminal, in the folder of the project, with its environment active.
+    known = {"HOME", "JAVA_HOME", "LANG", "PYTHONPATH"} & {*os.environ}
+    environment = {name: os.environ[name] for name in known}
+    environment |= {"PATH": f"{BIN}:{os.environ['PATH']}"}
     for command in (
         printed["sparkify"].replace(" status", " sql 'select 40 + 2 as n'"),
         printed["dbt"].replace("dbt build", "dbt debug"),
         f"{printed['JDBC']} -e 'select 40 + 2 as n'",
     ):
         done = subprocess.run(
-            command, shell=True, env=environment, capture_output=True, text=True, timeout=120
+            command,
+            shell=True,
+            cwd=PROJECT,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
         )
         assert done.returncode == 0, (command, done)
-        assert "42" in done.stdout or "All checks passed" in done.stdout, (command, done)
+        assert "42" in done.stdout or "schema: theirs" in done.stdout, (command, done)
 
 
 @pytest.mark.parametrize("statement", PROGRAMS)
@@ -487,6 +503,9 @@ def test_whoever_wants_no_tokens_says_so(tmp_path):
         with closing(server.connect("anything")) as connection:
             assert ask(connection, "create database d") == []
         assert client(server, "sql", "select 1").returncode == 0
+        connect = server.environment["SPARK_REMOTE"].rsplit(":")[-1]
+        ports = ("--thrift-port", str(server.thrift), "--connect-port", connect)
+        assert "asks for no token" in client(server, "serve", "--check", *ports).stdout
 
 
 def test_programs_that_are_allowed_are_a_writers(tmp_path):
