@@ -436,7 +436,9 @@ def simulate(settings: Settings, users: int, seed: int, world: str, out: Path) -
     is_flag=True,
     help="Let SQL run programs.",
 )
-@click.option("--check", is_flag=True, help="Look whether a server answers and takes the tokens.")
+@click.option(
+    "--check", is_flag=True, help="Look whether a server answers and takes its tokens alone."
+)
 @click.pass_obj
 def serve(
     settings: Settings, thrift_port: int, connect_port: int, check: bool, **allowed: bool

@@ -31,17 +31,22 @@ TELLS = {"show", "describe", "desc", "explain"}
 BEFORE = re.compile(r"(\s|--(\\\n|[^\r\n])*+|/\*((?!/\*|\*/).)*\*/)*+", re.DOTALL)
 # Spark runs what the text after it says at once, even where it is only to be explained.
 AT_ONCE = {"execute", "immediate"}
-# What a query may start other programs with, judged strictly where its plan is out of reach.
+# What a query may start other programs with, judged by its words where its plan is out of reach: a
+# method of Java, a script, or a function whose name is not to be seen. Texts are empty there.
 PROGRAMS = re.compile(
-    r"\b(try_reflect|reflect|java_method|identifier)`?\s*(\(|/\*|--)|\busing\s*(r?['\"]|/\*|--)",
+    r"\b(?:(?:try_reflect|reflect|java_method)`?\s*\(|using\s*''"
+    r"|identifier`?\s*\((?!\s*''\s*\)(?!\s*\()))",
     re.IGNORECASE,
 )
+# What a query is made of, as Spark takes it: texts, names in quotes, comments. A hint is none.
+TEXT = r"""(?<!\w)[rR](?:'[^']*'|"[^"]*")|'(?:[^'\\]|\\.|'')*'|"(?:[^"\\]|\\.|"")*\""""
+PIECE = re.compile(
+    rf"(?P<text>{TEXT})|(?P<line>--(?:\\\n|[^\r\n])*)|(?P<begin>/\*(?!\+))|`[^`]*`|.", re.DOTALL
+)
+IN_COMMENT = re.compile(r"(?P<begin>/\*(?!\+))|(?P<end>\*/)|.", re.DOTALL)
 # The nodes of a plan that do: scripts, methods of Java, and functions that are classes of Hive's.
 STARTING = re.compile(r"\.(ScriptTransformation|\w*Reflect\w*|Hive\w*(UDF|UDTF|UDAF)\w*)$")
-STARTS = (
-    "`sparkify sql` only reads, and this statement may start a program: it has reflect, "
-    "java_method or a script behind using; if that is meant, add --write"
-)
+STARTS = "`sparkify sql` only reads, and this statement {}; if that is meant, add --write"
 GRAIN = re.compile(r"One row per ([^.]+)\.")
 POSITION = re.compile(r"[;.]? *\(?line \d+,? pos \d+\)?")
 MARTS = ("dim_", "fct_")
@@ -82,8 +87,10 @@ def only_reading(spark: SparkSession, query: str) -> str:
         WrongUse: the statement is another one.
         ParseException: it is none.
     """
-    if has_remote() and PROGRAMS.search(query):
-        raise WrongUse(STARTS)
+    if has_remote() and (found := PROGRAMS.search(without_texts(query))):
+        word = re.match(r"\w+", found[0])[0].lower()
+        said = f"may start a program, as far as a client sees: it has the word {word}"
+        raise WrongUse(STARTS.format(said))
     statement = query[BEFORE.match(query).end() :].rstrip().rstrip(";")
     runs_at_once = set(re.findall(r"\w+", statement.lower())) >= AT_ONCE
     first = statement.split(maxsplit=1)[:1]
@@ -96,7 +103,7 @@ def only_reading(spark: SparkSession, query: str) -> str:
         except ParseException:
             continue
         if not has_remote() and starts_program(rows):
-            raise WrongUse(STARTS)
+            raise WrongUse(STARTS.format("starts a program, or calls a method of Java"))
         return candidate
     if not has_remote():
         spark._jsparkSession.sessionState().sqlParser().parsePlan(statement)
@@ -120,6 +127,20 @@ def starts_program(rows: DataFrame) -> bool:
         elif isinstance(node, list):
             nodes.extend(node)
     return False
+
+
+def without_texts(query: str) -> str:
+    """A query with every text empty, and every comment, which may hold another one, a blank."""
+    kept, place, depth = [], 0, 0
+    while place < len(query):
+        found = (IN_COMMENT if depth else PIECE).match(query, place)
+        place = found.end()
+        kind = found.lastgroup
+        if kind in ("begin", "end"):
+            depth += 1 if kind == "begin" else -1
+        if not depth:
+            kept.append({"text": "''", "line": " ", "end": " "}.get(kind, found[0]))
+    return "".join(kept)
 
 
 def without_tail(statement: str) -> str:

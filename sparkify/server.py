@@ -1,6 +1,8 @@
 """One Spark driver for dbt over Thrift, analysts over JDBC and `ml` over Spark Connect."""
 
 import os
+import re
+import secrets
 import shlex
 import signal
 import subprocess
@@ -19,14 +21,15 @@ from sparkify.remote import CONNECT_PORT, CONNECT_TOKEN, THRIFT_PORT, THRIFT_TOK
 from sparkify.session import (
     check_elsewhere,
     check_machine,
+    is_local,
     java,
     open_session,
     size_of,
     spark_settings,
     why_not_started,
 )
-from sparkify.settings import PROJECT, Settings
-from sparkify.terminal import line, stage
+from sparkify.settings import DEFAULT_HOME, DEFAULT_SCHEMA, PROJECT, Settings
+from sparkify.terminal import line, stage, warn
 
 HOST = "127.0.0.1"
 LOG_SETTINGS = PROJECT / "sparkify" / "java" / "log4j2.properties"
@@ -50,7 +53,7 @@ def serve(
 
     Raises:
         WrongUse: a port is taken.
-        BadInput: the server ends at once.
+        BadInput: the server ends at once, or later and not because this process was told to.
         SparkifyError: it takes too long.
     """
     local = replace(settings, target="local")
@@ -87,6 +90,11 @@ def serve(
         # Not in the command line, which every user of the machine can read.
         environment["SPARKIFY_TOKENS"] = str(tokens)
         environment[CONNECT_TOKEN] = (tokens / WRITER).read_text()
+    if not (is_local(spark_settings(local)["spark.master"]) or has_secret()):
+        warn(
+            "Spark's own ports ask for no secret, so whoever reaches them may do what you may: see "
+            "docs/cluster.md, Spark's own ports"
+        )
     said_before = size_of(log)
     with log.open("ab") as output:
         server = subprocess.Popen(
@@ -108,6 +116,8 @@ def serve(
         ended_by = []
         on_signals(lambda number, _: ended_by.append(number) or server.terminate())
         code = server.wait()
+        if not ended_by:
+            raise BadInput(f"the server has ended, {how_ended(code)} (log: {log}); start it again")
         return 0 if signal.SIGINT in ended_by else code
     finally:
         server.terminate()
@@ -117,21 +127,42 @@ def serve(
 def how_to_reach(
     settings: Settings, thrift_port: int, connect_port: int, *, is_open: bool
 ) -> list[str]:
-    """A line for each kind of client; a command in it works as it is printed."""
+    """A line for each kind of client; a command in it works as it is printed, in any terminal."""
+    same = "" if settings.home == DEFAULT_HOME else f"SPARKIFY_HOME={quoted(settings.home)} "
+    if settings.schema != DEFAULT_SCHEMA:
+        same += f"SPARKIFY_SCHEMA={settings.schema} "
     ports = "" if thrift_port == THRIFT_PORT else f"SPARKIFY_THRIFT_PORT={thrift_port} "
     remote = "" if connect_port == CONNECT_PORT else f"SPARK_REMOTE=sc://localhost:{connect_port} "
-    writer, reader = (shlex.quote(str(settings.tokens / role)) for role in (WRITER, READER))
+    writer, reader = (quoted(settings.tokens / role) for role in (WRITER, READER))
     token = "" if is_open else f'{THRIFT_TOKEN}="$(cat {writer})" '
     login = "" if is_open else f" -n {READER} -w {reader}"
     beeline = Path(pyspark.__file__).parent / "bin" / "beeline"
     return [
-        f"  sparkify {ports}{remote}sparkify --target thrift status",
-        f"  dbt      {ports}{token}dbt build --target thrift",
+        f"  sparkify {same}{ports}{remote}sparkify --target thrift status",
+        f"  dbt      {same}{ports}{token}dbt build --target thrift",
         f"  JDBC     {beeline} -u jdbc:hive2://{HOST}:{thrift_port}{login}",
         "  anyone   on this machine may do what you may: nobody is asked for a token"
         if is_open
         else f"  tokens   {writer} may do what you may, {READER} beside it only reads tables",
     ]
+
+
+def quoted(path: Path) -> str:
+    """A path as a shell takes it."""
+    return shlex.quote(str(path))
+
+
+def has_secret() -> bool:
+    """Whether spark-defaults.conf has Spark's own ports ask for a secret."""
+    home = os.environ.get("SPARK_HOME") or Path(pyspark.__file__).parent
+    file = Path(os.environ.get("SPARK_CONF_DIR") or Path(home, "conf"), "spark-defaults.conf")
+    asks = r"^\s*spark\.authenticate\s*[\s=:]\s*true\s*$"
+    return file.exists() and re.search(asks, file.read_text(), re.M) is not None
+
+
+def how_ended(code: int) -> str:
+    """What an exit code of a process says of its end."""
+    return f"killed by {signal.Signals(-code).name}" if code < 0 else f"with exit code {code}"
 
 
 def spark_submit(
@@ -167,9 +198,6 @@ def spark_submit(
         "spark.hadoop.hive.server2.thrift.port": str(thrift_port),
         "spark.sql.catalogImplementation": "hive",
     }
-    if conf["spark.master"].split("[")[0] == "local":
-        # Spark's own ports, on loopback as well, answer nobody else; it makes the secret itself.
-        conf["spark.authenticate"] = "true"
     return [
         str(Path(pyspark.__file__).parent / "bin" / "spark-submit"),
         *("--class", "org.apache.spark.sql.hive.thriftserver.HiveThriftServer2"),
@@ -193,15 +221,37 @@ def wait_until_ready(
 
 
 def check_server(settings: Settings, *, thrift_port: int, connect_port: int) -> None:
-    """Look whether a server on this machine answers on both ports and takes the writer's token.
+    """Look whether a server on this machine answers on both ports and takes its tokens alone.
 
     Raises:
-        BadInput: it does not.
+        BadInput: it does not answer, or refuses one of its tokens.
     """
     os.environ["SPARKIFY_THRIFT_HOST"] = HOST
     os.environ["SPARKIFY_THRIFT_PORT"] = str(thrift_port)
     os.environ["SPARK_REMOTE"] = f"sc://localhost:{connect_port}"
     spark = open_session(replace(settings, target="thrift"))
     spark.sql("select 1").collect()
-    line(f"Spark {spark.version} answers on both ports and takes the token.")
+    reader = settings.tokens / READER
+    if lets_in(thrift_port, secrets.token_urlsafe()):
+        said = "asks for no token: every user of this machine may do what you may"
+    elif reader.exists() and lets_in(thrift_port, reader.read_text()):
+        said = "takes the tokens of writer and reader, and no other"
+    else:
+        raise BadInput(
+            f"the server at {HOST}:{thrift_port} does not take the reader's token in {reader}: set "
+            "SPARKIFY_HOME to that of the server, or start the server again"
+        )
+    line(f"Spark {spark.version} answers on both ports and {said}.")
     line(f"  {HOST}:{thrift_port} (Thrift), localhost:{connect_port} (Connect)")
+
+
+def lets_in(thrift_port: int, token: str) -> bool:
+    """Whether a server on this machine takes a token over Thrift."""
+    from pyhive import hive
+    from thrift.transport.TTransport import TTransportException
+
+    try:
+        hive.connect(HOST, thrift_port, auth="CUSTOM", username="check", password=token).close()
+    except TTransportException:
+        return False
+    return True

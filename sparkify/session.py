@@ -178,7 +178,16 @@ def spark_settings(settings: Settings) -> dict[str, str]:
     # On few rows to generate and compile code takes longer than to do without. Not in the profile:
     # dbt-spark makes its settings anew before every statement, and some models want another way.
     mode = os.environ.get("SPARKIFY_CODEGEN") or "FALLBACK"
-    return found | {"spark.sql.codegen.factoryMode": mode.replace("ROWS", "NO_CODEGEN")}
+    found["spark.sql.codegen.factoryMode"] = mode.replace("ROWS", "NO_CODEGEN")
+    if is_local(found["spark.master"]):
+        # Spark's own ports, on loopback as well, answer nobody else; it makes the secret itself.
+        found["spark.authenticate"] = "true"
+    return found
+
+
+def is_local(master: str) -> bool:
+    """Whether a master is no cluster, but Spark in one process."""
+    return master.split("[")[0] == "local"
 
 
 def check_java() -> None:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:  # what a command does not need it does not import
     from ml.economics import Offer
 
 PROJECT = Path(__file__).resolve().parents[1]
+DEFAULT_HOME, DEFAULT_SCHEMA = PROJECT / ".sparkify", "sparkify"
 # Macros hold the first against the key that Spark has; the value of what is named as the second is
 # dbt keeps out of its logs.
 KEY_DIGEST = "DBT_ENV_CUSTOM_ENV_SPARKIFY_KEY_DIGEST"
@@ -68,7 +69,7 @@ class Settings:
     home: Path
     jars: Path
     target: str
-    schema: str = "sparkify"
+    schema: str = DEFAULT_SCHEMA
     warehouse: str | None = None
     overrides: Mapping[str, object] = field(default_factory=dict)
 
@@ -87,10 +88,10 @@ class Settings:
             overrides = read_vars(os.environ.get(VARS, ""))
         return cls(
             overrides=overrides,
-            home=folder_of("SPARKIFY_HOME", PROJECT / ".sparkify"),
+            home=folder_of("SPARKIFY_HOME", DEFAULT_HOME),
             jars=folder_of("SPARKIFY_JARS", Path(sys.prefix) / "share/sparkify/jars"),
             target=target or os.environ.get("SPARKIFY_TARGET", "local"),
-            schema=schema_name(os.environ.get("SPARKIFY_SCHEMA", "sparkify")),
+            schema=schema_name(os.environ.get("SPARKIFY_SCHEMA", DEFAULT_SCHEMA)),
             warehouse=place_of("SPARKIFY_WAREHOUSE"),
         )
 

@@ -1,5 +1,6 @@
 """CSV files for people, who open them in a spreadsheet."""
 
+import os
 import re
 import tempfile
 from pathlib import Path
@@ -20,7 +21,15 @@ def check_writable(out: Path) -> None:
     """
     if out.is_dir():
         raise BadInput(f"cannot write {out}: it is a folder; name a file in it")
-    check_place(out)
+    # A pipe or a device would be replaced by a file.
+    if out.exists() and not out.is_file():
+        raise BadInput(f"cannot write {out}: it is no regular file; name another one")
+    check_place(behind_links(out))
+
+
+def behind_links(out: Path) -> Path:
+    """The file that a link leads to: it is replaced, and the link stays."""
+    return Path(os.path.realpath(out))
 
 
 def check_place(out: Path) -> None:
@@ -42,12 +51,13 @@ def write_csv(rows: pd.DataFrame, out: Path) -> tuple[str, ...]:
     Returns what a reader should know who joins it with other tables, as sentences.
     """
     check_writable(out)
+    place = behind_links(out)
     given = rows.astype(object)
     harmless = given.map(_harmless)
     try:
-        partial = out.with_name(f".{out.name}.partial")
+        partial = place.with_name(f".{place.name}.partial")
         harmless.rename(columns=_harmless).to_csv(partial, index=False)
-        partial.replace(out)
+        partial.replace(place)
     except OSError as error:
         raise BadInput(f"cannot write {out}: {error.strerror}") from error
     changed = (harmless.ne(given) & given.notna()).sum()

@@ -1,6 +1,7 @@
 package sparkify;
 
 import java.io.IOException;
+import java.lang.reflect.Field;
 import java.lang.reflect.InvocationHandler;
 import java.lang.reflect.InvocationTargetException;
 import java.lang.reflect.Method;
@@ -11,27 +12,35 @@ import java.nio.file.Paths;
 import java.security.MessageDigest;
 import java.util.Arrays;
 import java.util.Collections;
+import java.util.HashSet;
 import java.util.Iterator;
 import java.util.List;
 import java.util.Map;
 import java.util.Properties;
+import java.util.Set;
+import java.util.TreeMap;
 import java.util.WeakHashMap;
+import java.util.regex.Pattern;
 import javax.security.sasl.AuthenticationException;
 import org.apache.hadoop.fs.Path;
 import org.apache.hive.service.auth.PasswdAuthenticationProvider;
+import org.apache.spark.internal.config.ConfigEntry;
 import org.apache.spark.sql.SparkSession;
 import org.apache.spark.sql.SparkSessionExtensions;
 import org.apache.spark.sql.catalyst.catalog.CatalogTable;
 import org.apache.spark.sql.catalyst.catalog.HiveTableRelation;
 import org.apache.spark.sql.catalyst.expressions.Expression;
-import org.apache.spark.sql.catalyst.expressions.XmlToStructs;
 import org.apache.spark.sql.catalyst.parser.ParserInterface;
 import org.apache.spark.sql.catalyst.plans.logical.Command;
 import org.apache.spark.sql.catalyst.plans.logical.LogicalPlan;
 import org.apache.spark.sql.connector.catalog.Table;
+import org.apache.spark.sql.connector.catalog.V1Table;
+import org.apache.spark.sql.connector.catalog.V2TableWithV1Fallback;
 import org.apache.spark.sql.execution.command.SetCommand;
 import org.apache.spark.sql.execution.datasources.HadoopFsRelation;
 import org.apache.spark.sql.execution.datasources.LogicalRelation;
+import org.apache.spark.sql.execution.datasources.jdbc.JDBCRelation;
+import org.apache.spark.sql.internal.SQLConf$;
 import scala.Option;
 import scala.Tuple2;
 import scala.collection.Iterable;
@@ -54,11 +63,16 @@ import scala.runtime.BoxedUnit;
 public final class Gate extends AbstractFunction1 implements PasswdAuthenticationProvider {
     private static final String[] ROLES = {"writer", "reader"};
     private static final ThreadLocal LOGGED_IN = new ThreadLocal();
+    // The first session, which the server opens before anybody comes, and no client has.
+    private static SparkSession server;
     private static final Map ROLE_OF = Collections.synchronizedMap(new WeakHashMap());
-    // Plans without children from which a reader's query may come, besides tables.
+    // Plans without children from which a reader's query may come, besides tables; and what a
+    // command names, in which every table is looked at.
     private static final List SOURCES = Arrays.asList(new String[] {
         "OneRowRelation", "LocalRelation", "Range", "CTERelationRef", "CommandResult",
         "UnionLoopRef", "LogicalRDD", "ExternalRDD", "InMemoryRelation",
+        "ResolvedTable", "ResolvedPersistentView", "ResolvedTempView", "ResolvedNamespace",
+        "ResolvedIdentifier", "ResolvedPersistentFunc", "ResolvedNonPersistentFunc",
     });
     private static final List COMMANDS = Arrays.asList(new String[] {
         "ExplainCommand", "SetCommand", "SetNamespaceCommand", "SetCatalogAndNamespace",
@@ -67,6 +81,23 @@ public final class Gate extends AbstractFunction1 implements PasswdAuthenticatio
     // reads and tells something before a plan can be checked, and ${env:...} in a statement.
     private static final List SWITCHED_OFF = Arrays.asList(new String[] {
         "spark.sql.runSQLOnFiles", "spark.sql.variable.substitute",
+    });
+    // What a reader may set: how values are shown, what a query costs, and what clients set while
+    // they connect. Nothing by which a table would be another one, or a check left out.
+    private static final Pattern READERS_SETTINGS = Pattern.compile(
+        "spark\\.sql\\.(session\\.timeZone|ansi\\.enabled|shuffle\\.partitions|hive\\.version"
+        + "|json\\.enablePartialResults|streaming\\.fileStreamSink\\.ignoreMetadata"
+        + "|(execution\\.arrow|repl|thriftServer)\\..*|thriftserver\\.scheduler\\.pool)"
+        + "|sparkify\\.user\\.key|hive\\.server2\\.thrift\\.resultset\\.default\\.fetch\\.size");
+    // What a reader may say of how a table is read; its place is the table's own.
+    private static final List OPTIONS = Arrays.asList(new String[] {"mergeschema", "path"});
+    // What nobody may change in a running server: by the first the checks of this class are left
+    // out, by the others Spark shows secrets.
+    private static final Pattern FIXED = Pattern.compile(
+        "spark\\.sql\\.(analyzer\\.singlePassResolver|redaction)\\..*"
+        + "|spark\\.sql\\.legacy\\.setCommandRejectsSparkCoreConfs");
+    private static final List OF_CORE = Arrays.asList(new String[] {
+        "spark.redaction.regex", "spark.redaction.string.regex",
     });
 
     /** Called at each login: the password is a token, the name does not matter. */
@@ -94,9 +125,13 @@ public final class Gate extends AbstractFunction1 implements PasswdAuthenticatio
         if (!(System.getProperties() instanceof SystemProperties)) {
             System.setProperties(new SystemProperties(System.getProperties()));
         }
+        fixSettings();
         // A parser is built with the session, in the thread that opens it; a check at its first use.
         ((SparkSessionExtensions) extensions).injectParser(new AbstractFunction2() {
             public Object apply(Object session, Object parser) {
+                if (server == null) {
+                    server = (SparkSession) session;
+                }
                 Object role = LOGGED_IN.get();
                 ROLE_OF.put(session, role == null ? "writer" : role);
                 return "reader".equals(role) ? guarded((SparkSession) session, parser) : parser;
@@ -115,6 +150,26 @@ public final class Gate extends AbstractFunction1 implements PasswdAuthenticatio
         return BoxedUnit.UNIT;
     }
 
+    /** Have Spark take settings for static ones, which it lets no session change in any way. */
+    static void fixSettings() {
+        try {
+            Set names = new HashSet(OF_CORE);
+            Iterator entries = SQLConf$.MODULE$.getConfigEntries().iterator();
+            while (entries.hasNext()) {
+                String name = ((ConfigEntry) entries.next()).key();
+                if (FIXED.matcher(name).matches()) {
+                    names.add(name);
+                }
+            }
+            Field known = SQLConf$.class.getDeclaredField("staticConfKeys");
+            known.setAccessible(true);
+            names.addAll((Set) known.get(null));
+            known.set(null, names);
+        } catch (Exception e) {
+            throw new IllegalStateException(e);
+        }
+    }
+
     /** Those of the JVM: Hive lets a client set them while it connects, and would obey. */
     private static final class SystemProperties extends Properties {
         SystemProperties(Properties before) {
@@ -129,24 +184,21 @@ public final class Gate extends AbstractFunction1 implements PasswdAuthenticatio
         }
     }
 
-    /** A parser that refuses where the client has set what it may not. */
+    /** A parser that refuses where the client came with what it may not set. */
     static Object guarded(final SparkSession session, final Object parser) {
         return Proxy.newProxyInstance(
             ParserInterface.class.getClassLoader(),
             new Class[] {ParserInterface.class},
             new InvocationHandler() {
+                private boolean isChecked;
+
                 public Object invoke(Object proxy, Method method, Object[] arguments)
                         throws Throwable {
-                    Iterator settings = CollectionConverters.asJava(
-                        session.conf().getAll()).entrySet().iterator();
-                    while (settings.hasNext()) {
-                        Map.Entry each = (Map.Entry) settings.next();
-                        String name = (String) each.getKey();
-                        if (!SWITCHED_OFF.contains(name)
-                                && !each.getValue().equals(ofServer(session, name))) {
-                            checkSetting(name, (String) each.getValue());
-                        }
+                    if (!isChecked) {
+                        checkSettings(session);
                     }
+                    // Later ones are statements, which are checked; or Spark's and Delta's own.
+                    isChecked = true;
                     for (int i = 0; i < SWITCHED_OFF.size(); i++) {
                         session.conf().set((String) SWITCHED_OFF.get(i), "false");
                     }
@@ -159,54 +211,76 @@ public final class Gate extends AbstractFunction1 implements PasswdAuthenticatio
             });
     }
 
-    /**
-     * Refuse a setting by which a reader would come to more than tables: another catalogue, another
-     * file system below a table (Hadoop takes any name), or a value that Spark fills in from the
-     * environment.
-     */
-    static void checkSetting(String name, String value) {
-        if (name.startsWith("spark.sql.catalog.")) {
-            throw refusal("other catalogues: " + name);
+    /** Refuse what a session has otherwise than the server, and a reader may not set. */
+    static void checkSettings(SparkSession session) {
+        Map ofServer = CollectionConverters.asJava(server.conf().getAll());
+        Iterator settings = CollectionConverters.asJava(
+            session.conf().getAll()).entrySet().iterator();
+        while (settings.hasNext()) {
+            Map.Entry each = (Map.Entry) settings.next();
+            Object name = each.getKey();
+            Object before = ofServer.containsKey(name)
+                ? ofServer.get(name) : System.getProperty((String) name);
+            if (!each.getValue().equals(before)) {
+                checkSetting((String) name, (String) each.getValue());
+            }
         }
-        boolean isHarmless = name.startsWith("spark.") || name.startsWith("sparkify.")
-            || name.startsWith("hive.server2.");
-        if (!isHarmless || SWITCHED_OFF.contains(name) || value.contains("${")) {
+    }
+
+    /** Refuse a setting that is none of a reader's, or that Spark fills in from the environment. */
+    static void checkSetting(String name, String value) {
+        if (!READERS_SETTINGS.matcher(name).matches() || value.contains("${")) {
             throw refusal("this setting: " + name);
         }
     }
 
-    /** A setting as the server was started with, whatever a client has made of it; empty if unset. */
-    static String ofServer(SparkSession session, String name) {
-        return session.sparkContext().getConf().get(name, System.getProperty(name, ""));
+    /** Refuse to show a setting of the server: Spark looks for others than its own in Hadoop's. */
+    static void checkShown(String name) {
+        boolean isShown = name.startsWith("spark.sql.") || name.equals("-v")
+            || READERS_SETTINGS.matcher(name).matches();
+        if (!isShown || name.startsWith("spark.sql.catalog.")) {
+            throw refusal("settings of the server: " + name);
+        }
     }
 
     /** Refuse an analysed plan that runs a program or, for a reader, does more than read tables. */
     static void check(LogicalPlan plan, boolean isReader) {
         String name = plan.getClass().getSimpleName();
         if (name.equals("ScriptTransformation")) {
-            refuseProgram("transform ... using");
+            refuseProgram("transform ... using", isReader);
         }
         if (isReader) {
-            if (plan instanceof Command ? !mayRun(name) : isDelta(plan)) {
-                throw refusal(name);
-            }
-            if (name.equals("DescribeDeltaHistoryCommand")
-                    && ((Table) plan.productElement(0)).name().contains("/")) {
-                throw refusal("files: " + name);
-            }
-            if (plan instanceof SetCommand && ((SetCommand) plan).kv().isDefined()) {
-                Tuple2 set = (Tuple2) ((SetCommand) plan).kv().get();
-                if (((Option) set._2()).isDefined()) {
-                    checkSetting((String) set._1(), (String) ((Option) set._2()).get());
-                }
-            }
-            if (plan.children().isEmpty() && !(plan instanceof Command) && !mayRead(plan, name)) {
-                throw refusal("files, the log, and other sources: " + name);
-            }
+            checkRead(plan, name);
         }
         checkExpressions(plan.expressions(), isReader);
         checkAll(plan.children(), isReader);
         checkAll(plan.subqueries(), isReader);
+    }
+
+    /** Refuse a node of a plan, without what is below it, that does more than read tables. */
+    static void checkRead(LogicalPlan plan, String name) {
+        if (plan instanceof Command ? !mayRun(name) : isDelta(plan)) {
+            throw refusal(name);
+        }
+        if (plan instanceof SetCommand) {
+            Option set = ((SetCommand) plan).kv();
+            Tuple2 pair = set.isDefined() ? (Tuple2) set.get() : new Tuple2("all", Option.empty());
+            if (((Option) pair._2()).isDefined()) {
+                checkSetting((String) pair._1(), (String) ((Option) pair._2()).get());
+            } else {
+                checkShown((String) pair._1());
+            }
+        }
+        Iterator parts = CollectionConverters.asJava(plan.productIterator());
+        while (parts.hasNext()) {
+            Object part = parts.next();
+            if (part instanceof Table && !mayTell((Table) part)) {
+                throw refusal("files and the log: " + name);
+            }
+        }
+        if (plan.children().isEmpty() && !(plan instanceof Command) && !mayRead(plan, name)) {
+            throw refusal("files, the log, and other sources: " + name);
+        }
     }
 
     static boolean mayRun(String command) {
@@ -221,69 +295,77 @@ public final class Gate extends AbstractFunction1 implements PasswdAuthenticatio
             || name.startsWith("org.apache.spark.sql.catalyst.plans.logical.Delta");
     }
 
+    /** Whether a command may tell of a table: of one in the catalogue, not of a folder. */
+    static boolean mayTell(Table table) {
+        if (table instanceof V1Table) {
+            return !isLog(((V1Table) table).v1Table());
+        }
+        try {
+            return table instanceof V2TableWithV1Fallback
+                && !isLog(((V2TableWithV1Fallback) table).v1Table());
+        } catch (IllegalStateException e) {  // so says Delta of a folder
+            return false;
+        }
+    }
+
     static boolean mayRead(LogicalPlan source, String name) {
         if (source instanceof LogicalRelation) {
             LogicalRelation read = (LogicalRelation) source;
-            if (read.catalogTable().isEmpty()) {
-                return isDeltaInWarehouse(read.relation());
-            }
-            CatalogTable table = (CatalogTable) read.catalogTable().get();
-            return !isLog(table.identifier().database()) && hasOwnOptions(read.relation(), table);
+            return read.catalogTable().isDefined()
+                ? isOwn(read.relation(), (CatalogTable) read.catalogTable().get())
+                : isDeltaLog(read.relation());
         }
         if (source instanceof HiveTableRelation) {
-            return !isLog(((HiveTableRelation) source).tableMeta().identifier().database());
+            return !isLog(((HiveTableRelation) source).tableMeta());
         }
-        // What a command names, such as the table that is described.
-        return SOURCES.contains(name) || name.startsWith("Resolved");
+        return SOURCES.contains(name);
     }
 
-    /** Whether a schema is that of the log as it was written, which has the names of people. */
-    static boolean isLog(Option schema) {
-        return schema.isDefined() && ((String) schema.get()).endsWith("_raw");
+    /** Whether Delta looks up the files of a table, which it does by a query of its own. */
+    static boolean isDeltaLog(Object relation) {
+        return relation instanceof HadoopFsRelation
+            && ((HadoopFsRelation) relation).location().getClass().getName().equals(
+                "org.apache.spark.sql.delta.DeltaLogFileIndex");
+    }
+
+    /** Whether a table is of the log as it was written, which has the names of people. */
+    static boolean isLog(CatalogTable table) {
+        return table.database().endsWith("_raw");
     }
 
     /**
-     * Whether a table is read with no options but its own and those of its format: with others, as
-     * in `from t with (...)`, Hadoop would take another file system, or a validator a file.
+     * Whether a table is read from its own place and with its own options: with others, as in
+     * `from t with (...)`, it is another file, or of another file system, or its database is told
+     * to do something.
      */
-    static boolean hasOwnOptions(Object relation, CatalogTable table) {
-        if (!(relation instanceof HadoopFsRelation)) {
-            return true;
+    static boolean isOwn(Object relation, CatalogTable table) {
+        scala.collection.Map given;
+        if (relation instanceof HadoopFsRelation) {
+            given = ((HadoopFsRelation) relation).options();
+            Iterator roots = CollectionConverters.asJava(
+                (Iterable) ((HadoopFsRelation) relation).location().rootPaths()).iterator();
+            String place = new Path(table.location()) + "/";
+            while (roots.hasNext()) {
+                if (!(roots.next() + "/").startsWith(place)) {
+                    return false;
+                }
+            }
+        } else if (relation instanceof JDBCRelation) {
+            given = ((JDBCRelation) relation).jdbcOptions().parameters();
+        } else {
+            return false;
         }
-        String own = (table.storage().properties().keySet() + " " + table.properties().keySet())
-            .toLowerCase();
-        Iterator names = CollectionConverters.asJava(
-            ((HadoopFsRelation) relation).options()).keySet().iterator();
-        while (names.hasNext()) {
-            String name = ((String) names.next()).toLowerCase();
-            if ((name.contains(".") || name.contains("xsdpath")) && !own.contains(name)) {
+        Map own = new TreeMap(String.CASE_INSENSITIVE_ORDER);
+        own.putAll(CollectionConverters.asJava(table.storage().properties()));
+        Iterator options = CollectionConverters.asJava(given).entrySet().iterator();
+        while (options.hasNext()) {
+            Map.Entry each = (Map.Entry) options.next();
+            String name = ((String) each.getKey()).toLowerCase();
+            if (!OPTIONS.contains(name) && !each.getValue().equals(own.get(name))) {
                 return false;
             }
         }
-        return true;
-    }
-
-    /** A Delta table has lost its name by now: those of the catalogue lie in the warehouse. */
-    static boolean isDeltaInWarehouse(Object relation) {
-        if (!(relation instanceof HadoopFsRelation)) {
-            return false;
-        }
-        HadoopFsRelation files = (HadoopFsRelation) relation;
-        if (!files.location().getClass().getName().startsWith("org.apache.spark.sql.delta.")) {
-            return false;
-        }
-        // With its file system: another one may have the same folder.
-        String warehouse =
-            new Path(ofServer(SparkSession.active(), "spark.sql.warehouse.dir")) + "/";
-        Iterator roots = CollectionConverters.asJava((Iterable) files.location().rootPaths())
-            .iterator();
-        while (roots.hasNext()) {
-            String root = roots.next().toString();
-            if (!root.startsWith(warehouse) || root.contains("_raw.db/")) {
-                return false;
-            }
-        }
-        return true;
+        return !isLog(table);
     }
 
     static void checkAll(Iterable plans, boolean isReader) {
@@ -300,18 +382,31 @@ public final class Gate extends AbstractFunction1 implements PasswdAuthenticatio
             String name = expression.getClass().getSimpleName();
             // Functions that are classes of Hive's: `reflect` is one of them, under any name.
             if (name.contains("Reflect") || name.startsWith("Hive")) {
-                refuseProgram(expression.prettyName());
+                refuseProgram(expression.prettyName(), isReader);
             }
-            if (isReader && expression instanceof XmlToStructs
-                    && ((XmlToStructs) expression).options().toString().toLowerCase()
-                        .contains("xsdpath")) {
+            if (isReader && name.contains("Xml") && hasOption(expression, "xsdpath")) {
                 throw refusal("files: " + expression.prettyName());
             }
             checkExpressions(expression.children(), isReader);
         }
     }
 
-    static void refuseProgram(String what) {
+    static boolean hasOption(Expression expression, String part) {
+        Iterator parts = CollectionConverters.asJava(expression.productIterator());
+        while (parts.hasNext()) {
+            Object each = parts.next();
+            if (each instanceof scala.collection.Map
+                    && each.toString().toLowerCase().contains(part)) {
+                return true;
+            }
+        }
+        return false;
+    }
+
+    static void refuseProgram(String what, boolean isReader) {
+        if (isReader) {
+            throw refusal("programs: " + what);
+        }
         if (!"1".equals(System.getenv("SPARKIFY_PROGRAMS"))) {
             throw new SecurityException(
                 what + " runs a program on the server; it is refused unless the server was started"

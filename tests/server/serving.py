@@ -84,10 +84,10 @@ def jars_with(more: Jars, settings: Settings, folder: Path) -> Path:
 
 
 @contextmanager
-def serving(home: Path, *options: str) -> Iterator[Server]:
+def serving(home: Path, *options: str, schema: str = "sparkify") -> Iterator[Server]:
     """Start a server on free ports, and end it."""
     thrift, connect = free_ports(2)
-    environment = reaching(home, thrift, connect, "local")
+    environment = reaching(home, thrift, connect, "local") | {"SPARKIFY_SCHEMA": schema}
     ports = ("--thrift-port", str(thrift), "--connect-port", str(connect))
     process = subprocess.Popen(
         [BIN / "sparkify", "serve", *ports, *options],

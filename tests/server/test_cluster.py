@@ -1,6 +1,7 @@
-"""A standalone cluster of this machine makes the tables that one process makes."""
+"""A standalone cluster of this machine, behind a secret, makes the tables of one process."""
 
 import os
+import secrets
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -46,9 +47,10 @@ def events(spark, tmp_path_factory) -> Path:
 
 
 @contextmanager
-def running(*command: str) -> Iterator[psutil.Popen]:
+def running(*command: str, **environment: str) -> Iterator[psutil.Popen]:
     """A process that is ended, with all that it started."""
-    process = psutil.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    process = psutil.Popen(command, env=os.environ | environment, **quiet)
     try:
         yield process
     finally:
@@ -72,32 +74,38 @@ def has_executor(worker: psutil.Popen) -> bool:
 
 @pytest.fixture
 def cluster(tmp_path):
-    """The address of a master, and two workers of one core each."""
+    """The address of a master, two workers of one core each, and what all have to be told."""
     (port,) = free_ports(1)
+    told = {"SPARK_CONF_DIR": str(tmp_path)}
+    (tmp_path / "spark-defaults.conf").write_text(
+        f"spark.authenticate true\nspark.authenticate.secret {secrets.token_urlsafe()}\n"
+    )
     address = f"spark://127.0.0.1:{port}"
     with ExitStack() as stack:
         package = "org.apache.spark.deploy"
         place = ("--host", "127.0.0.1", "--webui-port", "0")
-        stack.enter_context(running(CLASS, f"{package}.master.Master", *place, "--port", str(port)))
+        master = (CLASS, f"{package}.master.Master", *place, "--port", str(port))
+        stack.enter_context(running(*master, **told))
         wait_for(lambda: listens("127.0.0.1", port), LIMIT_S)
         workers = [
             stack.enter_context(
                 running(
                     *(CLASS, f"{package}.worker.Worker", *place, "--cores", "1", "--memory", "2g"),
                     *("--work-dir", str(tmp_path / name), address),
+                    **told,
                 )
             )
             for name in ("one", "two")
         ]
-        yield address, workers
+        yield address, workers, told
 
 
 def test_a_cluster_that_loses_a_worker_makes_the_same_tables_and_learns(
     spark, settings, events, cluster, tmp_path
 ):
-    address, workers = cluster
+    address, workers, told = cluster
     home = tmp_path / "home"
-    environment = os.environ | {"SPARKIFY_HOME": str(home), "SPARK_MASTER": address}
+    environment = os.environ | told | {"SPARKIFY_HOME": str(home), "SPARK_MASTER": address}
     environment["DBT_TARGET_PATH"] = str(home / "dbt")
     running = subprocess.Popen(
         [BIN / "python", "-c", COMMANDS, events],

@@ -16,10 +16,12 @@ from thrift.transport.TTransport import TTransportException
 
 from sparkify.gate import compiled_gate
 from sparkify.remote import CONNECT_TOKEN, THRIFT_TOKEN
+from sparkify.settings import PROJECT
 from tests.server.serving import BIN, running_under, serving
 
 JDBC = "org.apache.spark.sql.execution.datasources.v2.jdbc"
 VIEWFS = "org.apache.hadoop.fs.viewfs"
+PLACE = "Path = '{home}/tokens/writer', a = 1, b = 2, c = 3, d = 4"
 PROGRAMS = (
     "select transform(a) using 'id' as x from d.t",
     "select reflect('java.lang.System', 'getenv', 'PATH')",
@@ -30,6 +32,16 @@ PROGRAMS = (
     'execute immediate \'select reflect("java.lang.System", "getenv", "PATH")\'',
     "create table d.stolen as select reflect('java.lang.System', 'getenv', 'PATH') as a",
     "select d.hidden('java.lang.System', 'getenv', 'PATH')",
+)
+# By these the checks of the gate are left out, or Spark shows what it keeps back.
+FIXED = (
+    "spark.sql.analyzer.singlePassResolver.runExtendedResolutionChecks=false",
+    "spark.sql.analyzer.singlePassResolver.enabledTentatively=true",
+    "spark.sql.analyzer.singlePassResolver.enabled=true",
+    "spark.sql.legacy.setCommandRejectsSparkCoreConfs=false",
+    "spark.sql.redaction.options.regex=(?!)",
+    "spark.sql.redaction.string.regex=(?!)",
+    "spark.redaction.regex=(?!)",
 )
 READING = (
     "select * from d.t",
@@ -55,7 +67,21 @@ READING = (
     "execute immediate 'select 1'",
     "select from_xml('<a><b>1</b></a>', 'b int')",
     "set spark.sql.session.timeZone = UTC",
+    "select * from d.lines",
+    "select * from d.days",
+    "select * from d.csv",
+    "select * from d.csv with (mergeSchema = true)",
+    "select * from d.away",
+    "describe detail d.away",
+    "select schemaname from d.jdbc",
     "set spark.sql.shuffle.partitions = 3",
+    "set spark.sql.ansi.enabled = true",
+    "set spark.sql.execution.arrow.maxRecordsPerBatch = 10",
+    "set spark.sql.thriftServer.incrementalCollect = true",
+    "set spark.sql.session.timeZone",
+    "set spark.sql.adaptive.enabled",
+    "set time zone 'UTC'",
+    "set -v",
     "use d",
 )
 ATTACKS = (
@@ -113,6 +139,34 @@ ATTACKS = (
     "set spark.sql.columnNameOfCorruptRecord = ${env:HOME}",
     f"set fs.file.impl = {VIEWFS}.ViewFileSystem",
     "reset",
+    # Spark looks for it in Hadoop's settings, where keys and passwords are.
+    "set javax.jdo.option.ConnectionUserName",
+    "set javax.jdo.option.ConnectionPassword",
+    "set fs.s3a.secret.key",
+    "set spark.hadoop.javax.jdo.option.ConnectionUserName",
+    "set spark.sql.catalog.mine.password",
+    "set",
+    *(f"set {setting}" for setting in FIXED),
+    "set spark.sql.defaultCatalog = mine",
+    "set spark.sql.legacy.extraOptionsBehavior.enabled = true",
+    "set spark.sql.adaptive.enabled = false",
+    "set spark.sql.session.timeZone = ${env:HOME}",
+    "select schema_of_xml('<a/>', map('rowValidationXSDPath', '/etc/passwd'))",
+    # Of several names that are the same but for capitals, a larger map takes any.
+    *(f"select * from d.{table} with ({PLACE})" for table in ("lines", "csv", "json", "p", "days")),
+    f"select * from identifier('d.lines') with ({PLACE})",
+    f"select * from (select * from d.csv with ({PLACE}))",
+    "select * from d.csv with (recursiveFileLookup = true)",
+    "select * from d.jdbc with (sessionInitStatement = 'create schema stolen')",
+    "select * from table_changes_by_path('{home}/elsewhere', 0)",
+    "describe detail '{home}/elsewhere'",
+    "describe detail '{home}/warehouse/loose'",
+    "describe detail '{home}/warehouse/d.db/t'",
+    "describe detail '{home}/warehouse/d.db/p'",
+    "describe detail 's3a://bucket/folder'",
+    "describe history '{home}/warehouse/loose'",
+    "describe detail d_raw.delta",
+    "describe history d_raw.delta",
 )
 FILES = (
     "select * from text.`/etc/passwd`",
@@ -127,6 +181,9 @@ FILES = (
     "select * from d.files",
     "describe delta.`{home}/elsewhere`",
     "describe history delta.`{home}/elsewhere`",
+    "describe detail delta.`{home}/elsewhere`",
+    "show columns in delta.`{home}/elsewhere`",
+    "show tblproperties delta.`{home}/elsewhere`",
     # Their first line would be the name of a column, which Spark suggests.
     "select nosuch from csv.`{home}/tokens/writer` with (header = true, multiLine = true)",
     "select nosuch from csv.`/etc/passwd` with (header = true, multiLine = true, sep = '|')",
@@ -143,12 +200,15 @@ GREETINGS = (
         "set:spark.sql.columnNameOfCorruptRecord": "${env:HOME}",
     },
     {"set:hivevar:a": "${env:HOME}"},
+    *({f"set:{name}": value} for name, value in (setting.split("=") for setting in FIXED)),
+    {"set:hivevar:spark.sql.legacy.extraOptionsBehavior.enabled": "true"},
 )
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
-    with serving(tmp_path_factory.mktemp("home")) as server:
+    # Blanks and capitals, for what is printed is for a shell.
+    with serving(tmp_path_factory.mktemp("my home"), schema="Theirs") as server:
         writer = server.connect(server.token("writer"))
         for statement in (
             "create database d",
@@ -156,6 +216,12 @@ def server(tmp_path_factory):
             "insert into d.t values (5, 'five')",
             "create view d.v as select * from d.t",
             "create table d.p using parquet as select 1 as a",
+            "create table d.lines using text as select 'x' as value",
+            "create table d.csv using csv options (header 'true') as select 'x' as value",
+            "create table d.json using json as select 'x' as value",
+            "create table d.days using text partitioned by (day) as select 'x' as a, 'y' as day",
+            "create table d.jdbc using jdbc options (dbtable 'sys.sysschemas', url "
+            f"'jdbc:derby:{server.home}/other;create=true')",
             "create database d_raw",
             "create table d_raw.lines using text as select 'a name' as value",
             "create table d_raw.hive stored as textfile as select 'a name' as value",
@@ -163,6 +229,8 @@ def server(tmp_path_factory):
             "create function d.hidden as 'org.apache.hadoop.hive.ql.udf.generic.GenericUDFReflect'",
             "create view d.files as select * from text.`/etc/passwd`",
             f"create table delta.`{server.home}/elsewhere` using delta as select 1 as a",
+            f"create table d.away using delta location '{server.home}/elsewhere'",
+            f"create table delta.`{server.home}/warehouse/loose` using delta as select 1 as a",
         ):
             ask(writer, statement)
         writer.close()
@@ -213,13 +281,19 @@ def test_a_wrong_token_is_told_in_a_line(server):
     assert len(refused.stderr.splitlines()) == 1 and "does not take this token" in refused.stderr
 
 
-def test_clients_of_the_same_user_find_the_token(server):
+def test_clients_of_the_same_user_find_the_token(server, tmp_path):
     for arguments in (["sql", "select 1 as n"], ["--target", "thrift", "sql", "select 1 as n"]):
         done = client(server, *arguments)
         assert (done.returncode, done.stderr) == (0, ""), done.stderr
     thrift, connect = server.thrift, server.environment["SPARK_REMOTE"].rsplit(":")[-1]
     ports = ("--thrift-port", str(thrift), "--connect-port", connect)
-    assert "takes the token" in client(server, "serve", "--check", *ports).stdout
+    said = client(server, "serve", "--check", *ports).stdout
+    assert "takes the tokens of writer and reader, and no other" in said
+    (tmp_path / "tokens").mkdir()
+    (tmp_path / "tokens" / "writer").write_text(server.token("writer"))
+    (tmp_path / "tokens" / "reader").write_text("another")
+    refused = client(server, "serve", "--check", *ports, SPARKIFY_HOME=str(tmp_path))
+    assert refused.returncode == 3 and "does not take the reader's token" in refused.stderr
 
 
 def test_tokens_are_for_their_owner_alone(server):
@@ -238,21 +312,26 @@ def test_tokens_are_for_their_owner_alone(server):
 
 def test_each_printed_command_works_as_it_is_printed(server):
     printed = dict(re.findall(r"^  (sparkify|dbt|JDBC) +(.*)$", "".join(server.said), re.M))
-    environment = {
-        name: value
-        for name, value in server.environment.items()
-        if name not in ("SPARK_REMOTE", "SPARKIFY_THRIFT_PORT")
-    } | {"PATH": f"{BIN}:{os.environ['PATH']}"}
+    # Another terminal, in the folder of the project, with its environment active.
+    known = {"HOME", "JAVA_HOME", "LANG", "PYTHONPATH"} & {*os.environ}
+    environment = {name: os.environ[name] for name in known}
+    environment |= {"PATH": f"{BIN}:{os.environ['PATH']}"}
     for command in (
         printed["sparkify"].replace(" status", " sql 'select 40 + 2 as n'"),
         printed["dbt"].replace("dbt build", "dbt debug"),
         f"{printed['JDBC']} -e 'select 40 + 2 as n'",
     ):
         done = subprocess.run(
-            command, shell=True, env=environment, capture_output=True, text=True, timeout=120
+            command,
+            shell=True,
+            cwd=PROJECT,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
         )
         assert done.returncode == 0, (command, done)
-        assert "42" in done.stdout or "All checks passed" in done.stdout, (command, done)
+        assert "42" in done.stdout or "schema: theirs" in done.stdout, (command, done)
 
 
 @pytest.mark.parametrize("statement", PROGRAMS)
@@ -265,6 +344,51 @@ def test_sql_runs_no_programs(server, statement):
             ask(connection, statement)
     refused = client(server, "sql", "--write", statement) if "reflect('" in statement else None
     assert refused is None or "refused unless" in refused.stderr
+
+
+@pytest.mark.parametrize("setting", FIXED)
+def test_nobody_switches_the_checks_off(server, setting):
+    with (
+        closing(server.connect(server.token("writer"))) as writer,
+        pytest.raises(OperationalError, match="CANNOT_MODIFY"),
+    ):
+        ask(writer, f"set {setting}")
+    name, value = setting.split("=")
+    with pytest.raises(
+        (OperationalError, TTransportException), match="CANNOT_MODIFY|Cannot modify"
+    ):
+        server.connect(server.token("writer"), configuration={f"set:{name}": value})
+
+
+def test_nor_does_anybody_over_connect(server):
+    program = f"""
+from pyspark.sql import SparkSession
+spark = SparkSession.builder.getOrCreate()
+for setting in {FIXED!r}:
+    try:
+        spark.conf.set(*setting.split("="))
+    except Exception as error:
+        print(error.getCondition())
+"""
+    # To a server of any other name a client sends a token over TLS only.
+    remote = server.environment["SPARK_REMOTE"].replace("127.0.0.1", "localhost")
+    login = {"SPARK_REMOTE": remote, CONNECT_TOKEN: server.token("writer")}
+    done = subprocess.run(
+        [BIN / "python", "-c", program],
+        env=server.environment | login,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    said = done.stdout.split()
+    assert len(said) == len(FIXED), done.stderr
+    assert all(condition.startswith("CANNOT_MODIFY") for condition in said), said
+
+
+def test_a_reader_is_shown_no_secret(server, reader):
+    shown = str(ask(reader, "set -v"))
+    assert "spark.sql.session.timeZone" in shown
+    assert "javax.jdo" not in shown and server.token("writer") not in shown
 
 
 @pytest.mark.parametrize("statement", READING)
@@ -348,7 +472,7 @@ def test_a_reader_brings_no_catalogue_along(server, name, prefix):
         f"spark.sql.catalog.{name}.url": f"jdbc:derby:{server.home}/mine;create=true",
         f"spark.sql.catalog.{name}.driver": "org.apache.derby.iapi.jdbc.AutoloadedDriver",
     }
-    with pytest.raises(OperationalError, match="other catalogues"):
+    with pytest.raises(OperationalError, match="only reads tables"):
         if prefix:
             given = {f"{prefix}{name}": value for name, value in catalogue.items()}
             server.connect(server.token("reader"), configuration=given)
@@ -374,9 +498,26 @@ def test_a_reader_speaks_for_nobody_else(server):
 
 
 def test_whoever_wants_no_tokens_says_so(tmp_path):
-    with serving(tmp_path, "--open", "--allow-programs") as server:
+    with serving(tmp_path, "--open") as server:
         assert "nobody is asked for a token" in "".join(server.said)
         with closing(server.connect("anything")) as connection:
             assert ask(connection, "create database d") == []
-            assert ask(connection, "select reflect('java.lang.Math', 'abs', -1)") == [("1",)]
         assert client(server, "sql", "select 1").returncode == 0
+        connect = server.environment["SPARK_REMOTE"].rsplit(":")[-1]
+        ports = ("--thrift-port", str(server.thrift), "--connect-port", connect)
+        assert "asks for no token" in client(server, "serve", "--check", *ports).stdout
+
+
+def test_programs_that_are_allowed_are_a_writers(tmp_path):
+    program = "select reflect('java.lang.Math', 'abs', -1)"
+    script = "select transform(a) using 'cat' as x from values (1) as v(a)"
+    with serving(tmp_path, "--allow-programs") as server:
+        with closing(server.connect(server.token("writer"))) as writer:
+            assert ask(writer, program) == ask(writer, script) == [("1",)]
+            ask(writer, f"create view programs as {program} as a")
+        for statement in (program, script, "select * from programs"):
+            with (
+                closing(server.connect(server.token("reader"))) as reader,
+                pytest.raises(OperationalError, match="only reads tables"),
+            ):
+                ask(reader, statement)

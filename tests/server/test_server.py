@@ -34,6 +34,7 @@ def server(tmp_path):
         [str(BIN / "sparkify"), "serve", *ports],
         env=environment,
         stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
         preexec_fn=hear_signals,
     )
@@ -71,6 +72,17 @@ def test_a_server_ends_with_its_command_however_that_ends(server, number, is_rea
     server.wait(LIMIT_S)
     gone, alive = psutil.wait_procs(java, timeout=LIMIT_S)
     assert gone and not alive
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_a_server_whose_java_is_ended_says_so(server, number):
+    assert any("Ctrl-C" in line for line in server.stdout), "the server did not start"
+    (java,) = java_of(server)
+    java.send_signal(number)
+    (said,) = server.stderr.read().splitlines()
+    assert server.wait(LIMIT_S) == 3
+    assert "the server has ended" in said and "server.log" in said
+    assert "SIGKILL" in said or number != signal.SIGKILL
 
 
 def test_a_server_listens_on_loopback_whatever_the_environment_says(server):

@@ -4,6 +4,7 @@ import csv
 import datetime as dt
 import io
 import json
+import os
 from decimal import Decimal
 
 import pandas as pd
@@ -31,9 +32,49 @@ def schema(spark, monkeypatch):
     spark.sql("drop schema asked cascade")
 
 
+# What starts a program, and what only looks like it.
+PROGRAMS = (
+    "select transform(user_id) using 'touch /tmp/x' as (a string) from asked.dim_users",
+    'from asked.dim_users map user_id USING /* */ "cat" as a',
+    "select reflect('java.lang.System', 'getenv', 'PATH')",
+    "/* /* */ ' */ select `try_reflect` /**/ ('java.lang.System', 'exit', 1) -- '",
+    "with x as (select java_method('java.util.UUID', 'randomUUID') as a) select a from x",
+    "select transform(user_id) using r'touch /tmp/x' as (a string) from asked.dim_users",
+    'from asked.dim_users reduce user_id using R"cat" as a',
+    "select identifier('reflect')('java.lang.System', 'getenv', 'HOME')",
+    "select identifier('java_' || 'method')('java.lang.System', 'getenv', 'HOME')",
+    "select identifier('reflect') -- why\n ('java.lang.System', 'getenv', 'HOME')",
+    "select 1 as one where exists (select try_reflect('java.lang.System', 'getenv', 'X'))",
+    r"select r'\' as a, reflect('java.lang.System', 'getenv', 'HOME') --'",
+    "select 1 as `a'`, reflect('java.lang.System', 'getenv', 'HOME') as `'`",
+    "select /*+ coalesce('*/ ') */ reflect('java.lang.System', 'getenv', 'HOME')",
+)
+NO_PROGRAMS = (
+    "select transform(array(1), each -> -each) from asked.dim_users as a"
+    " join asked.dim_users as b using (user_id)",
+    "select 'reflect(' as one, 'using \"x\"' as other",
+    "select 'it''s reflect(1)' as one, 'a\\'reflect(' as other, \"java_method(\" as last",
+    "select /* reflect(1) */ 1 as one -- reflect(1)",
+    "select count(*) from asked.dim_users as a join asked.dim_users as b using/**/(user_id)",
+    "select * from asked.dim_users as a join asked.dim_users as b using -- key\n(user_id)",
+    "select * from identifier('asked.dim_users')",
+)
+
+
+@pytest.mark.parametrize("statement", PROGRAMS)
+def test_a_client_that_sees_no_plan_knows_a_program_by_its_words(statement):
+    assert query.PROGRAMS.search(query.without_texts(statement))
+
+
+@pytest.mark.parametrize("statement", NO_PROGRAMS)
+def test_a_client_takes_no_text_or_comment_for_a_program(statement):
+    assert not query.PROGRAMS.search(query.without_texts(statement))
+
+
 @pytest.mark.parametrize(
     "statement",
     [
+        *NO_PROGRAMS,
         "select 1 as one",
         "  -- why\n/* and\nhow */ SELECT 1 as one;",
         "(select 1 as one) union all select 2",
@@ -47,11 +88,6 @@ def schema(spark, monkeypatch):
         "select 1 as one; -- that is all; really",
         "-- One row per user.\nselect 1 as one",
         "select 'execute immediate' as said",
-        "select transform(array(1), each -> -each) from asked.dim_users as a"
-        " join asked.dim_users as b using (user_id)",
-        "select 'reflect(' as one, 'using \"x\"' as other",
-        "select count(*) from asked.dim_users as a join asked.dim_users as b using/**/(user_id)",
-        "select * from identifier('asked.dim_users')",
     ],
 )
 def test_what_only_reads_is_run(schema, spark, statement):
@@ -63,6 +99,7 @@ def test_what_only_reads_is_run(schema, spark, statement):
 @pytest.mark.parametrize(
     "statement",
     [
+        *PROGRAMS[:-1],
         "drop table asked.dim_users",
         "/* select */ insert into asked.dim_users values ('b', 2)",
         "with x as (select 'b', 2) insert into asked.dim_users select * from x",
@@ -79,16 +116,6 @@ def test_what_only_reads_is_run(schema, spark, statement):
         # Comments that end elsewhere than they seem to.
         "/* /* */ show */ drop table asked.dim_users",
         "-- why\rdrop table asked.dim_users -- \\\nshow tables",
-        "select transform(user_id) using 'touch /tmp/x' as (a string) from asked.dim_users",
-        'from asked.dim_users map user_id USING /* */ "cat" as a',
-        "select reflect('java.lang.System', 'getenv', 'PATH')",
-        "/* /* */ ' */ select `try_reflect` /**/ ('java.lang.System', 'exit', 1) -- '",
-        "with x as (select java_method('java.util.UUID', 'randomUUID') as a) select a from x",
-        "select transform(user_id) using r'touch /tmp/x' as (a string) from asked.dim_users",
-        'from asked.dim_users reduce user_id using R"cat" as a',
-        "select identifier('reflect')('java.lang.System', 'getenv', 'HOME')",
-        "select identifier('java_' || 'method')('java.lang.System', 'getenv', 'HOME')",
-        "select 1 as one where exists (select try_reflect('java.lang.System', 'getenv', 'X'))",
         "vacuum asked.dim_users",
     ],
 )
@@ -239,6 +266,23 @@ def test_a_place_that_cannot_be_written_is_refused_before_anything_is_done(tmp_p
     for folder in (tmp_path, "", "."):
         refused = ask("targets", "--csv", str(folder)).exception
         assert isinstance(refused, BadInput) and "is a folder; name a file in it" in str(refused)
+
+
+def test_a_file_behind_a_link_is_written_and_a_pipe_stays_one(tmp_path):
+    rows = pd.DataFrame({"a": [1]})
+    (tmp_path / "folder").mkdir()
+    file, link, pipe = tmp_path / "folder" / "out.csv", tmp_path / "link.csv", tmp_path / "pipe"
+    link.symlink_to("folder/out.csv")
+    for _ in range(2):
+        write_csv(rows, link)
+        assert link.is_symlink() and file.read_text() == "a\n1\n"
+    assert [*file.parent.iterdir()] == [file]
+    os.mkfifo(pipe)
+    (tmp_path / "to-pipe").symlink_to(pipe)
+    for out in (pipe, tmp_path / "to-pipe"):
+        with pytest.raises(BadInput, match="is no regular file"):
+            write_csv(rows, out)
+    assert pipe.is_fifo()
 
 
 def test_a_folder_that_holds_something_else_is_no_place_for_a_simulation(monkeypatch, tmp_path):

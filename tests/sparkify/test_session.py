@@ -1,0 +1,43 @@
+"""Spark's own ports, which listen besides those that were asked for."""
+
+import socket
+import struct
+
+import pytest
+
+from sparkify.server import has_secret
+from sparkify.session import is_local
+
+
+def test_the_port_of_a_session_answers_nobody_without_its_secret(spark):
+    port = int(spark.sparkContext.getConf().get("spark.driver.port"))
+    # A request of Spark's protocol: its length, kind, id, and a body of a byte.
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as client:
+        client.sendall(struct.pack(">qbqib", 22, 3, 1, 1, 0))
+        assert b"SASL" in client.recv(4096)
+
+
+@pytest.mark.parametrize(
+    ("master", "expected"),
+    [("local", True), ("local[*]", True), ("local[2,3]", True), ("spark://host:7077", False)],
+)
+def test_a_master_in_one_process_is_told_from_a_cluster(master, expected):
+    assert is_local(master) == expected
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        (None, False),
+        ("# spark.authenticate true\n", False),
+        ("spark.authenticate.secret true\n", False),
+        ("spark.authenticate false\n", False),
+        ("spark.app.name a\nspark.authenticate   true\nspark.authenticate.secret b\n", True),
+        ("spark.authenticate=true", True),
+    ],
+)
+def test_a_secret_of_a_cluster_is_found_where_spark_looks(monkeypatch, tmp_path, written, expected):
+    monkeypatch.setenv("SPARK_CONF_DIR", str(tmp_path))
+    if written is not None:
+        (tmp_path / "spark-defaults.conf").write_text(written)
+    assert has_secret() == expected
