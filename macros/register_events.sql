@@ -21,6 +21,7 @@
             'events_format is ' ~ var('events_format') ~ ': it must be json or parquet'
         ) %}
     {% endif %}
+    {% do check_warehouse() %}
     {% set lines, files = source('raw', 'lines'), source('raw', 'files') %}
     {% set listed = source('raw', 'file_forms') %}
     {% do run_query('create schema if not exists ' ~ lines.schema) %}
