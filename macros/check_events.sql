@@ -25,7 +25,8 @@
                 ~ '`sparkify build --events PATH`'
             ) %}
         {% endif %}
-        {% if 'model.sparkify.base_sparkify__rows' in selected_resources %}
+        {% set readers = ['model.sparkify.base_sparkify__line_counts', 'model.sparkify.base_sparkify__rows'] %}
+        {% if selected_resources | select('in', readers) | list %}
             {% do check_new_files() %}
         {% endif %}
     {% endif %}

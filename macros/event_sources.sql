@@ -1,22 +1,24 @@
 {#
     What the registered files are: the condition that a file is JSON, and of each form of Parquet
-    (files whose columns have the same types) the relation that reads it and its condition.
+    (files whose columns have the same types) the relation that reads it and its condition. And the
+    condition that anything reads a file at all.
 
         {{ event_sources().json }}  ->  not lower(right(_metadata.file_path, 8)) rlike ... and ...
         {% for form in event_sources().parquet %} select ... from {{ form.relation }}
             where {{ form.condition }}
+        {{ event_sources().any }}  ->  not lower(...) and ... or (...) and _metadata.file_size > 0
 
     A file is Parquet by its name or because `register_events` was told so. Names of single files
     stand between marks, for they are no part of a definition.
 #}
 {% macro event_sources() %}
-    {% set found = namespace(json='true', parquet=[]) %}
+    {% set found = namespace(json='true', parquet=[], any='true') %}
     {% if execute %}
         {% set events = source('raw', 'lines') %}
         {% set named = is_called_parquet() %}
         {% set listed = {} %}
         {% set forms = source('raw', 'file_forms') %}
-        {% for row in run_query('select form, file_path from ' ~ forms ~ " where form != 'known'").rows %}
+        {% for row in run_query('select form, file_path from ' ~ forms ~ " where form not in ('known', 'whole')").rows %}
             {% do listed.setdefault(row[0], []).append(row[1]) %}
         {% endfor %}
         {% set all_listed = in_files(listed.values() | sum(start=[])) %}
@@ -33,6 +35,7 @@
                 'columns': run_query('describe table ' ~ relation).rows,
             }) %}
         {% endfor %}
+        {% set found.any = ([found.json] + found.parquet | map(attribute='condition') | list) | join(' or ') %}
     {% endif %}
     {% do return(found) %}
 {% endmacro %}

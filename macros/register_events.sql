@@ -4,7 +4,8 @@
 
         dbt run-operation register_events --args '{path: /data/events}'
 
-    The tables only refer to the files. A path is taken literally. Files that are Parquet by name
+    The tables only refer to the files. The row `whole` of `raw.file_forms`, which goes first and
+    comes last, says that they all do: without it no run reads them. A path is taken literally. Files that are Parquet by name
     are read as such, all others as JSON, one or more objects a line, plain or as .gz, .bz2 or
     .zst; with the var `events_format: parquet` every file is Parquet.
 
@@ -21,9 +22,14 @@
             'events_format is ' ~ var('events_format') ~ ': it must be json or parquet'
         ) %}
     {% endif %}
+    {% do check_warehouse() %}
     {% set lines, files = source('raw', 'lines'), source('raw', 'files') %}
     {% set listed = source('raw', 'file_forms') %}
     {% do run_query('create schema if not exists ' ~ lines.schema) %}
+    {% do run_query('drop table if exists ' ~ listed) %}
+    {% do run_query(
+        'create table ' ~ listed ~ ' (form string, file_path string, input_version bigint) using parquet'
+    ) %}
     {% do refer_to(lines, path, 'text', '(value string)') %}
     {% do refer_to(files, path, 'binaryFile') %}
     {% if count is not none %}
@@ -37,10 +43,6 @@
             ) %}
         {% endif %}
     {% endif %}
-    {% do run_query('drop table if exists ' ~ listed) %}
-    {% do run_query(
-        'create table ' ~ listed ~ ' (form string, file_path string, input_version bigint) using parquet'
-    ) %}
     {% if forms is not none %}
         {% do run_query(
             'insert into ' ~ listed ~ " select 'known', _metadata.file_path, " ~ file_version()
@@ -61,4 +63,5 @@
     {% for form in forms %}
         {% do register_form(form, path, 'parquet_' ~ loop.index0) %}
     {% endfor %}
+    {% do run_query('insert into ' ~ listed ~ " (form) values ('whole')") %}
 {% endmacro %}

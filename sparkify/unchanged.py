@@ -23,17 +23,17 @@ def inputs_of(settings: Settings, events: str) -> dict[str, str] | None:
 
     A file of events counts by its path, size and modification time, as it does in the tables.
     """
-    is_own = os.environ.get("DBT_PROJECT_DIR", str(PROJECT)) == str(PROJECT)
+    own = {"DBT_PROJECT_DIR": str(PROJECT), "DBT_PROFILES_DIR": str(PROJECT / "profiles")}
+    is_own = all(os.environ.get(name, place) == place for name, place in own.items())
     is_here = settings.target == "local" and "SPARK_REMOTE" not in os.environ
-    is_here = is_here and settings.local_warehouse is not None
+    # In a metastore that drivers share another may register and drop what it likes.
+    is_here = is_here and settings.local_warehouse is not None and not settings.metastore_url
     path = local_path(events)
     if not (is_own and is_here) or path is None:
         return None
     files = [(str(file), *times(file)) for file in find_files(path).files]
     code = [(str(file), file.read_text()) for file in code_files()]
     made_by = [*map(version, PACKAGES), settings.schema, dict(settings.overrides), key_digest()]
-    # Another metastore knows no tables, though their files are there.
-    made_by.append(settings.metastore_url)
     return {"events": hashed(files), "code": hashed(code), "settings": hashed(made_by)}
 
 
@@ -79,15 +79,21 @@ def code_files() -> Iterator[Path]:
 
 
 def tables_of(settings: Settings) -> str:
-    """A hash of the version that each Delta table has, and of the last dbt command of this home."""
+    """A hash of the version that each Delta table has, and of what else a command may change.
+
+    That is the catalogue, which registered events, and what dbt did last.
+    """
     logs = [
-        max((file.name, *times(file)) for file in folder.glob("*.json"))
+        max(((file.name, *times(file)) for file in folder.glob("*.json")), default=())
         for schema in (settings.schema, f"{settings.schema}_ml")
         for folder in sorted((settings.local_warehouse / f"{schema}.db").glob("*/_delta_log"))
     ]
-    # Views have no versions; dbt alone makes them.
-    last = settings.home / "dbt" / "run_results.json"
-    return hashed([logs, last.read_text() if last.exists() else ""])
+    forms = settings.local_warehouse / f"{settings.schema}_raw.db" / "file_forms"
+    registered = [(file.name, *times(file)) for file in sorted(forms.glob("*.parquet"))]
+    # Derby writes down when it made a metastore: a new one knows no tables, though their files are
+    # there. Views have no versions; dbt alone makes them.
+    kept = settings.metastore / "service.properties", settings.home / "dbt" / "run_results.json"
+    return hashed([logs, registered, *(file.read_text() for file in kept if file.exists())])
 
 
 def times(file: Path) -> tuple[int, int]:

@@ -1,4 +1,4 @@
--- One row per source file that is not empty, as it lies there now.
+-- One row per source file that is not empty and that something reads, as it lies there now.
 with files as (
     select
         _metadata.file_path as source_file,
@@ -6,7 +6,10 @@ with files as (
         _metadata.file_modification_time as modified_at,
         {{ file_version() }} as input_version
     from {{ source('raw', 'files') }}
-    where _metadata.file_size > 0
+    where
+        _metadata.file_size > 0
+        -- Of any other no lines would be found, and that would stand until it changes.
+        and ({{ event_sources().any }})
 )
 
 select * from files

@@ -8,6 +8,9 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from types import SimpleNamespace
+
+from jinja2 import Environment
 
 from sparkify import transform
 from tests.sparkify.tables import TABLES, fingerprint, fingerprints, last_write
@@ -124,3 +127,20 @@ def test_a_killed_run_leaves_whole_tables_and_the_next_one_repairs_them(
     for kill in (True, True, False):
         dbt_run(kill=kill, whole=(before, after))
     assert state() == after
+
+
+def test_who_is_erased_and_where_the_key_is_found_are_no_part_of_a_definition():
+    definitions = []
+    for target in ("local", "thrift"):
+        macros = Environment(extensions=["jinja2.ext.do"])
+        macros.globals |= {"return": definitions.append, "modules": SimpleNamespace(re=re)}
+        macros.globals["target"] = {"name": target}
+        for file in ("user_key.sql", "keyed_user.sql", "materializations/code_tokens.sql"):
+            module = macros.from_string((PROJECT / "macros" / file).read_text()).module
+            macros.globals[Path(file).stem] = getattr(module, Path(file).stem)
+        keyed = macros.globals["keyed_user"]("id")
+        for erased in ("false", f"(sha2({keyed}, 256) in ('9d4e'))"):
+            assert "\n" in keyed
+            code = f"select {keyed}, /* erased */ {erased} /* end of erased */ as is_erased"
+            macros.globals["code_tokens"](code)
+    assert len(definitions) == 4 and len({*definitions}) == 1

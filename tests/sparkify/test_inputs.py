@@ -501,6 +501,43 @@ def test_a_bare_run_refuses_new_files_that_it_would_read_wrongly(settings, tmp_p
         (tmp_path / name).unlink()
 
 
+def test_a_bare_run_refuses_files_that_nothing_reads(spark, settings, tmp_path):
+    (tmp_path / "a.json").write_text(as_json(events()))
+    # As by hand, when nobody looks at the files.
+    arguments = json.dumps({"path": str(tmp_path)})
+    transform.run_dbt(settings, "run-operation", "register_events", "--args", arguments)
+    transform.run_dbt(settings, "run", "--select", "base_sparkify__files")
+    pd.DataFrame(events()).to_parquet(tmp_path / "new.parquet")
+    for model in ("rows", "line_counts"):
+        with pytest.raises(BadInput, match="new.parquet is new, and .* run `sparkify build --ev"):
+            transform.run_dbt(settings, "run", "--select", f"base_sparkify__{model}")
+    # It may come while a run is under way: then it is not counted as empty.
+    spark.sql("refresh table sparkify_raw.files")
+    found = spark.sql("select source_file from sparkify.base_sparkify__files").collect()
+    assert [Path(row[0]).name for row in found] == ["a.json"]
+
+
+def test_no_run_reads_events_that_were_not_registered_to_the_end(settings, tmp_path):
+    pd.DataFrame(events()).to_parquet(tmp_path / "a.parquet")
+    pd.DataFrame(events()).assign(page=[["Home"]] * 6).to_parquet(tmp_path / "lists")
+    none, lists = (
+        [{"sample": str(tmp_path / name), "nanoseconds": [], "files": []}]
+        for name in ("none", "lists")
+    )
+    broken_off = {
+        "Spark finds": {"count": 9},
+        "UNABLE_TO_INFER_SCHEMA": {"forms": none},
+        # Until the last word of a form its table reads the sample alone.
+        "is array<string>": {"forms": lists},
+    }
+    for said, arguments in broken_off.items():
+        described = json.dumps({"path": str(tmp_path)} | arguments)
+        with pytest.raises(BadInput, match=said):
+            transform.run_dbt(settings, "run-operation", "register_events", "--args", described)
+        with pytest.raises(BadInput, match="were not registered to the end.* `sparkify build --ev"):
+            transform.run_dbt(settings, "run", "--select", "path:models/staging")
+
+
 def test_a_clock_that_was_wrong_is_told(spark, settings, tmp_path):
     far = START_MS + 90 * 86_400_000
     (tmp_path / "a.json").write_text(as_json(events() + events(1, ts=far)))

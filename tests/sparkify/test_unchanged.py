@@ -1,6 +1,7 @@
 """A build has nothing to do only where nothing changed that it is made from, or left."""
 
 import os
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -34,12 +35,18 @@ DATA = {
 @pytest.fixture
 def home(tmp_path, monkeypatch) -> Path:
     """A home as a build leaves it, with one table, and the events it was made from."""
-    for name in ("SPARK_REMOTE", "DBT_PROJECT_DIR", "SPARKIFY_TARGET"):
+    names = ("SPARK_REMOTE", "DBT_PROJECT_DIR", "DBT_PROFILES_DIR", "SPARKIFY_TARGET")
+    for name in (*names, "SPARKIFY_METASTORE_URL"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("SPARKIFY_HOME", str(tmp_path / "home"))
     log = tmp_path / "home" / "warehouse" / "sparkify.db" / "dim_users" / "_delta_log"
     log.mkdir(parents=True)
     (log / "00000000000000000000.json").write_text("{}")
+    (tmp_path / "home" / "metastore").mkdir()
+    (tmp_path / "home" / "metastore" / "service.properties").write_text("#Sat Nov 28 21:10:36 UTC")
+    forms = tmp_path / "home" / "warehouse" / "sparkify_raw.db" / "file_forms"
+    forms.mkdir(parents=True)
+    (forms / "part-0.parquet").write_text("whole")
     (tmp_path / "home" / "dbt").mkdir()
     (tmp_path / "home" / "dbt" / "run_results.json").write_text('{"invocation_id": "1"}')
     (tmp_path / "events").mkdir()
@@ -83,6 +90,16 @@ CHANGES = {
     "a table was dropped": lambda home: (home / "warehouse/sparkify.db/dim_users").rename(
         home / "elsewhere"
     ),
+    "a table has nothing but its folder": lambda home: (
+        home / "warehouse/sparkify.db/dim_users/_delta_log/00000000000000000000.json"
+    ).unlink(),
+    "the catalogue is gone": lambda home: shutil.rmtree(home / "metastore"),
+    "the catalogue is a new one": lambda home: (home / "metastore/service.properties").write_text(
+        "#Sat Nov 28 21:11:36 UTC"
+    ),
+    "other events were registered": lambda home: (
+        home / "warehouse/sparkify_raw.db/file_forms/part-0.parquet"
+    ).rename(home / "warehouse/sparkify_raw.db/file_forms/part-1.parquet"),
     "dbt ran by itself": lambda home: (home / "dbt/run_results.json").write_text("{}"),
     "the record is cut off": lambda home: (home / "built-sparkify.json").write_text('{"at"'),
     "a build began and did not pass": lambda home: unchanged.forget(Settings.from_environment()),
@@ -122,8 +139,15 @@ def test_an_edited_model_is_another_build(remembered, tmp_path, monkeypatch):
 def test_where_it_cannot_be_known_everything_is_looked_at(home, monkeypatch):
     settings = Settings.from_environment()
     assert unchanged.inputs_of(settings, "s3a://bucket/events") is None
-    monkeypatch.setenv("DBT_PROJECT_DIR", str(home))
-    assert unchanged.inputs_of(settings, events_of(home)) is None
+    for name, value in {
+        "DBT_PROJECT_DIR": str(home),
+        "DBT_PROFILES_DIR": str(home),
+        "SPARKIFY_METASTORE_URL": "jdbc:postgresql://host/metastore",
+    }.items():
+        assert unchanged.inputs_of(settings, events_of(home)) is not None
+        with monkeypatch.context() as patch:
+            patch.setenv(name, value)
+            assert unchanged.inputs_of(settings, events_of(home)) is None
 
 
 def test_a_build_without_anything_new_tells_of_the_last_one_and_starts_nothing(

@@ -9,10 +9,11 @@ from pathlib import Path
 import pyspark
 import pytest
 
+from sparkify import transform
 from sparkify.delta import S3
 from sparkify.engine import SMALL_BYTES, size_of_tables
 from sparkify.errors import BadInput, WrongUse
-from sparkify.settings import PROJECT, Settings
+from sparkify.settings import KEY_DIGEST, PROJECT, Settings
 from sparkify.unchanged import inputs_of
 from sparkify.warehouse import check_warehouse, real
 
@@ -127,3 +128,27 @@ def test_tables_lie_in_the_folder_named_and_a_changed_one_is_refused(tmp_path):
     assert "the tables of sparkify lie in" in done.stderr and str(named) in done.stderr
     done = call("dbt", "run", "--select", "dim_users", warehouse=str(other))
     assert done.returncode and "the tables of sparkify lie in" in done.stdout
+
+
+def test_a_bare_run_in_a_copied_home_does_not_write_into_the_original(
+    spark, settings, monkeypatch, tmp_path
+):
+    """A catalogue that was copied has the tables where they were."""
+    (tmp_path / "link").symlink_to(settings.home / "warehouse")
+    for name, place in {"copied": tmp_path / "original", "linked": tmp_path / "link"}.items():
+        monkeypatch.setenv("SPARKIFY_SCHEMA", name)
+        own = Settings.from_environment()
+        spark.sql(f"create schema {name} location '{place}/{name}.db'")
+        own.export()
+        # `sparkify` looks itself, and knows where links lead.
+        with pytest.raises(BadInput, match="No events are registered yet"):
+            transform.run_dbt(own, "run")
+        with monkeypatch.context() as patch:
+            patch.delenv(KEY_DIGEST)
+            patch.setattr(Settings, "export", lambda self: None)
+            arguments = ("register_events", "--args", f"{{path: {tmp_path}}}")
+            for command in (("run",), ("run-operation", *arguments)):
+                with pytest.raises(BadInput, match=f"the tables of {name} lie in .* SPARKIFY_HOME"):
+                    transform.run_dbt(own, *command)
+        assert not spark.catalog.databaseExists(f"{name}_raw")
+        spark.sql(f"drop schema {name} cascade")
