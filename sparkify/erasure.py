@@ -132,7 +132,7 @@ def erase(settings: Settings, given: str, *, is_confirmed: bool) -> None:
             remember(spark, settings, given)
         for place in places:
             say(place.name)
-            if counts[place.name]:
+            if counts[place.name] or place.is_of_rows:
                 erase_rows(spark, place, user)
             if place.is_delta:
                 forget_history(spark, place.name)
@@ -290,8 +290,12 @@ def erase_rows(spark: SparkSession, place: Place, user: User) -> None:
     """Take the user out of the current version of a table."""
     columns = spark.table(place.name).columns
     is_user, word = names(place, user), literal(user.word)
+    # As in the macro without_erased.
+    is_whole = place.is_of_rows and not user.is_word
     changed = {
-        name: f"if({place.telling}, regexp_replace(`{name}`, {word}, '{MASK}'), `{name}`)"
+        name: f"if({place.telling}, "
+        + (f"'{MASK}'" if is_whole else f"regexp_replace(`{name}`, {word}, '{MASK}')")
+        + f", `{name}`)"
         for name in place.texts
     }
     if place.is_of_rows:
@@ -301,7 +305,8 @@ def erase_rows(spark: SparkSession, place: Place, user: User) -> None:
     if place.is_delta:
         if changed:
             sets = ", ".join(f"`{name}` = {value}" for name, value in changed.items())
-            spark.sql(f"update {place.name} set {sets} where {holds(place, user)}")
+            where = holds(place, user) + (f" or {place.telling}" if is_whole else "")
+            spark.sql(f"update {place.name} set {sets} where {where}")
         if place.ids and not place.is_of_rows:
             spark.sql(f"delete from {place.name} where {is_user}")
         return
@@ -406,6 +411,7 @@ def remember(spark: SparkSession, settings: Settings, given: str) -> None:
         "salt": salt,
         "key_digest": key_digest(),
         "erased_at": now(),
+        "is_word": User(given, (given,)).is_word,
     }
     append_pandas(spark, settings, pd.DataFrame([row]), name)
 

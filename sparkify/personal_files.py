@@ -42,6 +42,11 @@ class User:
         """As `written`, of an id that is the whole word."""
         return rf"{self.written}(?:\.0*)?(?![^{ENDS}])"
 
+    @property
+    def is_word(self) -> bool:
+        """Whether the id of the log is written in one way, and holds nothing that ends a word."""
+        return len(spellings(self.given)) == 1
+
 
 def spellings(id: str) -> list[str]:
     """An id as texts have it: as it is, in JSON, whose writers escape more or less, and in URLs."""
