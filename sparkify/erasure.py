@@ -108,15 +108,11 @@ def erase(settings: Settings, given: str, *, is_confirmed: bool) -> None:
         spark = open_session(settings)
     user = User(given, tuple(dict.fromkeys([given, stored_id(given)])))
     restore(spark, settings)
-    places = list(personal_places(spark, settings))
     with stage("Looking for the user"):
-        check_id(spark, places, user)
-        counts = {place.name: count(spark, place, user) for place in places}
+        _, counts = look(spark, settings, user)
         files = [file for file, how in personal_files(settings.home) if how == "rows"]
         files = [file for file in files if without_rows(file, user)[1]]
-        check_reach(spark, settings, places, user)
-    remembered = is_remembered(spark, settings, given)
-    if not (any(counts.values()) or files or remembered):
+    if not (any(counts.values()) or files or is_remembered(spark, settings, given)):
         raise BadInput(
             f"no table and no file holds a user {given}; give the id as the log has it, in the "
             f'same case: `sparkify sql "select user_id from {settings.table("dim_users")}"` lists '
@@ -127,8 +123,11 @@ def erase(settings: Settings, given: str, *, is_confirmed: bool) -> None:
         what = f"{plural(rows, 'row')} and {plural(len(files), 'file')}"
         confirm(f"Erase user {given}, {what}, for good?")
     with run_held(settings), delta_settings(spark, QUIET), stage("Erasing") as say:
+        # A run may have written before this one is held, as while the answer was awaited.
+        say("looking again")
+        places, counts = look(spark, settings, user)
         unchanged.forget(settings)
-        if not remembered:
+        if not is_remembered(spark, settings, given):
             remember(spark, settings, given)
         for place in places:
             say(place.name)
@@ -138,6 +137,22 @@ def erase(settings: Settings, given: str, *, is_confirmed: bool) -> None:
                 forget_history(spark, place.name)
         done = list(erase_files(settings.home, user))
     show(settings, given, counts, done)
+
+
+def look(spark: SparkSession, settings: Settings, user: User) -> tuple[list[Place], dict[str, int]]:
+    """The tables that can hold users, and how many rows of each hold this one.
+
+    Raises:
+        BadInput: see `check_id` and `check_reach`.
+    """
+    places = list(personal_places(spark, settings))
+    for place in places:
+        # Of these Spark knows files that it has listed.
+        if not place.is_delta:
+            spark.sql(f"refresh table {place.name}")
+    check_id(spark, places, user)
+    check_reach(spark, settings, places, user)
+    return places, {place.name: count(spark, place, user) for place in places}
 
 
 def personal_places(spark: SparkSession, settings: Settings) -> Iterator[Place]:

@@ -27,7 +27,7 @@ from sparkify.identity import stored_id
 from sparkify.personal_files import User, without_rows
 from sparkify.query import described, tables_of
 from sparkify.settings import Settings
-from tests.declared import declared
+from tests.declared import ddl, declared
 
 # A sign that parts words is a part of it.
 GONE = "erase-me|7f3a91"
@@ -238,6 +238,34 @@ def test_a_number_that_is_not_the_user_is_left_alone(spark, tmp_path):
         (tmp_path / "contact.csv").write_text(text.replace(",", separator))
         left = f"priority{separator}user_id{separator}p\n200{separator}4{separator}0.1\n"
         assert without_rows(tmp_path / "contact.csv", user) == (left.encode(), 2)
+
+
+@pytest.fixture
+def asking(spark, settings, home, monkeypatch) -> Settings:
+    """A schema of a few tables, in which nobody is erased."""
+    monkeypatch.setenv("SPARKIFY_SCHEMA", "asking")
+    spark.sql("create schema asking")
+    spark.sql(f"create table asking.erased_users ({ddl('erased_users')}) using delta")
+    yield replace(settings, schema="asking")
+    spark.sql("drop schema asking cascade")
+
+
+def test_rows_that_come_while_the_answer_is_awaited_are_erased(spark, asking, monkeypatch):
+    for name, made in {"one": "delta", "two": "delta", "three": "parquet"}.items():
+        spark.sql(f"create table asking.{name} using {made} as select 'other-9' as user_id")
+    spark.sql("insert into asking.one values ('late-7')")
+
+    def write(question: str) -> None:
+        spark.sql("insert into asking.two values ('late-7')")
+        spark.sql("insert into asking.three values ('late-7')")
+
+    monkeypatch.setattr(erasure, "confirm", write)
+    erasure.erase(asking, "late-7", is_confirmed=False)
+    left = {name: spark.table(f"asking.{name}").collect() for name in tables_of(spark, "asking")}
+    assert {name: [row.user_id for row in left[name]] for name in ("one", "two", "three")} == {
+        name: ["other-9"] for name in ("one", "two", "three")
+    }
+    assert [row.is_word for row in left["erased_users"]] == [True]
 
 
 @pytest.mark.parametrize("user", ["auth0|36", "Ann Lee", "ab/c==", "a@b.com", "größe"])
