@@ -48,6 +48,8 @@ FORGETFUL = {
     "delta.checkpointInterval": "1",
     "delta.deletedFileRetentionDuration": "interval 0 seconds",
 }
+# Delta holds how long files are kept against this, and only if one statement sets both.
+LOG_IS_KEPT = "delta.logRetentionDuration"
 # What a VACUUM freed is told by the log, of which nothing is kept here.
 QUIET = DELTA | {"spark.databricks.delta.vacuum.logging.enabled": "false"}
 
@@ -356,9 +358,10 @@ def forget_history(spark: SparkSession, name: str) -> None:
     The log holds the least and the largest text of each file, and the predicates of statements.
     """
     rows = spark.sql(f"show tblproperties {name}").collect()
-    before = {row["key"]: row["value"] for row in rows if row["key"] in FORGETFUL}
+    kept = {*FORGETFUL, LOG_IS_KEPT}
+    before = {row["key"]: row["value"] for row in rows if row["key"] in kept}
     # An erasure that was killed has left its own.
-    before = {key: value for key, value in before.items() if value != FORGETFUL[key]}
+    before = {key: value for key, value in before.items() if value != FORGETFUL.get(key)}
     set_properties(spark, name, FORGETFUL)
     spark.sql(f"vacuum {name} retain 0 hours")
     log = log_of(spark, name)
@@ -369,7 +372,7 @@ def forget_history(spark: SparkSession, name: str) -> None:
             raise BadInput(f"{file} in the log of {name} cannot be deleted: see who may")
     if unset := [f"'{each}'" for each in FORGETFUL if each not in before]:
         spark.sql(f"alter table {name} unset tblproperties ({', '.join(unset)})")
-    if before:
+    if before.keys() & FORGETFUL:
         set_properties(spark, name, before)
 
 

@@ -15,15 +15,18 @@ from click.testing import CliRunner
 from sparkify import erasure, transform
 from sparkify.cli import cli
 from sparkify.erasure import (
+    QUIET,
     Place,
     check_id,
     confirm,
+    forget_history,
     holds,
     personal_columns,
     restore,
 )
 from sparkify.errors import BadInput, WrongUse
 from sparkify.identity import stored_id
+from sparkify.maintenance import delta_settings
 from sparkify.personal_files import User, without_rows
 from sparkify.query import described, tables_of
 from sparkify.settings import Settings
@@ -266,6 +269,27 @@ def test_rows_that_come_while_the_answer_is_awaited_are_erased(spark, asking, mo
         name: ["other-9"] for name in ("one", "two", "three")
     }
     assert [row.is_word for row in left["erased_users"]] == [True]
+
+
+def test_no_version_is_left_of_a_table_that_keeps_its_files_for_years(spark, asking, home):
+    years = "delta.deletedFileRetentionDuration"
+    # Delta wants the log to be kept for as long.
+    properties = ", ".join(
+        f"'{name}' = 'interval 3650 days'" for name in (years, "delta.logRetentionDuration")
+    )
+    spark.sql(
+        f"create table asking.kept using delta tblproperties ({properties}) "
+        "as select 'years-8' as user_id"
+    )
+    spark.sql("insert into asking.kept values ('other-9')")
+    spark.sql("delete from asking.kept where user_id = 'years-8'")
+    window = {"spark.databricks.delta.vacuum.retentionWindowIgnore.enabled": "false"}
+    with delta_settings(spark, QUIET | window):
+        forget_history(spark, "asking.kept")
+    folder = home / "warehouse" / "asking.db" / "kept"
+    assert files_with(folder, "years-8") == [] and len([*folder.glob("*.parquet")]) == 1
+    kept = spark.sql("show tblproperties asking.kept").collect()
+    assert {row["key"]: row["value"] for row in kept}[years] == "interval 3650 days"
 
 
 @pytest.mark.parametrize("user", ["auth0|36", "Ann Lee", "ab/c==", "a@b.com", "größe"])
