@@ -2,6 +2,7 @@
 
 import re
 import secrets
+import shlex
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ from sparkify.personal_files import (
     User,
     erase_files,
     personal_files,
+    unknown_files,
     without_rows,
 )
 from sparkify.query import described, tables_of
@@ -439,6 +441,26 @@ def hash_of(salt: str, given: str) -> str:
     return sha256(f"{salt}{stored_id(given)}".encode()).hexdigest()
 
 
+def others(settings: Settings, given: str) -> dict[str, list[str]]:
+    """The folders of a home with tables that an erasure does not reach, by the command that does.
+
+    Every schema remembers by itself who is erased from it.
+    """
+    found: dict[str, list[str]] = {}
+    for place, target in (("warehouse", "local"), ("parquet/warehouse", "parquet")):
+        warehouse = settings.home / place
+        is_own = (target == "parquet") == (settings.target == "parquet")
+        for folder in sorted(each for each in warehouse.glob("[!._]*") if each.is_dir()):
+            is_schema = folder.name.endswith(".db")
+            schema = re.sub(r"(_ml|_raw)?\.db$", "", folder.name) if is_schema else "default"
+            is_seen = is_own and schema == settings.schema.lower()
+            if not is_seen and any(each.is_file() for each in folder.rglob("*")):
+                chosen = f"SPARKIFY_TARGET={target} SPARKIFY_SCHEMA={schema}"
+                command = f"{chosen} sparkify erase --user {shlex.quote(given)}"
+                found.setdefault(command, []).append(f"{place}/{folder.name}")
+    return found
+
+
 def show(settings: Settings, given: str, counts: dict[str, int], done: list) -> None:
     """A row a table and a file, and what that means for what comes."""
     columns = {"table or file": "left", "erased": "right"}
@@ -447,9 +469,17 @@ def show(settings: Settings, given: str, counts: dict[str, int], done: list) -> 
     line()
     line(
         f"User {given} is erased: {plural(sum(counts.values()), 'row')} of "
-        f"{plural(len(counts), 'table')}, with every earlier version. No "
-        "build brings the user back, --full-refresh neither."
+        f"{plural(len(counts), 'table')}, with every earlier version. No build of this schema "
+        "brings the user back, --full-refresh neither."
     )
+    for command, folders in others(settings, given).items():
+        line(
+            f"Not looked at: {', '.join(folders)}, which hold tables of another schema or target. "
+            f"Give `{command}` too."
+        )
+    if unknown := unknown_files(settings.home):
+        names = ", ".join(file.relative_to(settings.home).as_posix() for file in unknown)
+        line(f"Not looked at, for no rule fits: {names}. Take the user out of these yourself.")
     line(
         "The files of the log are yours and stay as they are, as does what you wrote elsewhere "
         f"than in {settings.home}: take the user out of these yourself."

@@ -21,13 +21,14 @@ from sparkify.erasure import (
     confirm,
     forget_history,
     holds,
+    others,
     personal_columns,
     restore,
 )
 from sparkify.errors import BadInput, WrongUse
 from sparkify.identity import stored_id
 from sparkify.maintenance import delta_settings
-from sparkify.personal_files import User, without_rows
+from sparkify.personal_files import User, personal_files, unknown_files, without_rows
 from sparkify.query import described, tables_of
 from sparkify.settings import Settings
 from tests.declared import ddl, declared
@@ -73,10 +74,12 @@ def home(spark, settings) -> Path:
     users.to_csv(home / "contact.csv", index=False)
     (home / "report" / "Sparkify.html").write_text(f"<td>{GONE}</td>")
     (home / "data_docs" / "index.html").write_text(f"found ['{GONE}']")
+    (home / "contacts.xlsx").write_text("a form that nothing here reads")
     with (home / "logs" / "spark.log").open("a") as file:
         file.write(f"no number: '{GONE}'\n")
     yield home
     (home / "contact.csv").unlink()
+    (home / "contacts.xlsx").unlink()
     if kept.exists():
         (home / "report").rmdir()
         kept.rename(home / "report")
@@ -243,6 +246,34 @@ def test_a_number_that_is_not_the_user_is_left_alone(spark, tmp_path):
         assert without_rows(tmp_path / "contact.csv", user) == (left.encode(), 2)
 
 
+def test_ids_in_files_are_read_as_staging_reads_them(tmp_path):
+    user = User("36", ("36",))
+    (tmp_path / "Contact.CSV").write_text("user,p\n36.0,1\n 36,2\n'36 ,3\n36.5,4\n,5\n")
+    assert [how for _, how in personal_files(tmp_path)] == ["rows"]
+    assert without_rows(tmp_path / "Contact.CSV", user) == (b"user,p\n36.5,4\n,5\n", 3)
+    (tmp_path / "notes.xlsx").touch()
+    assert unknown_files(tmp_path) == [tmp_path / "notes.xlsx"]
+
+
+def test_tables_of_other_schemas_and_targets_are_named_with_their_command(settings, tmp_path):
+    places = ("warehouse/mine.db", "warehouse/mine_ml.db", "warehouse/mine_raw.db")
+    others_of = ("warehouse/x.db", "warehouse/x_ml.db", "parquet/warehouse/mine.db")
+    for place in (*places, *others_of, "warehouse/own_ml.db"):
+        (tmp_path / place / "t").mkdir(parents=True)
+        (tmp_path / place / "t" / "part").touch()
+    (tmp_path / "warehouse" / "empty.db").mkdir()
+    found = others(replace(settings, home=tmp_path, schema="mine"), "Ann Lee")
+    command = "sparkify erase --user 'Ann Lee'"
+    assert found == {
+        f"SPARKIFY_TARGET={target} SPARKIFY_SCHEMA={schema} {command}": folders
+        for target, schema, folders in (
+            ("local", "own", ["warehouse/own_ml.db"]),
+            ("local", "x", ["warehouse/x.db", "warehouse/x_ml.db"]),
+            ("parquet", "mine", ["parquet/warehouse/mine.db"]),
+        )
+    }
+
+
 @pytest.fixture
 def asking(spark, settings, home, monkeypatch) -> Settings:
     """A schema of a few tables, in which nobody is erased."""
@@ -366,6 +397,8 @@ def test_no_byte_of_the_user_is_left_and_the_others_are_as_they_were(spark, befo
     assert "no number: '…'" in (home / "logs" / "spark.log").read_text()
     assert not (home / "report" / "Sparkify.html").exists()
     assert "files of the log are yours" in erased and "erasing.dim_users 1 row " in erased
+    assert "No build of this schema brings the user back" in erased
+    assert re.search("no rule fits: .*contacts.xlsx", erased) and (home / "contacts.xlsx").exists()
 
 
 def test_no_build_brings_the_user_back(spark, make, before, erased, home):
