@@ -12,20 +12,16 @@
         user: the id as the log has it.
 #}
 {% macro is_erased(user) -%}
-    {%- set conditions, table = [], load_relation(erased_users()) if execute else none -%}
-    {%- if table -%}
-        {%- set digest, hashes = user_key_digest(), {} -%}
-        {%- for row in run_query('select salt, key_digest, user_hash from ' ~ table).rows
-            if row[1] in ['', digest] -%}
-            {%- do hashes.setdefault((row[0], row[1]), []).append(row[2]) -%}
-        {%- endfor -%}
-        {%- for (salt, of_key), known in hashes.items() -%}
-            {%- set id = keyed_user(user) if of_key else user -%}
-            {%- do conditions.append(
-                "coalesce(sha2(concat('" ~ salt ~ "', " ~ id ~ '), 256) in ('
-                ~ sql_list(known | unique | sort) ~ '), false)'
-            ) -%}
-        {%- endfor -%}
-    {%- endif -%}
+    {%- set conditions, hashes = [], {} -%}
+    {%- for row in erased_rows() -%}
+        {%- do hashes.setdefault((row['salt'], row['key_digest']), []).append(row['user_hash']) -%}
+    {%- endfor -%}
+    {%- for (salt, of_key), known in hashes.items() -%}
+        {%- set id = keyed_user(user) if of_key else user -%}
+        {%- do conditions.append(
+            "coalesce(sha2(concat('" ~ salt ~ "', " ~ id ~ '), 256) in ('
+            ~ sql_list(known | unique | sort) ~ '), false)'
+        ) -%}
+    {%- endfor -%}
     /* erased */ {{ '(' ~ conditions | join(' or ') ~ ')' if conditions else 'false' }} /* end of erased */
 {%- endmacro %}

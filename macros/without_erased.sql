@@ -1,32 +1,36 @@
 {#
-    A line of the log that is not JSON, with the ids of users who are erased masked.
+    A line of the log that is not JSON, without the ids of users who are erased: where each of these
+    is a word, masked as such, and else the whole line.
 
-        {{ without_erased('line') }}  ->  {"userId": "36", "page" ... becomes {"userId": "…", "page" ...
+        {{ without_erased('line') }}
+            ->  {"userId": "36", "page" ... becomes {"userId": "…", "page" ...
 
-    An id may hold what parts words. So it is looked for as what stands between two quotes, with
-    what is escaped in it; as what stands between blanks and commas; and as a word.
+    An id that is no word may hold what parts words, and be written in more ways than one. Of it a
+    hash alone is known, so no part of a line can be told not to be it.
 
     Arguments:
         line: an expression.
 #}
 {% macro without_erased(line) -%}
-    {%- set found = namespace(text=line) -%}
-    {%- set unescaped = "coalesce(get_json_object(concat('[\"', piece, '\"]'), '$[0]'), piece)" -%}
-    {%- for other, piece in [
-        ('[\\x22\\\\]', '(?:[^\\x22\\\\]++|\\\\.)++'),
-        ('[\\s\\x22\\x27\\\\,;(){}\\[\\]<>]+', '[^\\s\\x22\\x27\\\\,;(){}\\[\\]<>]+'),
-        ('[\\s\\x22\\x27\\\\,;:=(){}\\[\\]<>/|&]+', '[^\\s\\x22\\x27\\\\,;:=(){}\\[\\]<>/|&]+'),
-    ] -%}
-        {%- set id = unescaped if loop.first else "regexp_replace(piece, r'\\.0*$', '')" -%}
-        {%- set found.text -%}
-            array_join(
-                transform(
-                    regexp_extract_all({{ found.text }}, r'{{ piece }}|{{ other }}', 0),
-                    piece -> if({{ is_erased(id) }}, '…', piece)
-                ),
-                ''
-            )
-        {%- endset -%}
+    {%- set word = '[^\\s\\x22\\x27\\\\,;:=(){}\\[\\]<>/|&]+' -%}
+    {%- set ends = '[\\s\\x22\\x27\\\\,;:=(){}\\[\\]<>/|&]+' -%}
+    {%- set others = namespace(found=false) -%}
+    {%- for row in erased_rows() if not row.get('is_word') -%}
+        {%- set others.found = true -%}
     {%- endfor -%}
-    {{ found.text }}
+    if(
+        /* erased */ {{ others.found | lower }} /* end of erased */ and {{ line }} is not null,
+        '…',
+        array_join(
+            transform(
+                regexp_extract_all({{ line }}, r'{{ word }}|{{ ends }}', 0),
+                word -> if(
+                    {{ is_erased('word') }} or {{ is_erased("regexp_replace(word, r'\\.0*$', '')") }},
+                    '…',
+                    word
+                )
+            ),
+            ''
+        )
+    )
 {%- endmacro %}

@@ -2,6 +2,7 @@
 
 import re
 import secrets
+import shlex
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ from sparkify.personal_files import (
     User,
     erase_files,
     personal_files,
+    unknown_files,
     without_rows,
 )
 from sparkify.query import described, tables_of
@@ -48,6 +50,8 @@ FORGETFUL = {
     "delta.checkpointInterval": "1",
     "delta.deletedFileRetentionDuration": "interval 0 seconds",
 }
+# Delta holds how long files are kept against this, and only if one statement sets both.
+LOG_IS_KEPT = "delta.logRetentionDuration"
 # What a VACUUM freed is told by the log, of which nothing is kept here.
 QUIET = DELTA | {"spark.databricks.delta.vacuum.logging.enabled": "false"}
 
@@ -108,15 +112,11 @@ def erase(settings: Settings, given: str, *, is_confirmed: bool) -> None:
         spark = open_session(settings)
     user = User(given, tuple(dict.fromkeys([given, stored_id(given)])))
     restore(spark, settings)
-    places = list(personal_places(spark, settings))
     with stage("Looking for the user"):
-        check_id(spark, places, user)
-        counts = {place.name: count(spark, place, user) for place in places}
+        _, counts = look(spark, settings, user)
         files = [file for file, how in personal_files(settings.home) if how == "rows"]
         files = [file for file in files if without_rows(file, user)[1]]
-        check_reach(spark, settings, places, user)
-    remembered = is_remembered(spark, settings, given)
-    if not (any(counts.values()) or files or remembered):
+    if not (any(counts.values()) or files or is_remembered(spark, settings, given)):
         raise BadInput(
             f"no table and no file holds a user {given}; give the id as the log has it, in the "
             f'same case: `sparkify sql "select user_id from {settings.table("dim_users")}"` lists '
@@ -127,17 +127,36 @@ def erase(settings: Settings, given: str, *, is_confirmed: bool) -> None:
         what = f"{plural(rows, 'row')} and {plural(len(files), 'file')}"
         confirm(f"Erase user {given}, {what}, for good?")
     with run_held(settings), delta_settings(spark, QUIET), stage("Erasing") as say:
+        # A run may have written before this one is held, as while the answer was awaited.
+        say("looking again")
+        places, counts = look(spark, settings, user)
         unchanged.forget(settings)
-        if not remembered:
+        if not is_remembered(spark, settings, given):
             remember(spark, settings, given)
         for place in places:
             say(place.name)
-            if counts[place.name]:
+            if counts[place.name] or place.is_of_rows:
                 erase_rows(spark, place, user)
             if place.is_delta:
                 forget_history(spark, place.name)
         done = list(erase_files(settings.home, user))
     show(settings, given, counts, done)
+
+
+def look(spark: SparkSession, settings: Settings, user: User) -> tuple[list[Place], dict[str, int]]:
+    """The tables that can hold users, and how many rows of each hold this one.
+
+    Raises:
+        BadInput: see `check_id` and `check_reach`.
+    """
+    places = list(personal_places(spark, settings))
+    for place in places:
+        # Of these Spark knows files that it has listed.
+        if not place.is_delta:
+            spark.sql(f"refresh table {place.name}")
+    check_id(spark, places, user)
+    check_reach(spark, settings, places, user)
+    return places, {place.name: count(spark, place, user) for place in places}
 
 
 def personal_places(spark: SparkSession, settings: Settings) -> Iterator[Place]:
@@ -290,8 +309,12 @@ def erase_rows(spark: SparkSession, place: Place, user: User) -> None:
     """Take the user out of the current version of a table."""
     columns = spark.table(place.name).columns
     is_user, word = names(place, user), literal(user.word)
+    # As in the macro without_erased.
+    is_whole = place.is_of_rows and not user.is_word
     changed = {
-        name: f"if({place.telling}, regexp_replace(`{name}`, {word}, '{MASK}'), `{name}`)"
+        name: f"if({place.telling}, "
+        + (f"'{MASK}'" if is_whole else f"regexp_replace(`{name}`, {word}, '{MASK}')")
+        + f", `{name}`)"
         for name in place.texts
     }
     if place.is_of_rows:
@@ -301,7 +324,8 @@ def erase_rows(spark: SparkSession, place: Place, user: User) -> None:
     if place.is_delta:
         if changed:
             sets = ", ".join(f"`{name}` = {value}" for name, value in changed.items())
-            spark.sql(f"update {place.name} set {sets} where {holds(place, user)}")
+            where = holds(place, user) + (f" or {place.telling}" if is_whole else "")
+            spark.sql(f"update {place.name} set {sets} where {where}")
         if place.ids and not place.is_of_rows:
             spark.sql(f"delete from {place.name} where {is_user}")
         return
@@ -336,9 +360,10 @@ def forget_history(spark: SparkSession, name: str) -> None:
     The log holds the least and the largest text of each file, and the predicates of statements.
     """
     rows = spark.sql(f"show tblproperties {name}").collect()
-    before = {row["key"]: row["value"] for row in rows if row["key"] in FORGETFUL}
+    kept = {*FORGETFUL, LOG_IS_KEPT}
+    before = {row["key"]: row["value"] for row in rows if row["key"] in kept}
     # An erasure that was killed has left its own.
-    before = {key: value for key, value in before.items() if value != FORGETFUL[key]}
+    before = {key: value for key, value in before.items() if value != FORGETFUL.get(key)}
     set_properties(spark, name, FORGETFUL)
     spark.sql(f"vacuum {name} retain 0 hours")
     log = log_of(spark, name)
@@ -349,7 +374,7 @@ def forget_history(spark: SparkSession, name: str) -> None:
             raise BadInput(f"{file} in the log of {name} cannot be deleted: see who may")
     if unset := [f"'{each}'" for each in FORGETFUL if each not in before]:
         spark.sql(f"alter table {name} unset tblproperties ({', '.join(unset)})")
-    if before:
+    if before.keys() & FORGETFUL:
         set_properties(spark, name, before)
 
 
@@ -406,6 +431,7 @@ def remember(spark: SparkSession, settings: Settings, given: str) -> None:
         "salt": salt,
         "key_digest": key_digest(),
         "erased_at": now(),
+        "is_word": User(given, (given,)).is_word,
     }
     append_pandas(spark, settings, pd.DataFrame([row]), name)
 
@@ -413,6 +439,26 @@ def remember(spark: SparkSession, settings: Settings, given: str) -> None:
 def hash_of(salt: str, given: str) -> str:
     """What is remembered of a user: see the macro `is_erased`."""
     return sha256(f"{salt}{stored_id(given)}".encode()).hexdigest()
+
+
+def others(settings: Settings, given: str) -> dict[str, list[str]]:
+    """The folders of a home with tables that an erasure does not reach, by the command that does.
+
+    Every schema remembers by itself who is erased from it.
+    """
+    found: dict[str, list[str]] = {}
+    for place, target in (("warehouse", "local"), ("parquet/warehouse", "parquet")):
+        warehouse = settings.home / place
+        is_own = (target == "parquet") == (settings.target == "parquet")
+        for folder in sorted(each for each in warehouse.glob("[!._]*") if each.is_dir()):
+            is_schema = folder.name.endswith(".db")
+            schema = re.sub(r"(_ml|_raw)?\.db$", "", folder.name) if is_schema else "default"
+            is_seen = is_own and schema == settings.schema.lower()
+            if not is_seen and any(each.is_file() for each in folder.rglob("*")):
+                chosen = f"SPARKIFY_TARGET={target} SPARKIFY_SCHEMA={schema}"
+                command = f"{chosen} sparkify erase --user {shlex.quote(given)}"
+                found.setdefault(command, []).append(f"{place}/{folder.name}")
+    return found
 
 
 def show(settings: Settings, given: str, counts: dict[str, int], done: list) -> None:
@@ -423,9 +469,17 @@ def show(settings: Settings, given: str, counts: dict[str, int], done: list) -> 
     line()
     line(
         f"User {given} is erased: {plural(sum(counts.values()), 'row')} of "
-        f"{plural(len(counts), 'table')}, with every earlier version. No "
-        "build brings the user back, --full-refresh neither."
+        f"{plural(len(counts), 'table')}, with every earlier version. No build of this schema "
+        "brings the user back, --full-refresh neither."
     )
+    for command, folders in others(settings, given).items():
+        line(
+            f"Not looked at: {', '.join(folders)}, which hold tables of another schema or target. "
+            f"Give `{command}` too."
+        )
+    if unknown := unknown_files(settings.home):
+        names = ", ".join(file.relative_to(settings.home).as_posix() for file in unknown)
+        line(f"Not looked at, for no rule fits: {names}. Take the user out of these yourself.")
     line(
         "The files of the log are yours and stay as they are, as does what you wrote elsewhere "
         f"than in {settings.home}: take the user out of these yourself."

@@ -7,12 +7,14 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import cache
 from pathlib import Path
 from urllib.parse import quote, quote_plus
 
 import pyarrow.parquet as pq
 import yaml
 
+from sparkify.identity import cleaned_id
 from sparkify.settings import PROJECT
 
 # What ends a word, as in the macro without_erased.
@@ -42,6 +44,11 @@ class User:
         """As `written`, of an id that is the whole word."""
         return rf"{self.written}(?:\.0*)?(?![^{ENDS}])"
 
+    @property
+    def is_word(self) -> bool:
+        """Whether the id of the log is written in one way, and holds nothing that ends a word."""
+        return len(spellings(self.given)) == 1
+
 
 def spellings(id: str) -> list[str]:
     """An id as texts have it: as it is, in JSON, whose writers escape more or less, and in URLs."""
@@ -53,6 +60,7 @@ def spellings(id: str) -> list[str]:
     return list(dict.fromkeys([id, *escaped]))
 
 
+@cache
 def file_rules() -> list[dict[str, str]]:
     """What lies under a home: `files` (a pattern), `erase` (how) and `holds`."""
     return yaml.safe_load((PROJECT / "sparkify" / "personal_files.yml").read_text())
@@ -60,7 +68,7 @@ def file_rules() -> list[dict[str, str]]:
 
 def rule_of(file: Path, home: Path) -> str | None:
     """How a user is taken out of a file; None of one that is not known."""
-    place = file.relative_to(home).as_posix()
+    place = file.relative_to(home).with_suffix(file.suffix.lower()).as_posix()
     fitting = (rule["erase"] for rule in file_rules() if fnmatchcase(place, rule["files"]))
     return next(fitting, None)
 
@@ -83,15 +91,24 @@ def erase_files(home: Path, user: User) -> Iterator[tuple[Path, str]]:
 
 def personal_files(home: Path) -> list[tuple[Path, str]]:
     """The files of a home that can hold users apart from the tables, and how each is treated."""
+    return [(file, how) for file, how in ruled(home) if how in ("rows", "words", "delete")]
+
+
+def unknown_files(home: Path) -> list[Path]:
+    """The files of a home that no rule fits: what people keep there."""
+    return [file for file, how in ruled(home) if how is None]
+
+
+def ruled(home: Path) -> Iterator[tuple[Path, str | None]]:
+    """Every file of a home with its rule: see `rule_of`."""
     files = sorted(file for file in home.rglob("*") if file.is_file())
-    rules = ((file, rule_of(file, home)) for file in files)
-    return [(file, how) for file, how in rules if how in ("rows", "words", "delete")]
+    return ((file, rule_of(file, home)) for file in files)
 
 
 def without_rows(file: Path, user: User) -> tuple[bytes, int]:
     """A CSV or Parquet file without the rows that an id names, and how many they are."""
     out = io.BytesIO()
-    if file.suffix == ".parquet":
+    if file.suffix.lower() == ".parquet":
         rows = pq.read_table(file)
         places = naming(rows.column_names)
         is_kept = [not names_user(row.values(), places, user) for row in rows.to_pylist()]
@@ -118,7 +135,9 @@ def naming(header: list[str]) -> set[int]:
 def names_user(row: Iterable[object], places: set[int], user: User) -> bool:
     """Whether a row has an id at one of these places, or anywhere without them."""
     cells = (cell for place, cell in enumerate(row) if place in places or not places)
-    return any(isinstance(cell, str) and cell.removeprefix("'") in user.ids for cell in cells)
+    texts = (cell for cell in cells if isinstance(cell, str))
+    # Scores have a quote before what a spreadsheet would reckon; pandas writes 36.0 for 36.
+    return any(cleaned_id(text.strip().removeprefix("'")) in user.ids for text in texts)
 
 
 def without_words(file: Path, user: User) -> tuple[bytes, int]:
