@@ -9,11 +9,13 @@ import numpy as np
 import pandas as pd
 from dbt_common.events.functions import reset_metadata_vars
 from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
 
 from sparkify.errors import BadInput
 from sparkify.settings import Settings
-from sparkify.tables import append, now
+from sparkify.tables import append
 from sparkify.terminal import line, table
+from sparkify.versions import changed_at
 from sparkify.wording import number, plural
 
 LEDGER = "quality_ledger"
@@ -37,12 +39,14 @@ def begin_run() -> None:
 
 def record(spark: SparkSession, settings: Settings, checks: Iterable[dict], *, tool: str) -> None:
     """Append checks of a tool other than dbt, which appends its own; keyed by column."""
-    stamp = {"run_id": os.environ[RUN_ID], "checked_at": now(), "tool": tool}
+    stamp = {"run_id": os.environ[RUN_ID], "checked_at": None, "tool": tool}
     rows = [check | stamp for check in checks]
     name = settings.table(LEDGER)
     schema = spark.table(name).schema
     rows = [tuple(row[name] for name in schema.fieldNames()) for row in rows]
-    append(spark, settings, spark.createDataFrame(rows, schema), name)
+    found = spark.createDataFrame(rows, schema)
+    # By the same clock as the versions of tables, which is not this machine's on a server.
+    append(spark, settings, found.withColumn("checked_at", F.current_timestamp()), name)
 
 
 def verdict(name: str, table: str, *, failures: int, detail: str, rows: int | None = None) -> dict:
@@ -62,7 +66,7 @@ def verdict(name: str, table: str, *, failures: int, detail: str, rows: int | No
 def show_checks(spark: SparkSession, settings: Settings) -> None:
     """Print how each check stands, where it did not pass, and what the last run changed of it.
 
-    A run is one that made checks; a bare `dbt run` that came later is told of in a line.
+    A run is one that made checks; what changed since without any is told of in a line.
 
     Raises:
         BadInput: nothing has been checked yet.
@@ -78,13 +82,53 @@ def show_checks(spark: SparkSession, settings: Settings) -> None:
     show_standing(last, runs=shown_runs(checked))
     if len(checked) > 1:
         show_changes(last, before, began=checked["began"].iloc[1])
-    later = runs[runs["is_bare"] & (runs["began"] > checked["began"].iloc[0])]
-    if not later.empty:
-        line(
-            f"Since then dbt run, the last time at {later['began'].iloc[0]:%Y-%m-%d %H:%M:%S} UTC, "
-            "changed tables without any check.",
-            style="dim",
-        )
+    for said in (untested(spark, settings, last), not_built(spark, name, runs)):
+        if said:
+            line(said)
+
+
+def untested(spark: SparkSession, settings: Settings, checks: pd.DataFrame) -> str:
+    """Which tables were written after verdicts on them that stand; nothing if none was.
+
+    By a killed build, a bare `dbt run`, `sparkify erase` or by hand. Delta tables alone tell.
+    """
+    of_tables = checks[checks["tool"] != "ml"]
+    made = of_tables.groupby("table_name")["checked_at"].min()
+    if settings.table_format != "delta" or made.empty:
+        return ""
+    views = {view.viewName for view in spark.sql(f"show views in {settings.schema}").collect()}
+    names = [
+        name
+        for name in made.index
+        if name not in views and spark.catalog.tableExists(settings.table(name))
+    ]
+    changed = [
+        name
+        for name in names
+        if (at := changed_at(spark, settings.table(name))) and at > made[name]
+    ]
+    if not changed:
+        return ""
+    layers = of_tables[of_tables["table_name"].isin(changed)]["layer"]
+    commands = ["`sparkify build`"] if (layers != "retention").any() else []
+    commands += ["`sparkify score`"] if (layers == "retention").any() else []
+    was, them = ("were", "them") if len(changed) > 1 else ("was", "it")
+    return (
+        f"{', '.join(changed)} {was} written after the checks that stand; "
+        f"{' and '.join(commands)} {'check' if len(commands) > 1 else 'checks'} {them} again."
+    )
+
+
+def not_built(spark: SparkSession, ledger: str, runs: pd.DataFrame) -> str:
+    """Which models the last run could not build, where it was a bare `dbt run`."""
+    if not runs["is_bare"].iloc[0]:
+        return ""
+    rows = spark.table(ledger).where(F.col("run_id") == runs["run_id"].iloc[0])
+    failed = rows.where(F.col("check_name") == OF_DBT_RUN[1]).orderBy("table_name").collect()
+    if not failed:
+        return ""
+    told = "; ".join(f"{row.table_name} ({row.detail})" for row in failed)
+    return f"dbt run at {runs['began'].iloc[0]:%Y-%m-%d %H:%M:%S} UTC could not build {told}."
 
 
 def find_runs(spark: SparkSession, ledger: str) -> pd.DataFrame:

@@ -269,4 +269,6 @@ def checks(spark: SparkSession, settings: Settings) -> str:
     found = ledger.standing(spark, table, runs)
     bad = int(found["status"].isin(ledger.BAD).sum())
     not_passed = f"{bad} did not pass (`sparkify checks`)" if bad else "all passed"
-    return f"{len(found)}, the last on {runs['began'].iloc[0]:%Y-%m-%d}: {not_passed}"
+    said = f"{len(found)}, the last on {runs['began'].iloc[0]:%Y-%m-%d}: {not_passed}"
+    later = ledger.untested(spark, settings, found)
+    return f"{said}. {later}" if later else said

@@ -1,5 +1,6 @@
 """Which versions of a Delta table can be read, as its history tells."""
 
+import pandas as pd
 from pyspark.sql import Row, SparkSession
 
 # After these a table has the files that it had before.
@@ -35,6 +36,13 @@ def definition_of(rows: list[Row], version: int) -> str | None:
     """By which definition a version was made: that of the last time before it."""
     made = (row for row in rows if row["version"] <= version and row["definition"])
     return next((row["definition"] for row in made), None)
+
+
+def changed_at(spark: SparkSession, table: str) -> pd.Timestamp | None:
+    """When a Delta table was last written to (UTC); None if its history does not tell any more."""
+    rows = spark.sql(f"describe history {table}").select("timestamp", "operation").toPandas()
+    written = rows[~rows["operation"].isin([*SAME_FILES, "OPTIMIZE"])]
+    return None if written.empty else written["timestamp"].max()
 
 
 def superseded(rows: list[Row]) -> dict[int, int | None]:

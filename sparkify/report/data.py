@@ -106,7 +106,8 @@ class ReportData:
     read (outcome, row_count; left out: of users who are not kept), nulled: values set to null.
     drift: fct_feature_drift of the date scored. outcomes: scores that came true or not, by
     `sparkify.status.judged_scores`, without those of challengers. checks: the last verdict of each
-    since the last whole build. labels: what features are called, by column.
+    since the last whole build; untested: what changed after them, as a sentence. labels: what
+    features are called, by column.
     changes: sentences.
     """
 
@@ -114,6 +115,7 @@ class ReportData:
     targets: pd.DataFrame
     no_scores: str
     stale: str = ""
+    untested: str = ""
     model: Model | None
     differences: pd.DataFrame
     run_up: pd.DataFrame
@@ -151,6 +153,7 @@ def collect(spark: SparkSession, settings: Settings) -> ReportData:
         targets=targets,
         no_scores="" if len(targets) else why_no_scores(spark, settings),
         stale=why_stale(spark, settings) if len(targets) else "",
+        untested=ledger.untested(spark, settings, last),
         model=model_of(spark, settings) if len(targets) else None,
         differences=differences,
         run_up=run_up_of(spark, settings, differences),

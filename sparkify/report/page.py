@@ -384,6 +384,8 @@ def warnings(data: ReportData) -> Iterator[str]:
     """What the training warned of, and how far the users to be scored differed then."""
     if data.stale:
         yield data.stale
+    if data.untested:
+        yield data.untested
     if data.model is not None:
         said = (*data.model.warnings, *filter(None, [data.model.shift]))
         yield from (in_words(each, data) for each in dict.fromkeys(said))

@@ -1,6 +1,6 @@
 """Which runs `sparkify checks` shows."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from types import SimpleNamespace
 
 import pytest
@@ -11,6 +11,7 @@ from sparkify.cli import cli
 from sparkify.errors import BadInput
 from sparkify.settings import Settings
 
+FIRST = datetime(2018, 11, 1)
 LAYERS = {"unique": "staging", "accepted": "features"}
 COLUMNS = "run_id string, checked_at timestamp, layer string, table_name string, check_name string,"
 COLUMNS += " tool string, severity string, status string, failure_count bigint, row_count bigint,"
@@ -24,7 +25,13 @@ def record(spark, monkeypatch):
 
     def write(*rows: tuple) -> None:
         full = [
-            (run, datetime(2018, 11, day), LAYERS.get(check, "core"), "t", check)
+            (
+                run,
+                datetime(2018, 11, 1) + timedelta(days=day - 1),
+                LAYERS.get(check, "core"),
+                "t",
+                check,
+            )
             + (*(tool or ["dbt"]), "error", status, 0, 9, "[/x]")
             for run, day, check, status, *tool in rows
         ]
@@ -48,13 +55,29 @@ def test_a_bare_dbt_run_is_neither_the_last_run_nor_the_one_before(record):
     assert "Checks of the run of 2018-11-03" in shown
     assert "Changed since the run of 2018-11-01" in shown
     assert "[/x]" in shown
-    assert "dbt run, the last time at 2018-11-04" in shown
+    assert "dbt run at 2018-11-04 00:00:00 UTC could not build t ([/x])." in shown
 
 
 def test_a_bare_dbt_run_before_the_last_run_is_not_told_of(record):
     record(("bare", 2, "dbt run", "pass"), ("b", 3, "unique", "pass"))
     shown = CliRunner().invoke(cli, ["checks"]).output
     assert "2018-11-03" in shown and "dbt run" not in shown
+
+
+def test_a_table_that_was_written_after_its_checks_is_told_of(spark, record):
+    spark.sql("create schema if not exists written")
+    spark.sql("create table written.t using delta as select 1 as a")
+    tomorrow = (datetime.now() - FIRST).days + 2
+    record(("a", tomorrow, "unique", "pass"))
+    said = "t was written after the checks that stand; `sparkify build` checks it again."
+    assert said not in " ".join(CliRunner().invoke(cli, ["checks"]).output.split())
+    spark.sql("drop table written.quality_ledger")
+    record(("a", 1, "unique", "pass"))
+    assert said in " ".join(CliRunner().invoke(cli, ["checks"]).output.split())
+    spark.sql("create or replace view written.v as select 1 as a")
+    spark.sql("drop table written.t")
+    spark.sql("alter view written.v rename to written.t")
+    assert "written after" not in CliRunner().invoke(cli, ["checks"]).output
 
 
 def test_bare_dbt_runs_alone_have_checked_nothing(spark, record):
