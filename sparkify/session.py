@@ -37,7 +37,7 @@ from sparkify.remote import (
     show_token,
 )
 from sparkify.settings import PROJECT, VARS, Settings, written
-from sparkify.warehouse import check_place, check_schemas, check_warehouse
+from sparkify.warehouse import check_place, check_schemas, check_warehouse, remove_leftovers
 
 JAVA_VERSIONS = (17, 21)
 # Usually within a quarter of a second.
@@ -114,6 +114,8 @@ def open_local(settings: Settings, *, shared: bool, size: int | None) -> SparkSe
             spark = builder.getOrCreate()
             if has_schemas and not settings.metastore_url:
                 check_schemas(spark, settings)
+            if settings.target == "parquet":
+                remove_leftovers(spark, settings)
             return spark
     except (PySparkRuntimeError, Py4JError) as error:
         raise BadInput(why_not_started(log, said_before)) from error

@@ -1,6 +1,7 @@
 """Where the tables lie: in a folder of this machine, or wherever Hadoop has a file system for."""
 
 import os
+import shutil
 from collections.abc import Mapping
 from urllib.parse import unquote, urlsplit
 
@@ -10,7 +11,7 @@ from pyspark.sql import SparkSession
 
 from sparkify.delta import S3, has_jars
 from sparkify.errors import BadInput, WrongUse
-from sparkify.settings import Settings
+from sparkify.settings import PROJECT, Settings
 
 # What looks first does not try for long.
 IMPATIENT = {
@@ -110,6 +111,17 @@ def check_schemas(spark: SparkSession, settings: Settings) -> None:
                 f"the tables of {schema} lie in {unquote(location)}, and new ones would lie in "
                 f"{warehouse}: set SPARKIFY_WAREHOUSE as it was, or SPARKIFY_HOME to a new folder"
             )
+
+
+def remove_leftovers(spark: SparkSession, settings: Settings) -> None:
+    """Take away files that a killed run left where a model's table of plain Parquet will lie.
+
+    Spark would refuse to make it. A Delta table is written whole or not at all.
+    """
+    models = {file.stem for file in (PROJECT / "models").rglob("*.sql")}
+    for folder in (settings.home / "parquet" / "warehouse" / f"{settings.schema}.db").glob("*/"):
+        if folder.name in models and not spark.catalog.tableExists(settings.table(folder.name)):
+            shutil.rmtree(folder)
 
 
 def real(place: str) -> str:

@@ -69,6 +69,10 @@ def test_parquet_without_any_jar_builds_the_same_tables(spark, local, events, tm
         "SPARKIFY_TARGET": "parquet",
         "SPARKIFY_JARS": str(tmp_path / "no-jars"),
     }
+    # As a killed run leaves them: files, and no table.
+    left = tmp_path / "parquet" / "warehouse" / "sparkify.db" / "dim_users"
+    left.mkdir(parents=True)
+    (left / "part-0.parquet").write_text("half")
     subprocess.run(
         [BIN / "sparkify", "build", "--events", events], env=environment, check=True, timeout=300
     )
