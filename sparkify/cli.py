@@ -204,7 +204,7 @@ def targets(settings: Settings, top: int | None, everybody: bool, out: Path | No
 @click.option("--user", required=True, help="The user, as the log names it.")
 @click.pass_obj
 def explain(settings: Settings, user: str) -> None:
-    """Say why a user's score is what it is, in own values."""
+    """Say what raises and what lowers the score of a user."""
     from sparkify.explaining import explain_user
 
     explain_user(settings, user)
@@ -298,7 +298,11 @@ def checks(settings: Settings) -> None:
     help="Delta version of the snapshots to learn from.",
 )
 @click.option("--exclude", default="", help="Columns never to learn from, with commas between.")
-@click.option("--stable-only", is_flag=True, help="Leave out what tells rows to score apart.")
+@click.option(
+    "--stable-only",
+    is_flag=True,
+    help="Leave out columns that tell the rows to score from those learned from.",
+)
 @click.option("--models", default="", cls=Learners)
 @click.option(
     "--origins", type=AT_LEAST_1, default=3, show_default=True, help="Past dates to predict."

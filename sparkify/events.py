@@ -334,7 +334,7 @@ def types_of(file: Path) -> tuple[tuple[str, ...], ...]:
     names = [name.split(".")[0].lower() for name, *_ in found if "." not in name]
     doubled = sorted({name for name in names if names.count(name) > 1})
     if doubled:
-        raise BadInput(f"{file} has more than one column called {doubled[0]}, but for the case")
+        raise BadInput(f"{file} has columns whose names differ by case alone: {doubled[0]}")
     return tuple(sorted(found))
 
 

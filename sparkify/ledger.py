@@ -92,8 +92,7 @@ def untested(spark: SparkSession, settings: Settings, checks: pd.DataFrame) -> s
 
     By a killed build, a bare `dbt run`, `sparkify erase` or by hand. Delta tables alone tell.
     """
-    of_tables = checks[checks["tool"] != "ml"]
-    made = of_tables.groupby("table_name")["checked_at"].min()
+    made = checks[checks["tool"] != "ml"].groupby("table_name")["checked_at"].min()
     if settings.table_format != "delta" or made.empty:
         return ""
     views = {view.viewName for view in spark.sql(f"show views in {settings.schema}").collect()}
@@ -109,13 +108,10 @@ def untested(spark: SparkSession, settings: Settings, checks: pd.DataFrame) -> s
     ]
     if not changed:
         return ""
-    layers = of_tables[of_tables["table_name"].isin(changed)]["layer"]
-    commands = ["`sparkify build`"] if (layers != "retention").any() else []
-    commands += ["`sparkify score`"] if (layers == "retention").any() else []
     was, them = ("were", "them") if len(changed) > 1 else ("was", "it")
     return (
         f"{', '.join(changed)} {was} written after the checks that stand; "
-        f"{' and '.join(commands)} {'check' if len(commands) > 1 else 'checks'} {them} again."
+        f"`{settings.command} build --events PATH` checks {them} again."
     )
 
 

@@ -217,8 +217,9 @@ def _open(spark: SparkSession, settings: Settings, source: Source) -> DataFrame:
     if source.kind == "delta":
         if settings.table_format != "delta":
             raise BadInput(
-                f"{source.given} is a Delta table, which needs the Delta Lake jars: run "
-                "`make setup`, or give it as Parquet"
+                f"{source.given} is a Delta table, which the target {settings.target} cannot read: "
+                "do without --target and SPARKIFY_TARGET (with the Delta Lake jars, which "
+                "`sparkify setup` fetches), or give it as Parquet"
             )
         return spark.read.format("delta").options(**version).load(str(path.resolve()))
     if source.kind == "csv":

@@ -220,7 +220,10 @@ def show_columns(settings: Settings, name: str) -> None:
             ],
         )
     if not columns or wanted.startswith(BETWEEN):
-        line("Other columns are what those that it is made from call so.", style="dim")
+        line(
+            "Columns without a line here mean what they do in the tables that it is made from.",
+            style="dim",
+        )
 
 
 def described() -> dict[str, dict]:

@@ -40,8 +40,8 @@ def how_to_train(settings: Settings, name: str) -> str:
     if name == settings.model:
         return "run `sparkify build --events PATH`, then `sparkify train`"
     return (
-        f"run `sparkify train --name {shlex.quote(name)}`, with --table, --id and --label if it is "
-        "of a table of your own"
+        f"run `sparkify build --events PATH`, then `sparkify train --name {shlex.quote(name)}`; "
+        "or, of a table of your own, the latter with --table, --id and --label"
     )
 
 

@@ -111,17 +111,19 @@ def score_stage(spark: SparkSession, settings: Settings) -> str | None:
         return NOBODY
     challenger = challenger_of(settings, features)
     table = settings.ml_table("churn_scores")
+    scored = {"features_hash": F.lit(fingerprint(features)).cast("bigint")}
     if champion:
         with stage("Scoring the active users"):
             stamp = stamp_of(champion, features)
             scores = score(features.rows, champion, id=features.spec.id, time=features.spec.time)
-            scores = scores.withColumns(stamp | meaning_of(champion, is_shadow=False))
+            scores = scores.withColumns(stamp | scored | meaning_of(champion, is_shadow=False))
             append(spark, settings, scores, table)
             drift_stage(spark, settings, champion, features, stamp)
     if challenger:
         with stage("Scoring them by the challenger too, in shadow"):
             scores = probabilities(features.rows, challenger, keys=features.spec.keys)
-            stamp = stamp_of(challenger, features) | meaning_of(challenger, is_shadow=True)
+            stamp = stamp_of(challenger, features) | scored
+            stamp |= meaning_of(challenger, is_shadow=True)
             reasons = {f"reason_{i}": F.lit(None) for i in (1, 2, 3)}
             append(spark, settings, scores.withColumns(stamp | reasons), table)
     return None if champion else reason
@@ -171,7 +173,6 @@ def why_stale(spark: SparkSession, settings: Settings) -> str:
 def stamp_of(model, features: Dataset) -> dict[str, Column]:
     """Which model scored which table, and when, as columns of what is written."""
     return {
-        "features_hash": F.lit(fingerprint(features)).cast("bigint"),
         "model_name": F.lit(model.name),
         "model_version": F.lit(model.version),
         "feature_table_version": F.lit(features.spec.version),

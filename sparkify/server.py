@@ -14,7 +14,7 @@ from pathlib import Path
 import pyspark
 
 from sparkify.engine import set_engine, size_of_tables
-from sparkify.errors import BadInput, SparkifyError, WrongUse
+from sparkify.errors import BadInput, WrongUse
 from sparkify.gate import CLASS, READER, WRITER, compiled_gate, make_tokens
 from sparkify.interrupt import end_with_parent, on_signals
 from sparkify.remote import CONNECT_PORT, CONNECT_TOKEN, THRIFT_PORT, THRIFT_TOKEN, listens
@@ -53,8 +53,8 @@ def serve(
 
     Raises:
         WrongUse: a port is taken.
-        BadInput: the server ends at once, or later and not because this process was told to.
-        SparkifyError: it takes too long.
+        BadInput: the server takes too long, ends at once, or later and not because this process was
+            told to.
     """
     local = replace(settings, target="local")
     local.export()
@@ -214,7 +214,10 @@ def wait_until_ready(
     deadline = time.monotonic() + limit_s
     while not (listens(HOST, thrift_port) and listens(HOST, connect_port)):
         if time.monotonic() > deadline:
-            raise SparkifyError(f"the server did not answer within {limit_s:.0f} s; see {log}")
+            raise BadInput(
+                f"the server did not answer within {limit_s:.0f} s; see {log}, or give it more "
+                "with SPARKIFY_SERVER_START_S"
+            )
         with suppress(subprocess.TimeoutExpired):
             server.wait(timeout=0.5)
             raise BadInput(why_not_started(log, start))

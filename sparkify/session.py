@@ -206,10 +206,10 @@ def check_machine(settings: Settings) -> None:
     """Refuse what would fail in the JVM: the wrong Java, no jars, no master, a metastore in use."""
     check_java()
     if settings.table_format == "delta" and not has_jars(settings.jars):
-        raise BadInput(
-            f"no Delta Lake jars in {settings.jars}; run `sparkify setup`, "
-            "or do without them: SPARKIFY_TARGET=parquet"
-        )
+        # The tables of that target lie below home, in a metastore of its own.
+        is_elsewhere = settings.warehouse or settings.metastore_url
+        otherwise = "" if is_elsewhere else ", or do without them: SPARKIFY_TARGET=parquet"
+        raise BadInput(f"no Delta Lake jars in {settings.jars}; run `sparkify setup`{otherwise}")
     check_warehouse(settings)
     master = os.environ.get("SPARK_MASTER", "")
     if master.startswith("spark://") and not is_there(master):

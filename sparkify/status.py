@@ -210,9 +210,11 @@ def scores(spark: SparkSession, settings: Settings, *, as_of: dt.date | None, ch
     if as_of and (not rows or rows[0].as_of_date != as_of):
         return "; before, ".join([f"none as of {as_of}", *told[:1]])
     if rows and champion and rows[0].version != champion.version:
-        told[0] += f", by version {rows[0].version}: `sparkify score` makes them anew"
+        told[0] += f", by version {rows[0].version}: `{settings.command} score` makes them anew"
     elif rows and champion and why_stale(spark, settings):
-        told[0] += ", of other features than those of now: `sparkify score` makes them anew"
+        told[0] += (
+            f", of other features than those of now: `{settings.command} score` makes them anew"
+        )
     return "; before, ".join(told)
 
 
@@ -268,7 +270,7 @@ def checks(spark: SparkSession, settings: Settings) -> str:
         return ""
     found = ledger.standing(spark, table, runs)
     bad = int(found["status"].isin(ledger.BAD).sum())
-    not_passed = f"{bad} did not pass (`sparkify checks`)" if bad else "all passed"
+    not_passed = f"{bad} did not pass (`{settings.command} checks`)" if bad else "all passed"
     said = f"{len(found)}, the last on {runs['began'].iloc[0]:%Y-%m-%d}: {not_passed}"
     later = ledger.untested(spark, settings, found)
     return f"{said}. {later}" if later else said

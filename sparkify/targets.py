@@ -6,6 +6,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from sparkify.datasets import FEATURES
 from sparkify.errors import BadInput
+from sparkify.registered import require_model
 from sparkify.scoring import why_no_scores, why_stale
 from sparkify.session import open_session
 from sparkify.settings import Settings
@@ -45,6 +46,7 @@ def list_targets(settings: Settings, *, top: int | None, everybody: bool, out: P
     if spark.catalog.tableExists(name):
         rows = targets_of_now(spark, settings).orderBy("priority").toPandas()
     if rows is None or rows.empty:
+        require_model(settings, settings.model)
         raise BadInput(why_no_scores(spark, settings))
     check_offer(spark, settings)
     chosen = rows if everybody else rows[rows["is_worth_contacting"]]

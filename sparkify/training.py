@@ -68,7 +68,7 @@ def train_command(
         raise WrongUse(
             "--id, --label, --time, --to-score, --exposure, --min-exposure and --horizon-days "
             "describe a table: add --table. Another horizon of the snapshots is built and learned "
-            "by `sparkify --vars '{horizon_days: N}' run`"
+            "by `sparkify --vars '{horizon_days: N}' run --events PATH`"
         )
     if stable_only and feature_version is not None:
         raise WrongUse(

@@ -202,7 +202,8 @@ def test_who_pays_is_known_where_it_is_not_learned_from():
         "is_paid": "is_paid",
     }
     assert judged_with(Columns(()), types, replace(SPEC, label="is_paid")) == {}
-    assert judged_with(Columns(()), types | {"is_paid": "string"}, SPEC) == {}
+    of_text = types | {"is_paid": "string"}
+    assert judged_with(Columns(()), of_text, SPEC) == {"is_paid": "is_paid"}
 
 
 def test_where_nobody_pays_the_backtest_says_so(rows):

@@ -69,7 +69,9 @@ def test_a_table_that_was_written_after_its_checks_is_told_of(spark, record):
     spark.sql("create table written.t using delta as select 1 as a")
     tomorrow = (datetime.now() - FIRST).days + 2
     record(("a", tomorrow, "unique", "pass"))
-    said = "t was written after the checks that stand; `sparkify build` checks it again."
+    said = (
+        "t was written after the checks that stand; `sparkify build --events PATH` checks it again."
+    )
     assert said not in " ".join(CliRunner().invoke(cli, ["checks"]).output.split())
     spark.sql("drop table written.quality_ledger")
     record(("a", 1, "unique", "pass"))
