@@ -124,20 +124,23 @@ def of_closed_dates(table: DataFrame, spec: TableSpec) -> tuple[DataFrame, tuple
     if spec.time is None:
         return table, ()
     label, day = F.expr(written.label(quote(spec.label))), F.to_date(quote(spec.time))
+    is_given = F.expr(written.is_given(quote(spec.label)))
     counted = table.groupBy(day.alias("day")).agg(
         F.count(F.lit(1)).alias("rows"),
         F.count(label).alias("labelled"),
+        F.count_if(~is_given).alias("blank"),
         F.count_if(label == 1).alias("churners"),
     )
-    is_open = "labelled < rows and labelled = churners"
+    # What is given and cannot be read is no sign of days to come; it is refused later.
+    is_open = "blank > 0 and labelled + blank = rows and labelled = churners"
     days = counted.where("day is not null and labelled > 0").orderBy(F.desc("day"))
     found = days.select("day", F.expr(is_open).alias("is_open"), "churners").collect()
     last = list(takewhile(lambda row: row["is_open"], found))
-    if not last:
+    if len(last) in (0, len(found)):
         return table, ()
     dates = ", ".join(str(row["day"]) for row in reversed(last))
     count = sum(row["churners"] for row in last)
-    return table.where(day < F.lit(last[-1]["day"])), (
+    return table.where((day < F.lit(last[-1]["day"])) | day.isNull()), (
         f"The rows as of {dates} are left out: only who churned has a label there ({count:,} "
         f"row{'s' * (count != 1)}), so the days that it looks at are not over.",
     )

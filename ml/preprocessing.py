@@ -424,8 +424,10 @@ def row_hash(features: Sequence[Feature]) -> str:
 
 
 def _named_id(name: str) -> bool:
-    """Whether a name ends in id as a word of its own: TOTAL_PAID does not."""
-    return re.search(r"(^|_)(id|Id|ID)$|[a-z](Id|ID)$", name) is not None or bool(
+    """Whether a name ends in id as a word of its own: CONTRACTID does, TOTAL_PAID does not."""
+    if re.search(r"(PA|VAL|GR|AVO|FLU|RAP|HYBR|B)ID$", name):
+        return False
+    return re.search(r"(^|_)(id|Id)$|ID$|[a-z]Id$", name) is not None or bool(
         re.search(f"({'|'.join(WHO)})id$", name.lower())
     )
 

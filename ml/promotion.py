@@ -97,7 +97,8 @@ def decide(
     if champion.misfit:
         return CHAMPION, f"It replaces {champion.name}. {champion.misfit} {_proof(skill)}"
     for each in rejected:
-        if recipe == each.recipe and not _is_newer(result, new, each):
+        is_news = is_other_data(new, each) or _is_newer(result, new, each)
+        if recipe == each.recipe and not is_news:
             return CHALLENGER, (
                 f"It is {each.name} over again, of the same recipe and data, in place of which "
                 f"{champion.name} was chosen by hand."

@@ -90,7 +90,8 @@ def show_checks(spark: SparkSession, settings: Settings) -> None:
 def untested(spark: SparkSession, settings: Settings, checks: pd.DataFrame) -> str:
     """Which tables were written after verdicts on them that stand; nothing if none was.
 
-    By a killed build, a bare `dbt run`, `sparkify erase` or by hand. Delta tables alone tell.
+    By a killed build, a bare `dbt run` or by hand. Delta tables alone tell, and not after
+    `sparkify erase`, which takes their history away.
     """
     made = checks[checks["tool"] != "ml"].groupby("table_name")["checked_at"].min()
     if settings.table_format != "delta" or made.empty:

@@ -252,9 +252,9 @@ def fit_and_register(
 
 
 def keep_champion(settings: Settings, snapshots: Dataset, features: Dataset) -> None:
-    """Refuse an earlier version of the snapshots that the champion of today cannot score.
+    """Refuse an earlier version of the snapshots that means something else than the tables of now.
 
-    A model of it would replace that champion without being compared, and maybe score nobody.
+    A model of it would replace the champion without being compared, and score other users or none.
 
     Raises:
         WrongUse: it is such a version.
@@ -263,7 +263,7 @@ def keep_champion(settings: Settings, snapshots: Dataset, features: Dataset) -> 
 
     champion, _ = champion_of(settings, features)
     spec = snapshots.spec
-    if champion and AS_OF_THEN in spec.definitions:
+    if AS_OF_THEN in spec.definitions:
         raise WrongUse(
             f"version {spec.version} of {spec.name} was built by other definitions than the tables "
             "of now, and nobody knows any more by which. Train it apart with --name"

@@ -57,7 +57,10 @@ def test_any_other_label_is_refused_by_value(spark, kind, value, shown):
         (["110", "10", "0--", "1--", "11-", "---"], ["2018-10-04", "2018-10-05"]),
         (["110", "1--", "01-"], []),
         (["111", "111"], []),
-        (["1--"], ["2018-10-01"]),
+        # Not all of them, and none of which a label cannot be read: that is refused.
+        (["1--"], []),
+        (["1--", "11-"], []),
+        (["10", "1x-"], []),
     ],
 )
 def test_dates_on_which_churners_alone_have_a_label_are_left_out_and_named(spark, labels, left_out):

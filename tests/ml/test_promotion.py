@@ -322,6 +322,10 @@ def test_what_was_taken_out_of_use_by_hand_comes_back_with_news_alone():
         "chosen by hand."
     )
     assert again(TRAINED + 1)[0] == CHAMPION
+    # The log of others, whatever its dates.
+    others = trained(rows.assign(user="other-" + rows["user"].astype(str)), "old", week=TRAINED)
+    alias, why = decide(others, recipe="old", champion=chosen, draws=200, seed=0, rejected=[gone])
+    assert "over again" not in why
 
 
 def test_of_the_history_those_are_rejected_that_a_choice_by_hand_replaced():

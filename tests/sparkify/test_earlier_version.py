@@ -1,5 +1,6 @@
 """What a training on an earlier version of the snapshots may replace."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -36,3 +37,7 @@ def test_an_earlier_version_of_another_horizon_does_not_retire_the_champion(monk
         keep_champion(None, table(7), table(14))
     monkeypatch.setattr(training, "champion_of", lambda *_: (None, "It does not fit."))
     keep_champion(None, table(7), table(14))
+    then = table(14)
+    then = replace(then, spec=replace(then.spec, definitions={training.AS_OF_THEN: "those of 3"}))
+    with pytest.raises(WrongUse, match="by other definitions than the tables of now"):
+        keep_champion(None, then, table(14))
