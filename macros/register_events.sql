@@ -5,9 +5,9 @@
         dbt run-operation register_events --args '{path: /data/events}'
 
     The tables only refer to the files. The row `whole` of `raw.file_forms`, which goes first and
-    comes last, says that they all do: without it no run reads them. A path is taken literally. Files that are Parquet by name
-    are read as such, all others as JSON, one or more objects a line, plain or as .gz, .bz2 or
-    .zst; with the var `events_format: parquet` every file is Parquet.
+    comes last, says that they all do: without it no run reads them. A path is taken literally. Files
+    that are Parquet by name are read as such, all others as JSON, one or more objects a line, plain
+    or as .gz, .bz2 or .zst; with the var `events_format: parquet` every file is Parquet.
 
     Arguments:
         path: absolute path or URI, as the Spark driver sees it.

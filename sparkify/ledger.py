@@ -97,15 +97,13 @@ def untested(spark: SparkSession, settings: Settings, checks: pd.DataFrame) -> s
     if settings.table_format != "delta" or made.empty:
         return ""
     views = {view.viewName for view in spark.sql(f"show views in {settings.schema}").collect()}
-    names = [
-        name
-        for name in made.index
-        if name not in views and spark.catalog.tableExists(settings.table(name))
-    ]
     changed = [
         name
-        for name in names
-        if (at := changed_at(spark, settings.table(name))) and at > made[name]
+        for name, checked_at in made.items()
+        if name not in views
+        and spark.catalog.tableExists(settings.table(name))
+        and (at := changed_at(spark, settings.table(name)))
+        and at > checked_at
     ]
     if not changed:
         return ""

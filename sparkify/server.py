@@ -127,7 +127,10 @@ def serve(
 def how_to_reach(
     settings: Settings, thrift_port: int, connect_port: int, *, is_open: bool
 ) -> list[str]:
-    """A line for each kind of client; a command in it works as it is printed, in any terminal."""
+    """A line for each kind of client.
+
+    A command in it works as it is printed, in the folder of the project, its environment active.
+    """
     same = "" if settings.home == DEFAULT_HOME else f"SPARKIFY_HOME={quoted(settings.home)} "
     if settings.schema != DEFAULT_SCHEMA:
         same += f"SPARKIFY_SCHEMA={settings.schema} "

@@ -261,13 +261,13 @@ def keep_champion(settings: Settings, snapshots: Dataset, features: Dataset) -> 
     """
     from ml.meaning import misfit
 
-    champion, _ = champion_of(settings, features)
     spec = snapshots.spec
     if AS_OF_THEN in spec.definitions:
         raise WrongUse(
             f"version {spec.version} of {spec.name} was built by other definitions than the tables "
             "of now, and nobody knows any more by which. Train it apart with --name"
         )
+    champion, _ = champion_of(settings, features)
     why = champion and misfit(
         champion.metadata, snapshots.rows, keys=spec.keys, definitions=spec.definitions
     )

@@ -25,13 +25,7 @@ def record(spark, monkeypatch):
 
     def write(*rows: tuple) -> None:
         full = [
-            (
-                run,
-                datetime(2018, 11, 1) + timedelta(days=day - 1),
-                LAYERS.get(check, "core"),
-                "t",
-                check,
-            )
+            (run, FIRST + timedelta(days=day - 1), LAYERS.get(check, "core"), "t", check)
             + (*(tool or ["dbt"]), "error", status, 0, 9, "[/x]")
             for run, day, check, status, *tool in rows
         ]
