@@ -9,7 +9,7 @@
 #}
 {% macro check_warehouse() %}
     {% if execute and flags.WHICH in ['run', 'build', 'test', 'run-operation'] %}
-        {% set is_checked = target.name != 'thrift' and dbt_metadata_envs.get('SPARKIFY_KEY_DIGEST') is not none %}
+        {% set is_checked = dbt_metadata_envs.get('SPARKIFY_KEY_DIGEST') is not none %}
         {% set given = run_query('set spark.sparkify.warehouse').rows[0][1] or '' %}
         {% set warehouse = run_query('set spark.sql.warehouse.dir').rows[0][1] %}
         {% for schema in [target.schema, source('raw', 'lines').schema, target.schema ~ '_ml'] if given != '<undefined>'

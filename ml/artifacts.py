@@ -91,9 +91,14 @@ def path_of(uri: str) -> Path:
     return Path(unquote(urlparse(uri).path))
 
 
+def has_files(version: Any) -> bool:
+    """Whether the folder of a version of MLflow's is there."""
+    return (path_of(version.source) / CARD).is_file()
+
+
 def _folder(version: Any) -> Path:
     folder = path_of(version.source)
-    if not (folder / CARD).is_file():
+    if not has_files(version):
         raise FilesGone(
             f"the files of version {version.version} of {version.name} are gone from {folder}: put "
             "them back; or begin anew, move the folder mlflow away and run `sparkify train`"

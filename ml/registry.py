@@ -14,7 +14,7 @@ import pandas as pd
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from ml.artifacts import features_of, load, path_of, read_backtest, read_card, save
+from ml.artifacts import features_of, has_files, load, path_of, read_backtest, read_card, save
 from ml.card import make_card, run_metrics, run_params
 from ml.checks import TableSpec
 from ml.errors import NotTrainable, UnknownVersion
@@ -39,6 +39,7 @@ from ml.training import TrainingResult, TrainOptions
 from ml.versions import ModelVersion, version_of
 
 HISTORY = "champion_history"
+TRAIN_ONE = "`sparkify train` makes one that fits."
 
 
 class Registry:
@@ -72,7 +73,7 @@ class Registry:
         with self._client() as client:
             card = make_card(result, spec, options)
             current = self._by_alias(client, CHAMPION)
-            known = {each.version: each for each in self._finished(client)}
+            known = {each.version: each for each in self._finished(client) if has_files(each)}
             alias, card["decision"] = decide(
                 result,
                 recipe=recipe_of(card),
@@ -116,8 +117,8 @@ class Registry:
             current, held = (self._by_alias(client, alias) for alias in (CHAMPION, CHALLENGER))
         fit = {"keys": keys, "definitions": definitions}
         if current and (why := misfit(read_card(current), rows, **fit)):
-            remedy = "`sparkify train` makes one that fits."
-            tried = read_card(held) if held else None
+            remedy = TRAIN_ONE
+            tried = read_card(held) if held and has_files(held) else None
             if tried and tried["skill"]["value"] <= 0 and not misfit(tried, rows, **fit):
                 remedy = (
                     f"Version {held.version} fits. {tried['decision']} It takes more history to "
@@ -134,7 +135,9 @@ class Registry:
         """The challenger, if there is one and it fits a table: see `misfit`."""
         with self._client() as client:
             held = self._by_alias(client, CHALLENGER)
-        if held is None or misfit(read_card(held), rows, keys=keys, definitions=definitions):
+        if held is None or not has_files(held):
+            return None
+        if misfit(read_card(held), rows, keys=keys, definitions=definitions):
             return None
         return load(self.name, held)
 
@@ -149,15 +152,31 @@ class Registry:
         return found
 
     def versions(self) -> list[ModelVersion]:
-        """All versions, the newest first, without those whose training did not come to its end."""
+        """All versions, the newest first, without those whose training did not come to its end.
+
+        Nor those of which nothing but the entry is left: see `gone`.
+
+        Raises:
+            FilesGone: so it is of the champion.
+        """
         with self._client() as client:
             aliases = self._aliases(client)
-            found = self._finished(client)
+            found = [
+                each
+                for each in self._finished(client)
+                if has_files(each) or aliases.get(each.version) == CHAMPION
+            ]
         versions = [
             version_of(self.name, read_card(each), each, aliases.get(each.version))
             for each in found
         ]
         return sorted(versions, key=lambda each: -each.version)
+
+    def gone(self) -> list[int]:
+        """The versions whose files are gone, the oldest first."""
+        with self._client() as client:
+            found = [each for each in self._finished(client) if not has_files(each)]
+        return sorted(int(each.version) for each in found)
 
     def card(self, version: int | None = None) -> tuple[ModelVersion, dict[str, Any]]:
         """A version, the champion without one, and its card: see `ml.card.make_card`.
@@ -356,6 +375,8 @@ def _looked_up(values: DataFrame, spec: TableSpec, keys: pd.DataFrame) -> np.nda
         found[value] = found[value].astype("Int64")
     found = found.rename(columns=dict(zip(names, KEYS, strict=False))).astype({"user": str})
     if not spec.time:
-        return keys["user"].map(found.set_index("user")[value]).to_numpy()
-    found["time"] = pd.to_datetime(found["time"]).astype(keys["time"].dtype)
-    return keys.merge(found, on=KEYS, how="left")[value].to_numpy()
+        told = keys["user"].map(found.set_index("user")[value])
+    else:
+        found["time"] = pd.to_datetime(found["time"]).astype(keys["time"].dtype)
+        told = keys.merge(found, on=KEYS, how="left")[value]
+    return told.to_numpy(dtype=object if told.dtype == "Int64" else None)

@@ -3,7 +3,6 @@
 import io
 import json
 import os
-import re
 import shlex
 import signal
 import subprocess
@@ -26,10 +25,11 @@ from sparkify.errors import (
     BadInput,
     SparkifyError,
     WrongUse,
+    run_again,
 )
 from sparkify.interrupt import leave, leave_on_signals
 from sparkify.remote import has_remote, is_gone, say_goodbye
-from sparkify.settings import Settings, command_for, read_vars
+from sparkify.settings import COMMAND, Settings, command_for, read_vars
 from sparkify.terminal import emit, line, quietly, stage, visible, warn
 from sparkify.wording import plural
 
@@ -636,16 +636,17 @@ def in_words(error: Exception, arguments: list[str]) -> str:
     given, *_ = cli.make_parser(click.Context(cli)).parse_args(arguments)
     target = given.get("target") or os.environ.get("SPARKIFY_TARGET", "local")
     if is_disk_full(error):
-        return DISK_FULL.format(Settings.from_environment(target=target, overrides={}).home)
+        disks = Settings.from_environment(target=target, overrides={}).disks
+        return DISK_FULL.format(disks, run_again())
     if java_has_ended(error):
         logs = Settings.from_environment(target=target, overrides={}).logs
-        return JAVA_GONE.format(logs / "spark.log")
+        return JAVA_GONE.format(logs / "spark.log", run_again())
     of_ml = NotTrainable | TableMismatch | FilesGone | UnknownVersion
     is_told = isinstance(error, SparkifyError | of_ml)
     if is_told and exit_code(error) > 1:
         command = f"`{command_for(target, given.get('overrides') or '')} "
         # A function, for in a text a backslash would be an escape.
-        return re.sub("`sparkify (?!serve|setup)", lambda _: command, str(error))
+        return COMMAND.sub(lambda _: command, str(error))
     # Not before: settings that cannot be read are an error that is told.
     logs = Settings.from_environment(target=target, overrides={}).logs
     if is_told:

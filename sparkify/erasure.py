@@ -36,6 +36,7 @@ from sparkify.session import open_session
 from sparkify.settings import Settings
 from sparkify.tables import append_pandas, now
 from sparkify.terminal import line, stage, table
+from sparkify.warehouse import COPY
 from sparkify.wording import plural
 
 ERASED = "erased_users"
@@ -43,8 +44,6 @@ ERASED = "erased_users"
 ROWS, KEPT = "base_sparkify__rows", ("source_file", "input_version", "is_line_start")
 # Types of columns that cannot name a user.
 NO_ID = ("array", "binary", "boolean", "date", "map", "struct", "timestamp", "variant")
-# What a table of plain Parquet is written anew from.
-COPY = "__erasing"
 # Of these a table's log has a checkpoint after each commit, and none names files of the past.
 FORGETFUL = {
     "delta.checkpointInterval": "1",
@@ -418,13 +417,14 @@ def is_remembered(spark: SparkSession, settings: Settings, given: str) -> bool:
 
 
 def remember(spark: SparkSession, settings: Settings, given: str) -> None:
-    """Keep a hash of the user, by which the macro `is_erased` recognizes rows of old files.
-
-    Raises:
-        BadInput: no run has created the table yet.
-    """
+    """Keep a hash of the user, by which the macro `is_erased` recognizes rows of old files."""
     name = settings.table(ERASED)
-    first = spark.table(name).select("salt").first() if spark.catalog.tableExists(name) else None
+    # No build has made it in a schema of tables that others wrote.
+    columns = [f"{each['name']} {each['data_type']}" for each in described()[ERASED]["columns"]]
+    spark.sql(
+        f"create table if not exists {name} ({', '.join(columns)}) using {settings.table_format}"
+    )
+    first = spark.table(name).select("salt").first()
     salt = first["salt"] if first else secrets.token_hex(16)
     row = {
         "user_hash": hash_of(salt, given),
@@ -485,7 +485,9 @@ def show(settings: Settings, given: str, counts: dict[str, int], done: list) -> 
         f"than in {settings.home}: take the user out of these yourself."
     )
     line(
-        "Totals over users are made anew by the next `sparkify build --events PATH`, the page by "
-        "`sparkify report`. Models that learned from the user too stay until the next `sparkify "
-        "train`."
+        settings.addressed(
+            "Totals over users are made anew by the next `sparkify build --events PATH`, the page "
+            "by `sparkify report`. Models that learned from the user too stay until the next "
+            "`sparkify train`."
+        )
     )

@@ -36,13 +36,13 @@ SERVER_GONE = (
     "the Spark server has ended or is out of reach; no table is half written: start it "
     "again with `sparkify serve` and run the same command again"
 )
-JAVA_GONE = (
-    "Java has ended, killed or out of memory (log: {}); no table is half written: run "
-    "the same command again"
-)
+JAVA_GONE = "Java has ended, killed or out of memory (log: {}); {}"
 # As Python and Java have it.
 NO_SPACE = os.strerror(errno.ENOSPC)
-DISK_FULL = (
-    "the disk is full: free some space on that of {}, and run the same command again; no table "
-    "is half written"
-)
+DISK_FULL = "the disk is full: free some space on that of {}; {}"
+
+
+def run_again() -> str:
+    """The remedy of a command that came to no end; plain Parquet is not replaced in one step."""
+    is_whole = os.environ.get("SPARKIFY_TARGET") != "parquet"
+    return ("no table is half written: " if is_whole else "") + "run the same command again"

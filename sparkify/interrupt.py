@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from sparkify.errors import run_again
+
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-INTERRUPTED = "error: interrupted; no table is half written, run the same command again\n"
 # What a JVM gets to end by itself: Spark deletes its scratch folders in it.
 PATIENCE_S = 3
 # Of prctl(2).
@@ -41,7 +42,7 @@ def leave(number: int, *, stderr: int = 2) -> None:
     """Say so in one line, end the child processes, and leave without unwinding any stack.
 
     Threads of dbt and of training would wait for their statements, and tell of them one by one. A
-    table is replaced or appended to in one step, so there is nothing to be undone.
+    Delta table is replaced or appended to in one step, so there is nothing to be undone.
     """
     for one in SIGNALS:
         signal.signal(one, signal.SIG_IGN)
@@ -50,7 +51,7 @@ def leave(number: int, *, stderr: int = 2) -> None:
     if os.isatty(1):
         os.write(1, b"\r\x1b[2K\x1b[?25h")  # the line of the spinner away, the cursor back
     with suppress(OSError):
-        os.write(stderr, INTERRUPTED.encode())
+        os.write(stderr, f"error: interrupted; {run_again()}\n".encode())
     nowhere = os.open(os.devnull, os.O_WRONLY)
     for stream in (1, 2):
         os.dup2(nowhere, stream)

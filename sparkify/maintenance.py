@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from math import ceil
 
 from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
 
 from sparkify import transform
 from sparkify.errors import BadInput
@@ -116,19 +117,24 @@ def maintain_table(
 
 
 def remember(spark: SparkSession, name: str, *, days: int) -> None:
-    """Have the log of a table that was made otherwise tell of gone files for so long."""
+    """Have the log of a table that was made otherwise tell of gone files for so long at least."""
     found = spark.sql(f"show tblproperties {name}").collect()
     known = {row["key"]: row["value"] for row in found}
-    if min(days_of(known.get(key, "")) for key in REMEMBERED) < days:
+    longer = {key: max(days, days_of(spark, known.get(key, ""))) for key in REMEMBERED}
+    if any(days_of(spark, known.get(key, "")) < longer[key] for key in REMEMBERED):
         # In one statement: neither may be shorter than the other.
-        both = ", ".join(f"'{key}' = 'interval {days} days'" for key in REMEMBERED)
+        both = ", ".join(f"'{key}' = 'interval {n} days'" for key, n in longer.items())
         spark.sql(f"alter table {name} set tblproperties ({both})")
 
 
-def days_of(interval: str) -> int:
-    """The days of an interval such as `interval 90 days`; 0 of one in other units."""
-    found = re.fullmatch(r"interval (\d+) days", interval)
-    return int(found[1]) if found else 0
+def days_of(spark: SparkSession, interval: str) -> int:
+    """The days of an interval such as `interval 90 days` or `12 weeks`; 0 of what is none."""
+    if not interval:
+        return 0
+    told = re.sub("(?i)^(interval )?", "interval ", interval.strip(), count=1)
+    found = F.lit(told).try_cast("interval")
+    days, hours = (F.extract(F.lit(unit), found) for unit in ("days", "hours"))
+    return spark.range(1).select(F.coalesce(F.floor(days + hours / 24), F.lit(0))).first()[0]
 
 
 def delta_tables(spark: SparkSession, settings: Settings) -> list[str]:

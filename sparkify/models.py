@@ -28,6 +28,9 @@ def list_models(settings: Settings, *, name: str) -> None:
         for field in (*TOLD, "came_true", "decision"):
             if version[field]:
                 line(f"  {field.replace('_', ' '):<16}{version[field]}", wrap=False)
+    for number in versioned.gone():
+        line()
+        line(f"version {number}: its files are gone; put them back to list it")
     for reign in reigns:
         named = f"version {reign.version}" if reign.version else "no champion:"
         line(f"{reign.at}  {named} {reign.how}", style="dim")
@@ -67,8 +70,8 @@ def tell_scores(settings: Settings, name: str) -> None:
     """Say that scores do not follow by themselves."""
     if name == settings.model:
         line(
-            "The scores are of the version before until `sparkify score` makes them anew, which it "
-            "does if the version fits the tables."
+            f"The scores are of the version before until `{settings.command} score` makes them "
+            "anew, which it does if the version fits the tables."
         )
 
 

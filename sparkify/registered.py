@@ -70,11 +70,16 @@ def champion_of(settings: Settings, features: Dataset):
 
     A champion that means something else, or reads columns that are not there, is not used.
     """
+    from ml.registry import TRAIN_ONE
+
     found, said = registry(settings, settings.model).champion_for(
         features.rows, keys=features.spec.keys, definitions=features.spec.definitions
     )
     why = "" if found else ledger.refusal(features.rows.sparkSession, settings)
-    return found, f"{said} {why}".strip()
+    if why:
+        # What was tried is no remedy.
+        said = said.removesuffix(TRAIN_ONE)
+    return found, settings.addressed(f"{said} {why}".strip())
 
 
 def decision_of(version, reigns) -> str:

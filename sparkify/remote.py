@@ -94,7 +94,7 @@ def check_server(url: str) -> None:
             f"sc://localhost:{CONNECT_PORT} or sc://host:{CONNECT_PORT}/;token=TOKEN"
         ) from error
     answer = f"no Spark Connect server answers at {builder.endpoint}"
-    remedy = f"; {how_to_start('--connect-port', port, CONNECT_PORT)}"
+    remedy = f"; {how_to_start(host, '--connect-port', port, CONNECT_PORT)}"
     if not listens(host, port):
         raise BadInput(answer + remedy)
     channel = builder.toChannel()
@@ -121,7 +121,7 @@ def check_thrift() -> None:
     if not (port.isdecimal() and 1 <= int(port) <= 65_535):
         raise WrongUse(f"SPARKIFY_THRIFT_PORT is {port!r}; give a port from 1 to 65535")
     answer = f"no Spark Thrift server answers at {host}:{port}"
-    remedy = f"; {how_to_start('--thrift-port', int(port), THRIFT_PORT)}"
+    remedy = f"; {how_to_start(host, '--thrift-port', int(port), THRIFT_PORT)}"
     if not listens(host, int(port)):
         raise BadInput(answer + remedy)
     done = Future()
@@ -159,8 +159,11 @@ def thrift_credentials() -> dict[str, str]:
     }
 
 
-def how_to_start(option: str, port: int, usual: int) -> str:
-    """The command that makes a server answer at a port."""
+def how_to_start(host: str, option: str, port: int, usual: int) -> str:
+    """The command that makes a server answer at a port of this machine, or what else to do."""
+    if host not in THIS_MACHINE:
+        setting = {"--connect-port": "SPARK_REMOTE"}.get(option, "SPARKIFY_THRIFT_HOST")
+        return f"start one on {host}, or mend {setting}"
     given = "" if port == usual else f" {option} {port}"
     return f"start one in another terminal: `sparkify serve{given}`"
 

@@ -59,7 +59,7 @@ def run_all(settings: Settings, *, events: str | None, users: int, seed: int) ->
     checks = replace(checks, tests=checks.tests + retention_stage(spark, settings))
     found = {"data": told_of_data(spark, settings, **asdict(checks))}
     unchanged.remember(settings, inputs, found)
-    show_data(found["data"])
+    show_data(settings, found["data"])
     if trained:
         show_backtest(*trained)
         found["model"] = told_of(*trained)
@@ -104,14 +104,14 @@ def build_command(settings: Settings, events: str, *, full_refresh: bool = False
             f"Nothing changed since {kept['at']}: the tables are as they were built and tested "
             "then. --full-refresh makes them anew"
         )
-        show_data(kept["summary"]["data"])
+        show_data(settings, kept["summary"]["data"])
         return kept["summary"] | {"unchanged_since": kept["at"]}
     spark = open_stage(settings, events=events)
     refresh = ("--full-refresh",) if full_refresh else ()
     checks = build_all(spark, settings, events, *refresh)
     found = {"data": told_of_data(spark, settings, **asdict(checks))}
     unchanged.remember(settings, inputs, found)
-    show_data(found["data"])
+    show_data(settings, found["data"])
     return found
 
 

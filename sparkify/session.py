@@ -86,7 +86,10 @@ def open_session(
         check_thrift()
     with signals_kept():
         if has_remote():
-            return open_remote(os.environ["SPARK_REMOTE"])
+            spark = open_remote(os.environ["SPARK_REMOTE"])
+            if settings.target == "thrift":
+                check_schemas(spark, settings)
+            return spark
         return open_local(settings, shared=shared, size=size)
 
 

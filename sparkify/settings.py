@@ -7,6 +7,7 @@ import os
 import re
 import shlex
 import sys
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -53,7 +54,8 @@ FORMS = {
     ),
 }
 
-
+# What a text names of this project's commands, but for those that are of no target.
+COMMAND = re.compile("`sparkify (?!serve|setup|--target)")
 NOT_WRITABLE = "nothing can be written to {}; name another folder with SPARKIFY_HOME"
 
 
@@ -215,6 +217,11 @@ class Settings:
         """What a command that a message names begins with, so that it finds the same tables."""
         return command_for(self.target, written(self.overrides))
 
+    def addressed(self, text: str) -> str:
+        """A text in which every command that it names is for the same tables."""
+        # A function, for in a text a backslash would be an escape.
+        return COMMAND.sub(lambda _: f"`{self.command} ", text)
+
     @cached_property
     def variables(self) -> Mapping[str, object]:
         """The vars of the project, as SQL uses them."""
@@ -245,6 +252,13 @@ class Settings:
     def is_elsewhere(self) -> bool:
         """Whether the catalogue or the tables are not on this machine."""
         return bool(self.metastore_url) or self.local_warehouse is None
+
+    @property
+    def disks(self) -> str:
+        """The folders on whose disks tables, logs and what Spark sorts may be, in words."""
+        own = [self.local_warehouse] if self.warehouse and self.local_warehouse else []
+        scratch = os.environ.get("SPARK_LOCAL_DIRS") or tempfile.gettempdir()
+        return " or ".join(map(str, [self.home, *own, scratch]))
 
     @property
     def local_warehouse(self) -> Path | None:

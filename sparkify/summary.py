@@ -71,7 +71,7 @@ def told_of_data(spark: SparkSession, settings: Settings, *, tests: int, expecta
     }
 
 
-def show_data(data: dict) -> None:
+def show_data(settings: Settings, data: dict) -> None:
     """Print what `told_of_data` found."""
     why = ", ".join(f"{count:,} {reason}" for reason, count in data["rejected"].items())
     tests, expectations = data["dbt_tests_passed"], data["expectations_passed"]
@@ -107,7 +107,11 @@ def show_data(data: dict) -> None:
                 f"{tests + expectations:,}",
                 f"{plural(tests, 'dbt test')}, {plural(expectations, 'expectation')}",
             ),
-            *([("checks warned", f"{warned:,}", "`sparkify checks` names them")] if warned else []),
+            *(
+                [("checks warned", f"{warned:,}", f"`{settings.command} checks` names them")]
+                if warned
+                else []
+            ),
         ],
     )
 
@@ -271,11 +275,13 @@ def show_next(settings: Settings, page: Path, *, seconds: float, has_scores: boo
     steps = [f'{settings.command} sql "{query}"']
     if has_scores:
         steps.insert(0, f"{settings.command} targets --csv contact.csv    whom to contact, and why")
+    docs = "dbt docs generate" + ("" if settings.target == "local" else f" -t {settings.target}")
     steps += [
         f"{settings.command} run --events PATH    your own events",
-        "dbt docs generate             the documentation of every table",
+        f"{docs:<28}  the documentation of every table",
     ]
-    if settings.target != "thrift":
+    # A server serves the tables of Delta.
+    if settings.target == "local":
         steps.append("sparkify serve                dbt, JDBC and MLlib for several people at once")
     line()
     line(styled(f"Done in {seconds:.0f} s.", "bold"), f" Report: {page}", wrap=False)

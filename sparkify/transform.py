@@ -11,7 +11,14 @@ from dbt.artifacts.schemas.results import NodeStatus
 from dbt.cli.main import dbtRunner, dbtRunnerResult
 from dbt_common.events.functions import reset_metadata_vars
 
-from sparkify.errors import DISK_FULL, NO_SPACE, BadInput, CheckFailed, SparkifyError
+from sparkify.errors import (
+    DISK_FULL,
+    NO_SPACE,
+    BadInput,
+    CheckFailed,
+    SparkifyError,
+    run_again,
+)
 from sparkify.events import find_files, find_forms, local_path, uri_of
 from sparkify.settings import Settings, written
 from sparkify.wording import digits, plural
@@ -152,7 +159,7 @@ def raise_failure(settings: Settings, result: dbtRunnerResult) -> None:
             "mend it, or take it away"
         )
     if any(NO_SPACE in (node.message or "") for node in bad):
-        raise BadInput(DISK_FULL.format(settings.home))
+        raise BadInput(DISK_FULL.format(settings.disks, run_again()))
     words = "; ".join(f"{name_of(node)}: {reason(settings, node)}" for node in bad)
     if failed:
         raise CheckFailed(f"{plural(len(failed), 'data test')} failed: {words}")

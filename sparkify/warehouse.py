@@ -13,6 +13,8 @@ from sparkify.delta import S3, has_jars
 from sparkify.errors import BadInput, WrongUse
 from sparkify.settings import PROJECT, Settings
 
+# What `sparkify erase` writes a table of plain Parquet anew from.
+COPY = "__erasing"
 # What looks first does not try for long.
 IMPATIENT = {
     "fs.s3a.attempts.maximum": "1",
@@ -94,11 +96,14 @@ def why_out_of_reach(settings: Settings, error) -> str:
 def check_schemas(spark: SparkSession, settings: Settings) -> None:
     """Refuse a schema that the catalogue has elsewhere than where new tables would go.
 
-    The macro check_warehouse says the same of a bare `dbt run`.
+    The macro check_warehouse says the same of a bare `dbt run`. A server that is not of this
+    project has its own rules.
 
     Raises:
         WrongUse: it names both places.
     """
+    if spark.conf.get("spark.sparkify.warehouse", None) is None:
+        return
     warehouse = spark.conf.get("spark.sql.warehouse.dir")
     for schema in (settings.schema, f"{settings.schema}_raw", f"{settings.schema}_ml"):
         if not spark.catalog.databaseExists(schema):
@@ -114,14 +119,17 @@ def check_schemas(spark: SparkSession, settings: Settings) -> None:
 
 
 def remove_leftovers(spark: SparkSession, settings: Settings) -> None:
-    """Take away files that a killed run left where a model's table of plain Parquet will lie.
+    """Take away files that a killed run left where a table of plain Parquet will lie.
 
-    Spark would refuse to make it. A Delta table is written whole or not at all.
+    Such as a model's, or what `sparkify erase` copies: Spark would refuse to make it. A Delta table
+    is written whole or not at all.
     """
     models = {file.stem for file in (PROJECT / "models").rglob("*.sql")}
-    for folder in (settings.home / "parquet" / "warehouse" / f"{settings.schema}.db").glob("*/"):
-        if folder.name in models and not spark.catalog.tableExists(settings.table(folder.name)):
-            shutil.rmtree(folder)
+    for schema in (settings.schema, f"{settings.schema}_ml"):
+        for folder in (settings.home / "parquet" / "warehouse" / f"{schema}.db").glob("*/"):
+            is_ours = folder.name in models or folder.name.endswith(COPY)
+            if is_ours and not spark.catalog.tableExists(f"{schema}.{folder.name}"):
+                shutil.rmtree(folder)
 
 
 def real(place: str) -> str:

@@ -158,7 +158,8 @@ def collect(spark: SparkSession, settings: Settings) -> ReportData:
         differences=differences,
         run_up=run_up_of(spark, settings, differences),
         survival=read(
-            "select cohort, tenure_days, survival, ci_low, ci_high, at_risk_count"
+            "select cohort, entered_at_tenure as first_day, tenure_days, survival, ci_low, ci_high,"
+            " at_risk_count"
             " from {fct_retention_cohorts} where cohort_by = 'level' and survival is not null"
             " order by cohort, tenure_days"
         ),

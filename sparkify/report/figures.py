@@ -198,8 +198,7 @@ def survival(curve: pd.DataFrame) -> Figure | Missing:
     upto = {name: part[part["tenure_days"] <= shared] for name, part in groups.items()}
     # A curve may begin after another one has ended.
     at = {name: part.iloc[-1] for name, part in upto.items() if len(part)}
-    # Nobody is at risk on the day of registration.
-    begins = {name: max(1, int(groups[name]["tenure_days"].min())) for name in at}
+    begins = {name: int(groups[name]["first_day"].min()) for name in at}
     shares = [
         f"{percent(row['survival'])} of those who began {name}"
         + (f" and were still here on day {begins[name]}" if begins[name] > 1 else "")

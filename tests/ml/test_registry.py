@@ -1,5 +1,6 @@
 import datetime as dt
 import json
+import shutil
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -363,6 +364,21 @@ def test_a_version_whose_files_are_gone_is_named_with_the_folder(registry, log):
         registry.champion_for(None, **fit)
     kept.with_name("away").rename(kept)
     assert registry.champion()[0].version == 1
+
+
+def test_a_version_that_nobody_uses_may_lose_its_files(registry, log, rows):
+    fit = {"keys": ["user_id"], "definitions": {}}
+    for skill in (0.3, 0.1, 0.6, 0.2):
+        log(skill)
+    registry.roll_back()
+    for each in registry.versions()[:3]:
+        shutil.rmtree(Path(registry.artifact_root) / each.run_id)
+    assert [each.version for each in registry.versions()] == [1] and registry.gone() == [2, 3, 4]
+    assert registry.challenger_for(rows, **fit) is None
+    assert registry.champion_for(rows, **fit)[0].version == 1
+    with pytest.raises(UnknownVersion, match="no version 3; it has 1"):
+        registry.promote(3)
+    assert log(0.7).alias == "champion"
 
 
 def test_the_listing_shows_alias_date_and_metrics_with_intervals(registry, make_result, rows):

@@ -70,12 +70,14 @@ def test_parquet_without_any_jar_builds_the_same_tables(spark, local, events, tm
         "SPARKIFY_JARS": str(tmp_path / "no-jars"),
     }
     # As a killed run leaves them: files, and no table.
-    left = tmp_path / "parquet" / "warehouse" / "sparkify.db" / "dim_users"
-    left.mkdir(parents=True)
-    (left / "part-0.parquet").write_text("half")
+    for name in ("dim_users", "dim_users__erasing"):
+        left = tmp_path / "parquet" / "warehouse" / "sparkify.db" / name
+        left.mkdir(parents=True)
+        (left / "part-0.parquet").write_text("half")
     subprocess.run(
         [BIN / "sparkify", "build", "--events", events], env=environment, check=True, timeout=300
     )
+    assert not left.exists()
     for table, expected in local.items():
         files = tmp_path / "parquet" / "warehouse" / "sparkify.db" / table
         spark.read.parquet(str(files)).createOrReplaceTempView("found")

@@ -189,6 +189,7 @@ def survival() -> pd.DataFrame:
         pd.DataFrame(
             {
                 "cohort": level,
+                "first_day": 1,
                 "tenure_days": days,
                 "survival": np.exp(-days / scale),
                 "ci_low": np.exp(-days / scale) * 0.9,

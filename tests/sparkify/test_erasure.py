@@ -31,7 +31,7 @@ from sparkify.maintenance import delta_settings
 from sparkify.personal_files import User, personal_files, unknown_files, without_rows
 from sparkify.query import described, tables_of
 from sparkify.settings import Settings
-from tests.declared import ddl, declared
+from tests.declared import declared
 
 # A sign that parts words is a part of it.
 GONE = "erase-me|7f3a91"
@@ -279,7 +279,6 @@ def asking(spark, settings, home, monkeypatch) -> Settings:
     """A schema of a few tables, in which nobody is erased."""
     monkeypatch.setenv("SPARKIFY_SCHEMA", "asking")
     spark.sql("create schema asking")
-    spark.sql(f"create table asking.erased_users ({ddl('erased_users')}) using delta")
     yield replace(settings, schema="asking")
     spark.sql("drop schema asking cascade")
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from sparkify.interrupt import INTERRUPTED, SIGNALS, on_signals, scratch_folder
+from sparkify.interrupt import SIGNALS, on_signals, scratch_folder
 from sparkify.settings import PROJECT
 
 SPARKIFY = str(Path(sys.executable).parent / "sparkify")
@@ -43,6 +43,7 @@ leave_on_signals()
 settings = Settings.from_environment()
 write_notebook(open_session(settings, shared=True), settings)
 """
+INTERRUPTED = "error: interrupted; no table is half written: run the same command again\n"
 # Its second stage takes for ever, which shows by what the first has left.
 ENDLESS = """
     select count(*) from (select id % 7 as k from range(100) group by 1) as few

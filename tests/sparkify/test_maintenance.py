@@ -146,12 +146,16 @@ def test_a_version_of_other_definitions_does_not_mean_what_the_tables_mean_now(s
 
 
 def test_a_table_that_forgets_after_a_week_is_told_not_to(spark, written):
-    key = maintenance.REMEMBERED[1]
-    spark.sql(f"alter table {DAYS} set tblproperties ('{key}' = 'interval 1 weeks')")
-    with maintenance.delta_settings(spark):
-        maintenance.maintain_table(spark, DAYS, keep_days=30)
-    rows = spark.sql(f"show tblproperties {DAYS}").where(f"key = '{key}'")
-    assert rows.first()["value"] == "interval 90 days"
+    log, files = maintenance.REMEMBERED
+    # In units of one's own, and longer than what is asked for.
+    for given, told in (("520 WEEKS", 3640), ("interval 1 weeks", 90)):
+        both = f"'{log}' = '{given}', '{files}' = 'interval 1 weeks'"
+        spark.sql(f"alter table {DAYS} set tblproperties ({both})")
+        with maintenance.delta_settings(spark):
+            maintenance.maintain_table(spark, DAYS, keep_days=30)
+        rows = spark.sql(f"show tblproperties {DAYS}").collect()
+        found = {row["key"]: row["value"] for row in rows}
+        assert (found[log], found[files]) == (f"interval {told} days", "interval 90 days")
     assert readable(history(spark, DAYS))[-1] == 0
 
 

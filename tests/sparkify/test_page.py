@@ -27,6 +27,7 @@ from sparkify.report.page import (
     summary,
 )
 from sparkify.report.values import MOST, values_of
+from sparkify.settings import Settings
 from sparkify.summary import show_data
 from sparkify.wording import share_in_words
 from tests.sparkify.browser import open_browser
@@ -386,12 +387,14 @@ def test_a_curve_that_begins_after_another_one_has_ended_is_no_failure():
 def test_a_curve_that_begins_late_is_told_of_those_who_had_stayed_until_then():
     curve = survival()
     free, paid = (curve[curve["cohort"] == name] for name in ("free", "paid"))
-    late = figures.survival(pd.concat([free, paid[paid["tenure_days"] >= 40]])).title
+    late = paid[paid["tenure_days"] >= 40].assign(first_day=40)
+    late = figures.survival(pd.concat([free, late])).title
     assert late.startswith("97 days after registration 34\u00a0% of those who began free, and ")
     assert late.endswith("who began paid and were still here on day 40 are still here")
     assert "day 1 " not in late
     # As alike as can be, and yet of different users.
-    alike = pd.concat([free, free[free["tenure_days"] >= 40].assign(cohort="paid")])
+    alike = free[free["tenure_days"] >= 40].assign(cohort="paid", first_day=40)
+    alike = pd.concat([free, alike])
     assert "overlap" not in figures.survival(alike).title
     both = figures.survival(pd.concat([free, free.assign(cohort="paid")])).title
     assert both.endswith("who began paid are still here (the intervals overlap)")
@@ -507,7 +510,8 @@ def test_one_of_anything_is_no_plural_in_the_terminal_and_the_notebook(capsys):
         "first_date": "-",
         "last_date": "-",
     }
-    show_data({**dict.fromkeys(counts, 1), **told, "user_share": 1})
+    told |= {**dict.fromkeys(counts, 1), "user_share": 1}
+    show_data(Settings.from_environment(), told)
     ledger.show_standing(checks("").head(1), runs=pd.DataFrame({"began": [pd.Timestamp(0)]}))
     said = [capsys.readouterr().out]
     version = SimpleNamespace(learned=None, learned_until=1)

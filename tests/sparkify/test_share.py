@@ -91,13 +91,13 @@ def test_the_option_is_the_var(settings):
     assert with_share(settings, 0.1).variables["user_share"] == 0.1
 
 
-def test_a_share_is_said_beside_the_counts(capsys):
+def test_a_share_is_said_beside_the_counts(settings, capsys):
     data = DATA | {"user_share": 0.1, "rows_of_other_users": 12_345}
-    summary.show_data(data)
+    summary.show_data(settings, data)
     said = " ".join(capsys.readouterr().out.split())
     assert "left out 12,345 of other users" in said
     assert "churned; 10 % of the users of the log" in said
-    summary.show_data(DATA)
+    summary.show_data(settings, DATA)
     assert "of other users" not in capsys.readouterr().out
     page = report_data()
     assert "% of the users of the log" not in render(page)

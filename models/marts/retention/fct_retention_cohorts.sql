@@ -77,13 +77,17 @@ days as (
 at_risk as (
     select
         *,
+        -- As many are at risk on each day since the one before on which somebody came or went.
+        coalesce(lag(tenure_days) over by_day + 1, tenure_days) as since_tenure,
         -- Users count from the day after their first one in the data, not from registration.
         left_count - entered_count + sum(entered_count - left_count) over to_day as at_risk_count
     from days
-    window to_day as (
-        partition by cohort_by, cohort order by tenure_days
-        rows between unbounded preceding and current row
-    )
+    window
+        by_day as (partition by cohort_by, cohort order by tenure_days),
+        to_day as (
+            partition by cohort_by, cohort order by tenure_days
+            rows between unbounded preceding and current row
+        )
 ),
 
 stretched as (
@@ -103,8 +107,8 @@ stretches as (
         cohort_by,
         cohort,
         stretch,
-        min(tenure_days) as entered_at_tenure,
-        max(tenure_days) - min(tenure_days) as length_days
+        min(since_tenure) as entered_at_tenure,
+        max(tenure_days) - min(since_tenure) as length_days
     from stretched
     where is_enough
     group by cohort_by, cohort, stretch
