@@ -119,7 +119,11 @@ def of_closed_dates(table: DataFrame, spec: TableSpec) -> tuple[DataFrame, tuple
     """The rows without those of the last dates on which only churners have a label, and a note.
 
     The days that such labels look at are not over: who is going to stay is not known to, so what is
-    known there is of churners alone. One Spark job, and none of a table without dates.
+    known there is of churners alone. One Spark job, two where there are such rows, and none of a
+    table without dates.
+
+    Raises:
+        TableMismatch: any row of such a table, left out or not, as in `refuse_keys`.
     """
     if spec.time is None:
         return table, ()
@@ -138,6 +142,7 @@ def of_closed_dates(table: DataFrame, spec: TableSpec) -> tuple[DataFrame, tuple
     last = list(takewhile(lambda row: row["is_open"], found))
     if len(last) in (0, len(found)):
         return table, ()
+    refuse_keys(table, spec.keys, table.agg(*key_counts(table, spec.keys)).first().asDict())
     dates = ", ".join(str(row["day"]) for row in reversed(last))
     count = sum(row["churners"] for row in last)
     return table.where((day < F.lit(last[-1]["day"])) | day.isNull()), (

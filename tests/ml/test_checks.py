@@ -1,6 +1,7 @@
 from dataclasses import replace
 
 import pytest
+from pyspark.sql import functions as F
 
 from ml.checks import (
     TableSpec,
@@ -76,6 +77,14 @@ def test_dates_on_which_churners_alone_have_a_label_are_left_out_and_named(spark
     assert kept.isdisjoint(left_out) and (bool(notes) == bool(left_out))
     assert all(f"The rows as of {', '.join(left_out)} are left out: only who" in n for n in notes)
     assert of_closed_dates(table, SPEC) == (table, ())
+
+
+def test_a_row_that_is_doubled_on_a_date_left_out_is_refused_too(spark):
+    rows = [("a", "2018-10-01", "1"), ("b", "2018-10-01", "0")]
+    rows += [("a", "2018-10-02", "1"), ("b", "2018-10-02", None), ("b", "2018-10-02", None)]
+    table = spark.createDataFrame(rows, "id string, day string, left string")
+    with pytest.raises(TableMismatch, match="1 row repeats"):
+        of_closed_dates(table.withColumn("day", F.to_date("day")), replace(SPEC, time="day"))
 
 
 def test_a_label_of_another_type_is_refused_by_type(spark):
