@@ -1,13 +1,18 @@
 """What lies at a path of events, found out before Spark reads it."""
 
+import bz2
+import gzip
 import json
 import os
 import re
 import stat
+import zlib
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+from typing import BinaryIO
 from unicodedata import category
 from urllib.parse import quote
 
@@ -39,7 +44,7 @@ PACKED = {
     ".zlib": (b"\x78\x01", b"\x78\x9c", b"\x78\xda"),
 }
 READ = (".gz", ".bz2", ".zst")
-NAMES_OF_ARROW = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd"}
+OPENERS = {".gz": gzip.open, ".bz2": bz2.open, ".zst": partial(pa.input_stream, compression="zstd")}
 # Of others with these names Spark reads nothing, and says nothing, or letters for rows.
 NOT_READ = (".lz4", ".snappy", ".hsnappy", ".deflate", ".br")
 # How files begin that hold rows, and are neither text nor Parquet.
@@ -54,8 +59,12 @@ OTHER_FORMATS = {
 }
 # What a tar archive has at this place.
 TAR_MARK = 257, (b"ustar\0", b"ustar  \0")
-# What follows the head of a bz2 file: a block, or its end.
-BZ2_BLOCKS = (bytes.fromhex("314159265359"), bytes.fromhex("177245385090"))
+# What follows the head of a bz2 file: a block, or its end, which is followed by 32 bits of checksum
+# and begins at any bit.
+BZ2_END = bytes.fromhex("177245385090")
+BZ2_BLOCKS = (bytes.fromhex("314159265359"), BZ2_END)
+# The bytes of a zstd frame's size of content and of its dictionary's id, by what its head says.
+ZSTD_SIZES, ZSTD_IDS = (0, 2, 4, 8), (0, 1, 2, 4)
 HEAD_BYTES = 265
 # The folder by which a table is known that keeps files of its past beside those of now, and what
 # lies in it, where others have folders of that name too.
@@ -280,8 +289,11 @@ def check_packing(file: Path, head: bytes) -> None:
             f"{file} is called {name}, but its content is not; "
             "give it the name of what it is, or take it away"
         )
-    if kind == ".bz2" and head[4:10] not in BZ2_BLOCKS:
-        raise BadInput(f"{file} is cut short or damaged: pack it again, or take it away")
+    # Of such files Spark reads what comes before, and says nothing.
+    if (kind == ".bz2" and not (head[4:10] in BZ2_BLOCKS and ends_as_bz2(file))) or (
+        kind == ".zst" and not ends_as_zstd(file)
+    ):
+        raise damaged(file)
     inside = head_of(file, kind) if kind else head
     if kind and (again := kind_of(inside)):
         raise BadInput(f"{file} holds what is packed again, as {again}: unpack it once")
@@ -303,15 +315,73 @@ def kind_of(head: bytes) -> str:
 def head_of(file: Path, kind: str) -> bytes:
     """The first bytes of what a packed file holds; none of a broken one, which a run names."""
     try:
-        with pa.input_stream(file, compression=NAMES_OF_ARROW[kind]) as content:
+        with OPENERS[kind](file) as content:
             return content.read(HEAD_BYTES)
-    except (OSError, ValueError):
+    except (OSError, EOFError, ValueError, zlib.error, pa.ArrowException):
         # Of a broken bz2 file Spark reads nothing, and says nothing.
         if kind == ".bz2":
-            raise BadInput(
-                f"{file} is cut short or damaged: pack it again, or take it away"
-            ) from None
+            raise damaged(file) from None
         return b""
+
+
+def damaged(file: Path) -> BadInput:
+    """What is said of a packed file that is not whole."""
+    return BadInput(
+        f"{file} is cut short or damaged, or goes on with something else: pack it again, or take "
+        "it away"
+    )
+
+
+def ends_as_bz2(file: Path) -> bool:
+    """Whether a file ends with the end of what bz2 packs."""
+    with file.open("rb") as content:
+        content.seek(-min(11, content.seek(0, os.SEEK_END)), os.SEEK_END)
+        bits = int.from_bytes(content.read())
+    return any(bits >> shift + 32 & (1 << 48) - 1 == int.from_bytes(BZ2_END) for shift in range(8))
+
+
+def ends_as_zstd(file: Path) -> bool:
+    """Whether a file is zstd frames one after the other to its end, by the sizes of their blocks.
+
+    Source: RFC 8878, Zstandard Compression and the application/zstd Media Type.
+    """
+    with file.open("rb") as content:
+        size = content.seek(0, os.SEEK_END)
+        content.seek(0)
+        while content.tell() < size:
+            if not _past_frame(content):
+                return False
+        return content.tell() == size
+
+
+def _past_frame(content: BinaryIO) -> bool:
+    """Go to the end of a zstd frame; False of what is none."""
+
+    def number(count: int) -> int:
+        read = content.read(count)
+        return int.from_bytes(read, "little") if len(read) == count else -1
+
+    mark = content.read(4)
+    if kind_of(mark) != ".zst":
+        return False
+    if mark[0] & 0xF0 == 0x50:  # what is passed over
+        return (count := number(4)) >= 0 and content.seek(count, os.SEEK_CUR) > 0
+    if (head := number(1)) < 0:
+        return False
+    is_single, has_checksum = head >> 5 & 1, head >> 2 & 1
+    known = ZSTD_SIZES[head >> 6] or is_single
+    content.seek((not is_single) + ZSTD_IDS[head & 3] + known, os.SEEK_CUR)
+    is_last = False
+    while not is_last:
+        if (block := number(3)) < 0:
+            return False
+        is_last, form, count = block & 1, block >> 1 & 3, block >> 3
+        # One byte stands for all of a block that repeats it; the last form is reserved.
+        if form == 3:
+            return False
+        content.seek(1 if form == 1 else count, os.SEEK_CUR)
+    content.seek(4 * has_checksum, os.SEEK_CUR)
+    return True
 
 
 def types_of(file: Path) -> tuple[tuple[str, ...], ...]:

@@ -17,7 +17,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import LongType, StringType, StructField, StructType
 
 from sparkify.errors import BadInput
-from sparkify.events import check_types
+from sparkify.events import SPARKS_NOTE, check_note, check_types
 from sparkify.settings import Settings
 from sparkify.transform import first_line
 from sparkify.versions import history
@@ -376,11 +376,13 @@ def _parquet_schema(file: Path) -> dict[str, pa.DataType]:
         BadInput: it is damaged, or a name repeats, or Spark cannot read a type.
     """
     try:
-        schema = pq.read_schema(file)
+        footer = pq.read_metadata(file)
+        schema = footer.schema.to_arrow_schema()
     except pa.ArrowException as error:
         raise BadInput(f"{file} cannot be read as Parquet: {first_line(str(error))}") from error
     _check_names(str(file), schema.names)
-    check_types(file, pq.read_metadata(file).schema, schema)
+    check_types(file, footer.schema, schema)
+    check_note(file, (footer.metadata or {}).get(SPARKS_NOTE), schema)
     return {
         field.name: field.type.value_type if pa.types.is_dictionary(field.type) else field.type
         for field in schema

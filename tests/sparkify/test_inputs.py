@@ -33,6 +33,13 @@ COLUMNS = [
     *("status", "artist", "song", "song_length_s", "gender", "registered_at", "state", "platform"),
 ]
 
+# Of zstd, what whoever unpacks it passes over.
+SKIPPED = b"\x53\x2a\x4d\x18" + (5).to_bytes(4, "little") + b"aside"
+
+
+def zstandard(content: bytes) -> bytes:
+    return pa.compress(content, codec="zstd", asbytes=True)
+
 
 def events(count: int = 6, **changes) -> list[dict]:
     """Events of two users, a minute apart."""
@@ -296,14 +303,28 @@ def test_what_cannot_be_read_is_refused_by_name(tmp_path):
         ("a.json.bz2", lambda text: bz2.compress(text)[:9], "is cut short or damaged"),
         ("a.json.bz2", lambda text: bz2.compress(text)[:40], "is cut short or damaged"),
         ("a.bz2", lambda text: b"BZh9" + bz2.compress(text)[5:], "is cut short or damaged"),
+        # Of these it reads what comes before, as logs have it that were appended to.
+        *(
+            (name, lambda text, pack=pack, last=last: pack(text) + last(pack(text), text), words)
+            for name, pack in (("a.bz2", bz2.compress), ("a.zst", zstandard))
+            for last, words in (
+                (lambda packed, text: packed[:9], "is cut short or damaged"),
+                (lambda packed, text: packed[:-1], "is cut short or damaged"),
+                (lambda packed, text: text, "or goes on with something else"),
+                (lambda packed, text: gzip.compress(text), "or goes on with something else"),
+            )
+        ),
     ],
 )
 def test_a_file_is_packed_as_its_name_says_or_refused(tmp_path, name, pack, message):
     (tmp_path / name).write_bytes(pack(as_json(events()).encode()))
     assert re.search(message, refused(tmp_path))
-    for suffix, right in ((".gz", gzip.compress), (".GZ", gzip.compress), (".bz2", bz2.compress)):
-        (tmp_path / name).unlink(missing_ok=True)
-        (tmp_path / f"a{suffix}").write_bytes(right(b"{}"))
+    rights = {".gz": gzip.compress, ".GZ": gzip.compress, ".bz2": bz2.compress, ".zst": zstandard}
+    (tmp_path / name).unlink()
+    for suffix, right in rights.items():
+        # One after the other, and of zstd what is to be passed over.
+        more = SKIPPED * (suffix == ".zst") + right(random.randbytes(300_000) + b"a" * 300_000)
+        (tmp_path / f"a{suffix}").write_bytes(right(b"{}") + right(b"") + more)
         find_forms(find_files(tmp_path).files)
 
 

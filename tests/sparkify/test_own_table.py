@@ -1,6 +1,7 @@
 """Training on, and scoring, a table that dbt did not build."""
 
 import datetime as dt
+import json
 import re
 import sys
 from decimal import Decimal
@@ -19,6 +20,7 @@ from sparkify import own_table
 from sparkify.cli import cli, main
 from sparkify.datasets import read_own_table
 from sparkify.errors import BadInput, WrongUse
+from sparkify.events import SPARKS_NOTE
 
 
 @pytest.fixture(scope="module")
@@ -197,12 +199,18 @@ def test_a_parquet_file_or_folder_that_spark_would_read_in_part_is_refused(tmp_p
     (tmp_path / "nested" / "2024").mkdir(parents=True)
     small(tmp_path / "nested" / "2024" / "1.parquet")
     small(tmp_path / "span.parquet", x=pa.array([1, 2], pa.duration("ms")))
+    # As a column is added to what Spark wrote: Spark would read those that it knew.
+    table = pq.read_table(tmp_path / "span.parquet").select(["id"])
+    noted = {SPARKS_NOTE: json.dumps({"fields": [{"name": "id"}]})}
+    more = table.replace_schema_metadata(noted).append_column("more", pa.array([1, 2]))
+    pq.write_table(more, tmp_path / "more.parquet")
     small(tmp_path / "half.parquet", x=pa.array(np.array([1, 2], dtype="float16")))
     pq.write_table(pa.table([pa.array([1]), pa.array([2])], ["a", "A"]), tmp_path / "twice.parquet")
     for name, message in {
         "cut.parquet": "is not Parquet, whatever its name, or its end is missing",
         "differ": "has `spend` as string, and 1.parquet has `spend` as int64",
         "nested": "holds a folder 2024, which Spark passes over",
+        "more.parquet": r"does not tell Spark of all its columns \(more\)",
         "span.parquet": r"column `x` of .* is duration\[ms\], which Spark cannot read",
         "half.parquet": "column `x` of .* is Float16",
         "twice.parquet": "two columns `a` and `A`",
