@@ -257,8 +257,7 @@ class Settings:
     def disks(self) -> str:
         """The folders on whose disks tables, logs and what Spark sorts may be, in words."""
         own = [self.local_warehouse] if self.warehouse and self.local_warehouse else []
-        scratch = os.environ.get("SPARK_LOCAL_DIRS") or tempfile.gettempdir()
-        return " or ".join(map(str, [self.home, *own, scratch]))
+        return " or ".join(map(str, [self.home, *own, tempfile.gettempdir()]))
 
     @property
     def local_warehouse(self) -> Path | None:
