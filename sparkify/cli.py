@@ -29,7 +29,7 @@ from sparkify.errors import (
 )
 from sparkify.interrupt import leave, leave_on_signals
 from sparkify.remote import has_remote, is_gone, say_goodbye
-from sparkify.settings import COMMAND, Settings, command_for, read_vars
+from sparkify.settings import Settings, addressed, command_for, read_vars
 from sparkify.terminal import emit, line, quietly, stage, visible, warn
 from sparkify.wording import plural
 
@@ -644,9 +644,7 @@ def in_words(error: Exception, arguments: list[str]) -> str:
     of_ml = NotTrainable | TableMismatch | FilesGone | UnknownVersion
     is_told = isinstance(error, SparkifyError | of_ml)
     if is_told and exit_code(error) > 1:
-        command = f"`{command_for(target, given.get('overrides') or '')} "
-        # A function, for in a text a backslash would be an escape.
-        return COMMAND.sub(lambda _: command, str(error))
+        return addressed(str(error), command_for(target, given.get("overrides") or ""))
     # Not before: settings that cannot be read are an error that is told.
     logs = Settings.from_environment(target=target, overrides={}).logs
     if is_told:

@@ -119,11 +119,11 @@ def maintain_table(
 def remember(spark: SparkSession, name: str, *, days: int) -> None:
     """Have the log of a table that was made otherwise tell of gone files for so long at least."""
     found = spark.sql(f"show tblproperties {name}").collect()
-    known = {row["key"]: row["value"] for row in found}
-    longer = {key: max(days, days_of(spark, known.get(key, ""))) for key in REMEMBERED}
-    if any(days_of(spark, known.get(key, "")) < longer[key] for key in REMEMBERED):
+    given = {row["key"]: row["value"] for row in found}
+    known = {key: days_of(spark, given.get(key, "")) for key in REMEMBERED}
+    if min(known.values()) < days:
         # In one statement: neither may be shorter than the other.
-        both = ", ".join(f"'{key}' = 'interval {n} days'" for key, n in longer.items())
+        both = ", ".join(f"'{key}' = 'interval {max(n, days)} days'" for key, n in known.items())
         spark.sql(f"alter table {name} set tblproperties ({both})")
 
 

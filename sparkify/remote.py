@@ -162,7 +162,7 @@ def thrift_credentials() -> dict[str, str]:
 def how_to_start(host: str, option: str, port: int, usual: int) -> str:
     """The command that makes a server answer at a port of this machine, or what else to do."""
     if host not in THIS_MACHINE:
-        setting = {"--connect-port": "SPARK_REMOTE"}.get(option, "SPARKIFY_THRIFT_HOST")
+        setting = "SPARK_REMOTE" if option == "--connect-port" else "SPARKIFY_THRIFT_HOST"
         return f"start one on {host}, or mend {setting}"
     given = "" if port == usual else f" {option} {port}"
     return f"start one in another terminal: `sparkify serve{given}`"

@@ -219,8 +219,7 @@ class Settings:
 
     def addressed(self, text: str) -> str:
         """A text in which every command that it names is for the same tables."""
-        # A function, for in a text a backslash would be an escape.
-        return COMMAND.sub(lambda _: f"`{self.command} ", text)
+        return addressed(text, self.command)
 
     @cached_property
     def variables(self) -> Mapping[str, object]:
@@ -325,6 +324,12 @@ def command_for(target: str, overrides: str = "") -> str:
     """What a command on a target, with vars as `--vars` takes them, begins with."""
     chosen = "" if target == "local" else f" --target {target}"
     return f"sparkify{chosen}" + (f" --vars {shlex.quote(overrides)}" if overrides else "")
+
+
+def addressed(text: str, command: str) -> str:
+    """A text in which every command that it names begins as `command_for` has it."""
+    # A function, for in a text a backslash would be an escape.
+    return COMMAND.sub(lambda _: f"`{command} ", text)
 
 
 def read_vars(given: str) -> dict[str, object]:
