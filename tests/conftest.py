@@ -30,8 +30,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    """A home of the suite's own, so that no run of the user's is touched."""
-    os.environ["SPARKIFY_HOME"] = str(tmp_path_factory.mktemp("home"))
+    """A home of the suite's own, so that no run of the user's is touched.
+
+    Spark hides what it takes for a secret by its name.
+    """
+    os.environ["SPARKIFY_HOME"] = str(tmp_path_factory.mktemp("home_of_tokens"))
     os.environ.pop("SPARKIFY_TARGET", None)
     os.environ.pop("SPARKIFY_WAREHOUSE", None)
     # As `sparkify` does with a tiny log.
