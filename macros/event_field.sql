@@ -15,12 +15,17 @@
             regexp_extract(source_file, '(?i)/{{ field }}=([^/]*)/', 1), '+', '%2B'
         ))
     {%- endset -%}
+    {#- A letter that is not UTF-8 is the same for all of them when decoded. -#}
+    {%- set twice_decoded = 'try_url_decode(replace(' ~ decoded ~ ", '+', '%2B'))" -%}
     if(
             contains(source_file, '=') and contains(lower(source_file), '/{{ field | lower }}='),
             coalesce(
                 {{ unless_missing(field, trimmed('`' ~ field ~ '`')) }},
                 nullif(
-                    coalesce(try_url_decode(replace({{ decoded }}, '+', '%2B')), {{ decoded }}),
+                    coalesce(
+                        if(contains({{ twice_decoded }}, '\uFFFD'), null, {{ twice_decoded }}),
+                        {{ decoded }}
+                    ),
                     '__HIVE_DEFAULT_PARTITION__'
                 )
             ),

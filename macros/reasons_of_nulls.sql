@@ -23,8 +23,7 @@
         'method': {'unknown_value': "method not in ('GET', 'PUT') and upper(method) not in ('GET', 'PUT')"},
         'gender': {'unknown_value': "gender not in ('F', 'M') and upper(gender) not in ('F', 'M')"},
         'registered_at': {'invalid_time': 'registration is not null and registered_at is null'},
-        'state': {'unknown_value': "octet_length(state_code) != 2 or state_code not between 'AA' and 'ZZ'"
-            " or substring(state_code, 2) not between 'A' and 'Z'"},
+        'state': {'unknown_value': 'state_code not in (' ~ sql_list(us_states()) ~ ')'},
         'artist': {'not_a_song': "page != 'NextSong' and artist not in (" ~ missing ~ ')'},
         'song': {'not_a_song': "page != 'NextSong' and song not in (" ~ missing ~ ')'},
         'song_length_s': {

@@ -1,5 +1,7 @@
 """Columns that know the outcome: found before anything is learned from them."""
 
+import csv
+import io
 import shlex
 from functools import reduce
 
@@ -36,10 +38,12 @@ def refuse_leaks(
             f"`{row.column}` (ROC AUC {row.separation:.3f})" for row in refused.itertuples()
         )
         them = "each of them alone tells" if len(refused) > 1 else "alone it tells"
-        option = shlex.quote(",".join(refused["column"]))
+        option = io.StringIO()
+        csv.writer(option, lineterminator="").writerow(refused["column"])
+        names = shlex.quote(option.getvalue())
         raise NotTrainable(
             f"{named}: {them} churners from the others, as only the outcome can. Leave out with "
-            f"--exclude {option}, or, if known on the date of the row, allow with --allow {option} "
+            f"--exclude {names}, or, if known on the date of the row, allow with --allow {names} "
             "(options of `sparkify train`)."
         )
     return tuple(

@@ -29,6 +29,8 @@ PARTITION = re.compile(r"[^=]+=.*")
 SEPARATORS = {",": "a comma", ";": "a semicolon", "\t": "a tab", "|": "a |"}
 GZIP, PARQUET, ZIP = b"\x1f\x8b", b"PAR1", b"PK\x03\x04"
 LINE_ENDS = {"\n": "LF", "\r\n": "CRLF", "\r": "CR"}
+# Of a quotation mark that is not closed the rest of the file would be one field.
+LONGEST_FIELD = 2**24
 TIMES = ("string", "date", "timestamp", "timestamp_ntz")
 NANOS_AS_LONG = "spark.sql.legacy.parquet.nanosAsLong"
 
@@ -260,10 +262,9 @@ def _open_parquet(spark: SparkSession, path: Path) -> DataFrame:
                 for each in schema
             ]
         )
+    times = {each.name for each in pq.read_schema(files[0]) if pa.types.is_timestamp(each.type)}
     nanos = {
-        field.name
-        for field in pq.read_schema(files[0])
-        if pa.types.is_timestamp(field.type) and isinstance(schema[field.name].dataType, LongType)
+        each.name for each in schema if each.name in times and isinstance(each.dataType, LongType)
     }
     rows = spark.read.schema(schema).parquet(literal(path))
     return rows.selectExpr(
@@ -412,6 +413,7 @@ def _check_csv(path: Path) -> tuple[str, tuple[str, ...]]:
             header, or ends in another way.
     """
     open_file = gzip.open if path.suffix.lower() == ".gz" else open
+    csv.field_size_limit(LONGEST_FIELD)
     line = 0
     try:
         with open_file(path, "rb") as raw:
@@ -461,7 +463,8 @@ def _check_csv(path: Path) -> tuple[str, tuple[str, ...]]:
             f"{path} is not UTF-8 (after line {line}): save it as CSV in UTF-8"
         ) from error
     except (csv.Error, StopIteration) as error:
-        raise BadInput(f"{path} is not CSV (after line {line}): {error}") from error
+        unclosed = "; is a quotation mark not closed?" if "field larger" in str(error) else ""
+        raise BadInput(f"{path} is not CSV (after line {line}): {error}{unclosed}") from error
     except (EOFError, gzip.BadGzipFile) as error:
         raise BadInput(f"{path} is cut short or damaged: {error}") from error
     # As pandas calls them: the first is its index.

@@ -18,7 +18,7 @@ without_commas as (
         input_version,
         line,
         case
-            when not is_valid_utf8(line) then '?'
+            when not is_valid_utf8(line) or {{ has_lone_surrogate('line') }} then '?'
             when endswith(line, ',') then rtrim(left(line, length(line) - 1))
             else line
         end as text
@@ -83,13 +83,23 @@ named as (
     from lowered
 ),
 
+-- A long line is kept beside its objects only where it has none.
+accounted as (
+    select
+        source_file,
+        input_version,
+        objects,
+        if(get(objects, 0) is null, line, null) as malformed_line
+    from named
+),
+
 json_rows as (
     select
         source_file,
         input_version,
         posexplode_outer(objects) as (line_position, event),
-        line
-    from named
+        malformed_line
+    from accounted
 )
 
 select
@@ -100,7 +110,7 @@ select
     input_version,
     -- The first of its line, or all there is of it.
     coalesce(line_position, 0) = 0 as is_line_start,
-    if(event is null, line, null) as malformed_line
+    malformed_line
 from json_rows
 {%- for form in sources.parquet %}
 

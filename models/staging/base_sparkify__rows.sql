@@ -169,6 +169,13 @@ validated as (
             ),
             null
         ) as nulled_fields,
+        -- What tells two events apart, though neither can have it.
+        concat_ws(
+            '\n'
+            {%- for field, text in texts_of_nulls().items() %},
+            if({{ field }}_reason is null, null, {{ text }})
+            {%- endfor %}
+        ) as nulled_texts,
         if(
             rejection_reason not in ('other_user', 'erased'),
             coalesce(
@@ -187,12 +194,12 @@ validated as (
 
 keyed as (
     select
-        * except (location, user_agent),
+        * except (location, user_agent, nulled_texts),
         to_date(event_at) as event_date,
         {{ hash_of([
             'user_id', 'session_id', 'item_in_session', 'event_at', 'page', 'auth', 'level',
             'method', 'status', 'artist', 'song', 'song_length_s', 'gender', 'registered_at',
-            'location', 'user_agent',
+            'location', 'user_agent', 'nulled_fields', 'nulled_texts',
         ]) }} as event_id
     from validated
 )

@@ -90,7 +90,7 @@ IMPOSSIBLE = {
         "0.00001",
         *NOTHING,
     ),
-    "location": ('"Nowhere"', '"Paris, FRANCE"', '"Kansas City, mo"', '"MO"', '", "', *NOTHING),
+    "location": ('"Nowhere"', '"Paris, FR"', '"Kansas City, mo"', '"MO"', '", "', *NOTHING),
     "userAgent": NOTHING,
     "artist": ('"NaN"', '"nan"', '""', "null", '" NaN "', "17", "1.5"),
     "song": ('"NaN"', '"None"', '" "', "null", "true", "1989"),

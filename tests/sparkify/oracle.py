@@ -83,6 +83,10 @@ LONG_PAGES = {
 }
 DECAYED = ("thumbs_up", "thumbs_down", "advert", "add_to_playlist", "add_friend", "error")
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+STATES = (
+    "AL AK AZ AR CA CO CT DE FL GA HI ID IL IN IA KS KY LA ME MD MA MI MN MS MO MT NE NV NH NJ NM "
+    "NY NC ND OH OK OR PA RI SC SD TN TX UT VT VA WA WV WI WY DC AS GU MP PR VI"
+)
 
 
 class Event(NamedTuple):
@@ -141,7 +145,7 @@ def read(files: Mapping[str, bytes], definitions: Definitions) -> Log:
 
     `nulled` counts accepted rows, duplicates too, by field and reason.
     """
-    events: dict[Event, None] = {}
+    events: dict[tuple, Event] = {}
     accepted, rejected, nulled = 0, Counter(), Counter()
     for row in rows_of(files):
         values = None if row is None else without_missing(row)
@@ -150,10 +154,12 @@ def read(files: Mapping[str, bytes], definitions: Definitions) -> Log:
             rejected[reason] += 1
             continue
         event, reasons = event_of(values, definitions)
-        events[event] = None
+        # Alike in every field are rows that say the same of what cannot be, too.
+        impossible = frozenset((field, comparable(field, values)) for field, _ in reasons)
+        events[event, impossible] = event
         accepted += 1
         nulled.update(reasons)
-    return Log([*events], accepted - len(events), rejected, nulled)
+    return Log([*events.values()], accepted - len(events), rejected, nulled)
 
 
 def rows_of(files: Mapping[str, bytes]) -> Iterator[Row | None]:
@@ -185,6 +191,8 @@ def objects_of(line: bytes) -> list[tuple] | None:
             value, at = decoder.raw_decode(text, at)
             found += value if isinstance(value, list) else [value]
             at = BETWEEN_OBJECTS.match(text, at).end()
+        # Half a letter is none.
+        json.dumps(found, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
         return None
     return found if found and all(isinstance(value, tuple) for value in found) else None
@@ -283,6 +291,15 @@ def event_of(values: dict[str, str], definitions: Definitions) -> tuple[Event, C
     return event, reasons
 
 
+def comparable(field: str, values: dict[str, str]) -> float | str | None:
+    """A number by its value, a name as it is, any other word in lower case."""
+    text = values.get(field, "")
+    number = None if field in ("artist", "song") else decimal_of(text)
+    if number is not None:
+        return float(number)
+    return text if field in ("artist", "song") else text.lower()
+
+
 def decimal_of(text: str) -> Decimal | None:
     number = re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?", text, re.ASCII)
     return Decimal(text) if number else None
@@ -324,9 +341,9 @@ def wrong_length(text: str) -> str | None:
 
 
 def state_of(location: str | None) -> str | None:
-    """MO of `Kansas City, MO-KS`, and of `MO`."""
+    """MO of `Kansas City, MO-KS`, and of `MO`; a state of the USA, its district or a territory."""
     found = re.match(r"[A-Z]{2}(?![A-Za-z])", (location or "").rpartition(", ")[2])
-    return found[0] if found else None
+    return found[0] if found and found[0] in STATES.split() else None
 
 
 def day_of(date: str | dt.date) -> int:

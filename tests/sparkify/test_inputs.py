@@ -155,8 +155,15 @@ def test_columns_are_taken_from_the_names_of_folders(staged, tmp_path):
     frame.to_parquet(folder / "Gender=F" / "a.parquet")
     songless = [{k: v for k, v in row.items() if k not in ("level", "page")} for row in events()]
     (folder / "b.json").write_text(as_json(songless))
+    # Two of these are not UTF-8, and not the same.
+    users = {"M%FCller": "M%FCller", "M%F6ller": "M%F6ller", "M%C3%BCller": "Müller"}
+    for name in users:
+        (folder / f"userId={name}").mkdir()
+        nobody = {key: value for key, value in songless[0].items() if key != "userId"}
+        (folder / f"userId={name}" / "c.json").write_text(as_json([nobody]))
     rows = staged(tmp_path)
-    assert Counter(rows["gender"]) == {"F": 6, "M": 6}
+    assert Counter(rows["gender"]) == {"F": 6, "M": 6 + 3}
+    assert set(rows["user_id"]) == {"30", "31", *users.values()}
     assert set(rows["level"]) == {"paid"} and set(rows["page"]) == {"Add to+Playlist"}
 
 
@@ -451,6 +458,8 @@ def test_the_uri_of_a_file_is_taken_literally():
 def test_a_line_is_read_to_its_end_and_what_names_a_row_is_one_value(spark, staged, tmp_path):
     whole = json.dumps(events(1)[0])
     broken = [whole.replace("Sigur R\\u00f3s", f"Sigur R{cut}") for cut in ("\\u", "\\u00f")]
+    # Half an emoji, as what cuts a text after so many letters leaves it.
+    broken += [whole.replace('"30"', f'"{half}"') for half in ("\\ud83c", "\\udfb8\\ud83c")]
     broken += [whole.replace('"', "'"), whole.replace('"30"', '"\t')]
     named = [
         *({"userId": name} for name in (False, True, [], {"id": 30}, 76561198000000001.0)),
@@ -459,6 +468,7 @@ def test_a_line_is_read_to_its_end_and_what_names_a_row_is_one_value(spark, stag
         *({"page": name} for name in (["NextSong"], {"name": "Home"}, True)),
     ]
     braces = json.dumps(events(1, userId="{3F25-04E0}", sessionId="[7]a", page="[Home]")[0])
+    braces += json.dumps(events(1, userId="\N{GUITAR}\N{GUITAR}", sessionId="\\ud83c")[0])
     lines = [json.dumps(events(1, **change)[0]) for change in named]
     (tmp_path / "a.json").write_text("\n".join([*broken, *lines, braces, whole]))
     zero = pa.array([decimal.Decimal(0)], pa.decimal128(38, 9))
@@ -480,12 +490,13 @@ def test_a_line_is_read_to_its_end_and_what_names_a_row_is_one_value(spark, stag
         ["0", "0", 0],
         ["30", "29", 0],
         ["{3F25-04E0}", "[7]a", 0],
+        ["\N{GUITAR}\N{GUITAR}", "\\ud83c", 0],
     ]
     found = spark.sql(
         "select rejection_reason, count(*) from sparkify.stg_sparkify__rejected_events group by 1"
     ).collect()
     assert dict(map(tuple, found)) == {
-        "malformed_json": 4,
+        "malformed_json": len(broken),
         "missing_user_id": 10 + 6 + 1,
         "invalid_ts": 1,
         "missing_session_id": 3,

@@ -165,6 +165,7 @@ def small(path: Path, **columns) -> Path:
             "line 2 of .* has 3 fields and the header has 2, with a comma",
         ),
         ("t.csv", b'id,left\na,"1\n', "is not CSV"),
+        ("t.csv", b'id,left\na,"' + b"1,0\n" * 2**23, "is a quotation mark not closed"),
         ("t.csv", b"id,left,Left\na,1,2\n", "two columns `left` and `Left`"),
         ("t.csv", "id,größe\na,1\n".encode("latin-1"), "is not UTF-8"),
         ("t.csv", "id,left\na,1\n".encode("utf-16"), "is not UTF-8"),
@@ -243,7 +244,8 @@ def test_every_kind_of_line_end_is_read(spark, settings, tmp_path, end):
 
 @pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
 def test_a_csv_file_is_read_cell_by_cell(spark, settings, tmp_path, separator):
-    cells = [["id", 'a "b"', "c"], ["1", f'x{separator} "y"\r\nz', "ü"], ["2", "", " \\ "]]
+    cells = [["id", 'a "b"', "c"], ["1", f'x{separator} "y"\r\nz', "ü" * 200_000]]
+    cells.append(["2", "", " \\ "])
     lines = [separator.join('"' + c.replace('"', '""') + '"' for c in line) for line in cells]
     (tmp_path / "t.csv").write_bytes("\r\n".join(lines).encode("utf-8-sig"))
     rows = own_table.read(spark, settings, own_table.find_source(str(tmp_path / "t.csv")))
@@ -266,9 +268,14 @@ def test_delta_folders_partitioned_folders_and_tables_of_the_catalogue_are_read(
         assert sorted((row["id"], int(row["x"])) for row in found.collect()) == [("a", 1), ("b", 2)]
     # What a folder is named for is text: no zero is lost.
     (tmp_path / "codes" / "zip=02134" / "Id=007").mkdir(parents=True)
-    pd.DataFrame({"x": [1]}).to_parquet(tmp_path / "codes" / "zip=02134" / "Id=007" / "1.parquet")
+    coded = pd.DataFrame({"x": [1], "id": [dt.datetime(2024, 1, 2)]})
+    coded.to_parquet(tmp_path / "codes" / "zip=02134" / "Id=007" / "1.parquet")
     found = own_table.read(spark, settings, own_table.find_source(str(tmp_path / "codes")))
-    assert found.first().asDict() == {"x": 1, "zip": "02134", "Id": "007"}
+    assert {name.lower(): value for name, value in found.first().asDict().items()} == {
+        "x": 1,
+        "zip": "02134",
+        "id": "007",
+    }
     with pytest.raises(BadInput, match="no table sparkify.nothing: .* nor such a table"):
         own_table.read(spark, settings, own_table.find_source("sparkify.nothing"))
 

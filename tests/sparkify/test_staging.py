@@ -254,7 +254,8 @@ def test_a_value_that_cannot_be_is_null_and_counted_and_the_event_stays(spark, s
         "gender": ("gender", [("f", "F", None), ("Z", None, "unknown_value")]),
         "state": (
             "location",
-            [("Boston-Quincy, MA-NH", "MA", None), ("Atlantis", None, "unknown_value")],
+            [("Boston-Quincy, MA-NH", "MA", None), ("San Juan-Carolina-Caguas, PR", "PR", None)]
+            + [(place, None, "unknown_value") for place in ("Atlantis", "Paris, FR")],
         ),
         "song_length_s": (
             "length",
@@ -275,10 +276,16 @@ def test_a_value_that_cannot_be_is_null_and_counted_and_the_event_stays(spark, s
             reasons[field, reason] += reason is not None
     lines.append(line(sessionId="other page", page="Home"))
     reasons.update((field, "not_a_song") for field in ("artist", "song", "song_length_s"))
-    (tmp_path / "a.json").write_text("\n".join(lines))
+    # Two events, the second of them twice: neither can have its number, and they differ in it.
+    no_song = {"page": "Roll Advert", "artist": ..., "song": ..., "length": ...}
+    alike = [line(sessionId="alike", itemInSession=f"{n}/20", **no_song) for n in (1, 2, 2)]
+    reasons["item_in_session", "not_a_whole_number"] += len(alike)
+    (tmp_path / "a.json").write_text("\n".join(lines + alike))
     stage(settings, tmp_path)
-    rows = {row.session_id: row for row in spark.table("sparkify.stg_sparkify__events").collect()}
-    assert len(rows) == len(lines)
+    events = spark.table("sparkify.stg_sparkify__events").collect()
+    assert sorted(row.copy_count for row in events if row.session_id == "alike") == [1, 2]
+    rows = {row.session_id: row for row in events}
+    assert len(rows) == len(lines) + 1
     for session, (field, kept) in expected.items():
         assert rows[session][field] == kept, lines[int(session)]
     counted = spark.table("sparkify.stg_sparkify__nulled_values").collect()
