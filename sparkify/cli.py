@@ -2,6 +2,7 @@
 
 import io
 import json
+import logging
 import os
 import shlex
 import signal
@@ -33,6 +34,13 @@ from sparkify.settings import Settings, addressed, command_for, read_vars
 from sparkify.terminal import emit, line, quietly, stage, visible, warn
 from sparkify.wording import plural
 
+# The exit codes of errors of `ml`.
+CODES = {
+    NotTrainable: 5,
+    TableMismatch: BadInput.exit_code,
+    FilesGone: BadInput.exit_code,
+    UnknownVersion: WrongUse.exit_code,
+}
 WITHOUT_DELTA = (
     "runs go to plain Parquet tables, which are not replaced atomically and have no history; "
     "`sparkify setup` tries again"
@@ -576,6 +584,8 @@ def check_events(given: str | None) -> None:
 def main() -> None:
     """Run the command; an error is one line, with an exit code of its own."""
     leave_on_signals()
+    # A log on a full disk cannot be written: that is told in one line, not in one a message.
+    logging.raiseExceptions = False
     # What an encoding such as Latin-1 has no letter for is shown as an escape.
     sys.stdout.reconfigure(errors="backslashreplace")
     code = run_command()
@@ -620,15 +630,9 @@ def exit_code(error: Exception) -> int:
         return BadInput.exit_code
     if isinstance(error, SparkifyError):
         return error.exit_code
-    codes = {
-        NotTrainable: 5,
-        TableMismatch: BadInput.exit_code,
-        FilesGone: BadInput.exit_code,
-        UnknownVersion: WrongUse.exit_code,
-    }
     if is_metastore_in_use(error):
         return WrongUse.exit_code
-    return BadInput.exit_code if is_gone(error) else codes.get(type(error), 1)
+    return BadInput.exit_code if is_gone(error) else CODES.get(type(error), 1)
 
 
 def in_words(error: Exception, arguments: list[str]) -> str:
@@ -637,7 +641,7 @@ def in_words(error: Exception, arguments: list[str]) -> str:
     target = given.get("target") or os.environ.get("SPARKIFY_TARGET", "local")
     if is_disk_full(error):
         disks = Settings.from_environment(target=target, overrides={}).disks
-        return DISK_FULL.format(disks, run_again())
+        return DISK_FULL.format(" or ".join(map(str, disks)), run_again())
     if java_has_ended(error):
         logs = Settings.from_environment(target=target, overrides={}).logs
         return JAVA_GONE.format(logs / "spark.log", run_again())
@@ -660,8 +664,12 @@ def in_words(error: Exception, arguments: list[str]) -> str:
 
 
 def is_disk_full(error: Exception) -> bool:
-    """Whether Python, Java or dbt found no space to write to."""
-    return NO_SPACE in str(error)
+    """Whether Python, Java or dbt found no space to write to: some of Java's errors do not say."""
+    is_ours = isinstance(error, (SparkifyError, *CODES))
+    is_of_java = not is_ours or "java.lang." in str(error)
+    return NO_SPACE in str(error) or (
+        is_of_java and Settings.from_environment(overrides={}).has_full_disk
+    )
 
 
 def java_has_ended(error: Exception) -> bool:

@@ -6,6 +6,7 @@ import locale
 import os
 import re
 import shlex
+import shutil
 import sys
 import tempfile
 from collections.abc import Mapping
@@ -54,6 +55,8 @@ FORMS = {
     ),
 }
 
+# With less a disk is full: files that could not be written to their end have been taken away.
+FULL_BYTES = 2**20
 # What a text names of this project's commands, but for those that are of no target.
 COMMAND = re.compile("`sparkify (?!serve|setup|--target)")
 NOT_WRITABLE = "nothing can be written to {}; name another folder with SPARKIFY_HOME"
@@ -253,10 +256,16 @@ class Settings:
         return bool(self.metastore_url) or self.local_warehouse is None
 
     @property
-    def disks(self) -> str:
-        """The folders on whose disks tables, logs and what Spark sorts may be, in words."""
+    def disks(self) -> list[Path]:
+        """The folders on whose disks tables, logs and what Spark sorts may be."""
         own = [self.local_warehouse] if self.warehouse and self.local_warehouse else []
-        return " or ".join(map(str, [self.home, *own, tempfile.gettempdir()]))
+        return [self.home, *own, Path(tempfile.gettempdir())]
+
+    @property
+    def has_full_disk(self) -> bool:
+        """Whether one of these disks has next to nothing left."""
+        there = [next(filter(Path.exists, (disk, *disk.parents))) for disk in self.disks]
+        return any(shutil.disk_usage(folder).free < FULL_BYTES for folder in there)
 
     @property
     def local_warehouse(self) -> Path | None:

@@ -159,7 +159,8 @@ def raise_failure(settings: Settings, result: dbtRunnerResult) -> None:
             "mend it, or take it away"
         )
     if any(NO_SPACE in (node.message or "") for node in bad):
-        raise BadInput(DISK_FULL.format(settings.disks, run_again()))
+        disks = " or ".join(map(str, settings.disks))
+        raise BadInput(DISK_FULL.format(disks, run_again()))
     words = "; ".join(f"{name_of(node)}: {reason(settings, node)}" for node in bad)
     if failed:
         raise CheckFailed(f"{plural(len(failed), 'data test')} failed: {words}")

@@ -17,6 +17,7 @@ from click.testing import CliRunner, Result
 from grpc import StatusCode
 from pyspark.errors.exceptions.connect import SparkConnectGrpcException
 
+from ml.errors import NotTrainable
 from ml.tuning import LEARNERS
 from sparkify import cli, remote
 from sparkify.errors import SparkifyError
@@ -292,6 +293,31 @@ def test_a_home_that_cannot_be_written_is_told_in_a_line():
 def test_a_full_disk_is_told_with_what_to_do(error):
     assert cli.exit_code(error) == 3
     assert "the disk is full: free some space" in cli.in_words(error, ["build"])
+
+
+@pytest.mark.parametrize(
+    ("error", "is_told"),
+    [
+        (SparkifyError("java.lang.RuntimeException: Unable to instantiate a client"), True),
+        (OSError(5, "Input/output error"), True),
+        (NotTrainable("there is nothing to learn"), False),
+    ],
+)
+def test_java_that_does_not_say_why_is_asked_of_the_disk(monkeypatch, error, is_told):
+    monkeypatch.setattr("sparkify.settings.FULL_BYTES", 2**60)
+    assert ("the disk is full" in cli.in_words(error, ["build"])) is is_told
+    monkeypatch.setattr("sparkify.settings.FULL_BYTES", 0)
+    assert "the disk is full" not in cli.in_words(error, ["build"])
+
+
+def test_a_log_on_a_full_disk_is_no_page_of_errors():
+    script = (
+        "import logging; from sparkify import cli; "
+        "logging.getLogger().addHandler(logging.FileHandler('/dev/full')); "
+        "cli.run_command = lambda: logging.error('lost') or 3; cli.main()"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (3, "", "")
 
 
 def test_an_impossible_thrift_port_is_no_server_to_start(no_spark, monkeypatch):
