@@ -459,7 +459,8 @@ def test_a_line_is_read_to_its_end_and_what_names_a_row_is_one_value(spark, stag
     whole = json.dumps(events(1)[0])
     broken = [whole.replace("Sigur R\\u00f3s", f"Sigur R{cut}") for cut in ("\\u", "\\u00f")]
     # Half an emoji, as what cuts a text after so many letters leaves it.
-    broken += [whole.replace('"30"', f'"{half}"') for half in ("\\ud83c", "\\udfb8\\ud83c")]
+    halves = ("\\ud83c", "\\udfb8\\ud83c", "\\\\ud83c\\udfb8", "\\ud83c\\\\udfb8")
+    broken += [whole.replace('"30"', f'"{half}"') for half in halves]
     broken += [whole.replace('"', "'"), whole.replace('"30"', '"\t')]
     named = [
         *({"userId": name} for name in (False, True, [], {"id": 30}, 76561198000000001.0)),
