@@ -215,7 +215,8 @@ def test_files_of_every_compression_encoding_and_depth_are_read(spark, settings,
 def test_too_many_broken_rows_stop_a_build_before_the_marts(spark, settings, build, tmp_path):
     (tmp_path / "good").mkdir()
     (tmp_path / "bad").mkdir()
-    good = [line(itemInSession=item) for item in range(8)]
+    # Whose users live elsewhere than in the USA has a log too.
+    good = [line(itemInSession=item, location="Berlin, Germany") for item in range(8)]
     logged_out = [line(auth="Logged Out", userId="")] * 20
     (tmp_path / "good" / "a.json").write_text("\n".join([*good, *logged_out, "{broken"]))
     (tmp_path / "bad" / "a.json").write_text("\n".join([*good[:5], "{broken", "{broken"]))
