@@ -291,13 +291,13 @@ def event_of(values: dict[str, str], definitions: Definitions) -> tuple[Event, C
     return event, reasons
 
 
-def comparable(field: str, values: dict[str, str]) -> float | str | None:
+def comparable(field: str, values: dict[str, str]) -> float | str:
     """A number by its value, a name as it is, any other word in lower case."""
     text = values.get(field, "")
-    number = None if field in ("artist", "song") else decimal_of(text)
-    if number is not None:
-        return float(number)
-    return text if field in ("artist", "song") else text.lower()
+    if field in ("artist", "song"):
+        return text
+    number = decimal_of(text)
+    return text.lower() if number is None else float(number)
 
 
 def decimal_of(text: str) -> Decimal | None:
