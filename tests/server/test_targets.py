@@ -13,6 +13,7 @@ import pytest
 from sparkify import transform
 from sparkify.remote import THRIFT_TOKEN
 from sparkify.simulator import simulate
+from sparkify.stages import RETENTION
 from tests.server.serving import BIN, serving
 
 PROJECT = Path(__file__).parents[2]
@@ -44,7 +45,7 @@ def events(spark, tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def local(spark, settings, events) -> dict[str, pd.DataFrame]:
     transform.register_events(settings, str(events))
-    transform.run_dbt(settings, "run", "--exclude", "path:models/marts/retention")
+    transform.run_dbt(settings, "run", "--exclude", RETENTION)
     return {table: spark.sql(query(table)).toPandas() for table in TABLES}
 
 
@@ -125,15 +126,16 @@ def test_a_log_that_grows_over_thrift_leads_to_the_same_tables(local, events, se
     stray.write_text(stray.read_text().replace('"NextSong"', '"Settings"'))
     register = json.dumps({"path": str(folder)})
     finish(dbt(environment, "run-operation", "register_events", "--args", register))
-    finish(dbt(environment, "run", "--exclude", "path:models/marts/retention"))
+    finish(dbt(environment, "run", "--exclude", RETENTION))
     # Half a day more, days that are new, and files that are gone.
     shutil.rmtree(copied / "too much")
     for day in days:
         if day >= grown:
             shutil.rmtree(copied / day, ignore_errors=True)
             shutil.copytree(events / day, copied / day)
+    untested = ("--exclude-resource-type", "unit_test", "--exclude", RETENTION)
     # Two at the same time: the second one is told to wait, or comes when the first is done.
-    one, other = (dbt(environment, "build", "--exclude-resource-type", "unit_test") for _ in "12")
+    one, other = (dbt(environment, "build", *untested) for _ in "12")
     said = [process.communicate(timeout=400)[0] for process in (one, other)]
     codes = [one.returncode, other.returncode]
     assert 0 in codes, said

@@ -28,7 +28,8 @@ from sparkify.settings import Settings
 settings = Settings.from_environment(overrides={"max_rejected_share": 1})
 settings.check()
 spark = open_session(settings)
-transform.build(settings, "--select", "+base_sparkify__rows", events=sys.argv[1])
+transform.register_events(settings, sys.argv[1])
+transform.run_dbt(settings, "run", "--select", "+base_sparkify__rows")
 rows = spark.table("sparkify.base_sparkify__rows").orderBy("session_id", "raw_row").collect()
 shown = [row.asDict() for row in rows]
 words = [word for each in psutil.process_iter(["cmdline"]) for word in each.info["cmdline"] or []]

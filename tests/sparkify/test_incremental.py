@@ -44,7 +44,7 @@ def test_one_more_day_rewrites_what_it_changes_alone(spark, settings, simulated_
 
     saturday, sunday = "2018-11-10", "2018-11-11"
     for date, lines in simulated_days.items():
-        if date < sunday:
+        if "2018-10-22" <= date < sunday:
             write(tmp_path / f"{date}.json", lines)
     transform.register_events(settings, str(tmp_path))
     transform.run_dbt(settings, "run", *SELECTION)
@@ -96,7 +96,7 @@ def test_a_killed_run_leaves_whole_tables_and_the_next_one_repairs_them(
         for line in process.stdout:
             begins = "START sql" in line
             started += begins
-            if begins and whole and started in (2, 7):
+            if begins and whole and started == 5:
                 assert_whole(whole)
             if kill and started >= last:
                 # At some moment of the model that has just begun.
@@ -124,7 +124,7 @@ def test_a_killed_run_leaves_whole_tables_and_the_next_one_repairs_them(
     # No value of these events is impossible, before or after.
     changed = [table for table in TABLES if table != "stg_sparkify__nulled_values"]
     assert not any(before[table] == after[table] for table in changed)
-    for kill in (True, True, False):
+    for kill in (True, False):
         dbt_run(kill=kill, whole=(before, after))
     assert state() == after
 

@@ -4,6 +4,8 @@ import pandas as pd
 import pytest
 
 from ml.errors import NotTrainable
+from sparkify import ledger
+from sparkify.stages import RETENTION
 from sparkify.training import train_snapshots
 
 SUMS = {
@@ -23,11 +25,17 @@ SUMS = {
 
 
 @pytest.mark.parametrize(
-    ("events", "read", "anonymous"),
-    [("log_data_2018_11", 8056, 286), ("sparkify_log_small.json", 10000, None)],
+    ("events", "read", "anonymous", "selection"),
+    [
+        ("log_data_2018_11", 8056, 286, ()),
+        ("sparkify_log_small.json", 10000, None, ("--exclude", RETENTION)),
+    ],
 )
-def test_no_row_of_a_real_log_is_lost(spark, build, settings, real_data, events, read, anonymous):
-    build(real_data / events)
+def test_no_row_of_a_real_log_is_lost(
+    spark, build, settings, real_data, events, read, anonymous, selection
+):
+    ledger.begin_run()
+    build(real_data / events, *selection)
     accepted = spark.sql("select sum(copy_count) from sparkify.stg_sparkify__events").first()[0]
     reasons = {
         row.rejection_reason: row["count"]
