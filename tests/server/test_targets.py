@@ -133,9 +133,9 @@ def test_a_log_that_grows_over_thrift_leads_to_the_same_tables(local, events, se
         if day >= grown:
             shutil.rmtree(copied / day, ignore_errors=True)
             shutil.copytree(events / day, copied / day)
-    untested = ("--exclude-resource-type", "unit_test", "--exclude", RETENTION)
+    left_out = ("--exclude-resource-type", "unit_test", "--exclude", RETENTION)
     # Two at the same time: the second one is told to wait, or comes when the first is done.
-    one, other = (dbt(environment, "build", *untested) for _ in "12")
+    one, other = (dbt(environment, "build", *left_out) for _ in "12")
     said = [process.communicate(timeout=400)[0] for process in (one, other)]
     codes = [one.returncode, other.returncode]
     assert 0 in codes, said
