@@ -48,7 +48,8 @@ def risk(probabilities: pd.Series, *, horizon_days: int, bins: int = 30) -> alt.
 def contact_value(totals: pd.DataFrame, *, currency: str) -> alt.LayerChart:
     """Expected profit by users contacted, its highest point marked. totals: contacted, total."""
     best = totals.loc[[totals["total"].idxmax()]]
-    y = alt.Y("total:Q", title=f"expected profit, {currency}", axis=alt.Axis(format=",.0f"))
+    form = ",.0f" if best["total"].abs().max() >= 10 else ",.2f"
+    y = alt.Y("total:Q", title=f"expected profit, {currency}", axis=alt.Axis(format=form))
     base = alt.Chart(totals).encode(
         x=alt.X(
             "contacted:Q",
@@ -63,11 +64,11 @@ def contact_value(totals: pd.DataFrame, *, currency: str) -> alt.LayerChart:
         + base.mark_line(color=BLUE).encode(
             tooltip=[
                 alt.Tooltip("contacted:Q", format=","),
-                alt.Tooltip("total:Q", format=",.0f", title=f"expected profit, {currency}"),
+                alt.Tooltip("total:Q", format=form, title=f"expected profit, {currency}"),
             ]
         )
         + peak.mark_point(filled=True, size=90, color=VERMILLION, opacity=1)
-        + peak.mark_text(dy=-14, fontWeight="bold").encode(text=alt.Text("total:Q", format=",.0f"))
+        + peak.mark_text(dy=-14, fontWeight="bold").encode(text=alt.Text("total:Q", format=form))
     ).properties(height=240)
 
 

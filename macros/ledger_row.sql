@@ -2,7 +2,9 @@
     A result as a row of values for the ledger.
 
         {{ ledger_row(model, 'unique_dim_users_user_id', result) }}
-            ->  ('core', 'dim_users', 'unique_dim_users_user_id', 'error', 'pass', '', 0)
+            ->  ('core', 'dim_users', 'unique_dim_users_user_id', 'error', 'pass', '', 0, true)
+
+    The last says whether it is of the rows of the table, as a unit test is not.
 
     Arguments:
         model: the node it is of, or none: the project.
@@ -19,5 +21,6 @@
         (severity or 'error') | lower,
         result.status | string,
         (result.message or '') | replace('\n', ' ') | truncate(500),
-    ]) ~ ', ' ~ ('null' if failures is none else failures) ~ ')') %}
+    ]) ~ ', ' ~ ('null' if failures is none else failures)
+    ~ ', ' ~ ('true' if result.node and result.node.resource_type == 'test' else 'false') ~ ')') %}
 {% endmacro %}

@@ -23,7 +23,9 @@
         nullif(results.detail, '') as detail
     from values
         {{ rows | join(',\n        ') }}
-        as results (layer, table_name, check_name, severity, status, detail, failure_count)
+        as results (
+            layer, table_name, check_name, severity, status, detail, failure_count, is_of_rows
+        )
     left join (
         {%- for name, table in counted.items() %}
         select '{{ name }}' as counted_table, count(*) as row_count from {{ table }}
@@ -31,5 +33,5 @@
         {%- else %}
         select '' as counted_table, 0 as row_count
         {%- endfor %}
-    ) as row_counts on results.table_name = row_counts.counted_table
+    ) as row_counts on results.table_name = row_counts.counted_table and results.is_of_rows
 {% endmacro %}

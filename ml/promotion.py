@@ -85,7 +85,7 @@ def decide(
     Without a row to compare on, or with rows of one class only, the recipe in use takes over with
     newer data, and another one waits: where nobody churned, whoever expects the least is the best.
     A champion that does not fit the present table is no rival. Whoever does not beat the base rate
-    is a challenger; whoever takes over with an interval that covers 0 is unproven.
+    is a challenger; whoever takes over with an interval that is not above 0 is unproven.
     rejected: the versions that were taken out of use by hand for this champion. What is one of them
     over again, the same recipe on data that it knew, does not come back by itself.
     """
@@ -318,7 +318,7 @@ def _proof(skill: Gain) -> str:
     if is_proven(skill):
         return f"It beats the base rate by {_shown(skill)}."
     said = (
-        "It is unproven: the 95 % interval of its gain over the base rate covers 0, "
+        "It is unproven: the 95 % interval of its gain over the base rate is not above 0, "
         f"{_shown(skill)}."
     )
     more = users_to_prove(skill)

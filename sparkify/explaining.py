@@ -11,6 +11,9 @@ from sparkify.settings import Settings
 from sparkify.stages import open_stage
 from sparkify.terminal import line, stage, table
 
+# What a sum may differ by whose parts were added in another order.
+SAME = 1e-9
+
 
 def explain_user(settings: Settings, user: str) -> None:
     """Print why a user's score is what it is, family by family.
@@ -38,6 +41,21 @@ def explain_user(settings: Settings, user: str) -> None:
             raise NotTrainable(reason)
         found = explain(rows, champion, id=features.spec.id, time=features.spec.time).toPandas()
     show_explanation(found.sort_values("contribution", ascending=False), user=user, model=champion)
+    table_name = settings.table("fct_churn_scores")
+    if not spark.catalog.tableExists(table_name):
+        return
+    explained = found.iloc[0]
+    stored = (
+        spark.table(table_name)
+        .where(F.col("user_id").isin(user, stored_id(user)))
+        .where(F.col("as_of_date") == explained["as_of_date"])
+        .first()
+    )
+    if stored and abs(stored.probability - explained["probability"]) > SAME:
+        line(
+            f"The contact list has {stored.probability:.1%}, by version {stored.model_version}: "
+            f"`{settings.command} score` makes it anew."
+        )
 
 
 def show_explanation(found: pd.DataFrame, *, user: str, model) -> None:

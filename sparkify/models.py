@@ -92,4 +92,8 @@ def write_card(settings: Settings, version: int | None, *, name: str) -> None:
 
 def mark(version) -> str:
     """What has to stand beside a version that may be no better than the base rate."""
-    return "" if version.is_proven else " It is unproven: its gain over the base rate covers 0."
+    return (
+        ""
+        if version.is_proven
+        else " It is unproven: its gain over the base rate may be chance, or none."
+    )

@@ -213,7 +213,9 @@ def drift_stage(
     )
     as_of = features.rows.agg(F.max(features.spec.time)).first()[0]
     rows = spark.createDataFrame(found.rename(columns={"column": "feature"}))
-    rows = rows.withColumns(stamp | {"as_of_date": F.lit(as_of)})
+    # What an older card does not tell is a NaN in pandas.
+    psi_past = F.nanvl("psi_past", F.lit(None).cast("double"))
+    rows = rows.withColumns(stamp | {"as_of_date": F.lit(as_of), "psi_past": psi_past})
     append(spark, settings, rows, settings.ml_table("feature_drift"))
     drifted = found.loc[found["is_drifted"], "column"]
     check = ledger.verdict(

@@ -184,9 +184,6 @@ def spark_settings(settings: Settings) -> dict[str, str]:
     # dbt-spark makes its settings anew before every statement, and some models want another way.
     mode = os.environ.get("SPARKIFY_CODEGEN") or "FALLBACK"
     found["spark.sql.codegen.factoryMode"] = mode.replace("ROWS", "NO_CODEGEN")
-    if is_local(found["spark.master"]):
-        # Spark's own ports, on loopback as well, answer nobody else; it makes the secret itself.
-        found["spark.authenticate"] = "true"
     return found
 
 

@@ -15,8 +15,8 @@ from sparkify.terminal import line, styled, table
 from sparkify.wording import money, plural, share_in_words
 
 UNPROVEN = (
-    "The model is unproven: the 95 % interval of its gain over the base rate covers 0, so the "
-    "order of users may be chance."
+    "The model is unproven: the 95 % interval of its gain over the base rate is not above 0, so "
+    "its probabilities may tell no more than that rate does."
 )
 
 

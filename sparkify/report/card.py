@@ -7,6 +7,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from ml.economics import Offer
 from sparkify.report import words
 
 HERE = Path(__file__).parent
@@ -44,7 +45,7 @@ def render_card(version, card: Mapping[str, Any]) -> str:
 def _sections(version, card: Mapping[str, Any]) -> Iterator[Section]:
     spec, options = card["spec"], card["options"]
     horizon = spec["horizon_days"]
-    when = f" in the {words.plural(horizon, 'day')} after it" if horizon else ""
+    when = f" in the {words.plural(horizon, 'day')} from its date on" if horizon else ""
     yield Section(
         "What it is for",
         (
@@ -75,6 +76,7 @@ def _sections(version, card: Mapping[str, Any]) -> Iterator[Section]:
             if spec["time"]
             else f"By cross-validation over {card['folds']} folds of users.",
             _chosen(options["models"]),
+            f"The profit rests on assumptions: {Offer(**options['offer']).assumptions}.",
         ),
         ("metric", *INTERVAL),
         tuple(

@@ -37,7 +37,8 @@ NOTHING_YET = "there are no tables yet; run `sparkify build --events PATH`"
 class About:
     """What the figures are of. Dates are UTC; churned_count counts users of the whole period.
 
-    user_share: which share of the users of the log the tables hold, above 0 to 1.
+    user_share: which share of the users of the log the tables hold, above 0 to 1. command: what a
+    command for these tables begins with, as in `Settings.command`.
     """
 
     first_date: dt.date
@@ -53,6 +54,7 @@ class About:
     churn_definition: str
     ran_at: dt.datetime | None
     offer: object
+    command: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,6 +131,11 @@ class ReportData:
     checks: pd.DataFrame
     labels: dict[str, str]
     changes: tuple[str, ...]
+
+    @property
+    def why_no_model(self) -> str:
+        """Why `model` is None, as a sentence."""
+        return self.no_scores or "The model behind the scores is not in the registry of this home."
 
 
 def collect(spark: SparkSession, settings: Settings) -> ReportData:
@@ -241,6 +248,7 @@ def about_of(spark: SparkSession, settings: Settings, checks: pd.DataFrame | Non
         churn_definition=built.get("churn_definition", ""),
         ran_at=ledger.tested_at(checks) if checks is not None else None,
         offer=settings.offer,
+        command=settings.command,
     )
 
 

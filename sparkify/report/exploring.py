@@ -29,10 +29,12 @@ def pages(table: pd.DataFrame) -> Figure | Missing:
     others = table[table["page"] != SONG]
     if others.empty:
         return Missing("The log holds nothing but songs.")
-    share = 1 - others["event_count"].sum() / table["event_count"].sum()
+    count = others["event_count"]
+    share = 1 - count.sum() / table["event_count"].sum()
+    most = "most are" if 2 * count.iloc[0] > count.sum() else "more are than on any other page"
     return Figure(
         key="pages",
-        title=f"{percent(share)} of the events are songs; of the others most are on "
+        title=f"{percent(share)} of the events are songs; of the others {most} on "
         f"“{others['page'].iloc[0]}”",
         note=f"Events by page without {SONG}"
         + (f", the {SHOWN} most frequent of {len(others)} pages." if len(others) > SHOWN else "."),

@@ -50,6 +50,7 @@ class Missing:
 
 
 NO_MODEL = Missing("There is no model to judge.")
+DRIFT_SHOWN = 10
 
 
 def of_who(data: ReportData) -> Iterator[Figure | Missing]:
@@ -117,7 +118,8 @@ def differences(found: pd.DataFrame, *, horizon_days: int) -> Figure | Missing:
             "No comparison: it needs five users who left, and five who stayed, with a known "
             "outcome."
         )
-    top = told_apart(found).head(SHOWN)
+    signals = told_apart(found)
+    top = signals.head(SHOWN)
     first, count = top.iloc[0], int(found["is_telling"].sum())
     leaves, stays = int(first["leave_count"]), int(first["stay_count"])
     # Of what is known of some users only.
@@ -141,7 +143,13 @@ def differences(found: pd.DataFrame, *, horizon_days: int) -> Figure | Missing:
         "pairs in which the one who leaves has more, with its 95 % interval; half of the pairs is "
         f"no difference. {count} of {plural(len(found), 'signal')} "
         f"{noun(count, 'differs', 'differ')} beyond chance (orange), all of them looked at "
-        "together. A difference is no cause.",
+        "together. "
+        + (
+            f"The {len(top)} that differ most are shown, "
+            if len(signals) > len(top)
+            else "Shown is "
+        )
+        + "one window of each. A difference is no cause.",
         chart=users.differences(top),
         size="wide",
     )
@@ -247,15 +255,22 @@ def cohorts(table: pd.DataFrame) -> Figure | Missing:
         low=1 - table["ci_high"].fillna(1.0) ** days,
         high=1 - table["ci_low"].fillna((1 - 3 / table["users"]).clip(lower=0)) ** days,
     )
-    worst, best = table.loc[table["rate"].idxmax()], table.loc[table["rate"].idxmin()]
-    differ = worst["low"] > best["high"]
-    title = (
-        f"Who registered in the week of {day(worst['week_start'])} leaves most: "
-        f"{percent(worst['rate'])} in 30 days"
-        if differ
-        else f"No week of registration stands out: {percent(best['rate'])} to "
-        f"{percent(worst['rate'])} leave in 30 days, and the intervals overlap"
-    )
+    worst = table.loc[table["low"].idxmax()]
+    others = table.drop(index=worst.name)
+    best = others.loc[others["high"].idxmin()]
+    who = f"Who registered in the week of {day(worst['week_start'])} leaves"
+    if worst["low"] > others["high"].max():
+        title = f"{who} most: {percent(worst['rate'])} in 30 days"
+    elif worst["low"] > best["high"]:
+        title = (
+            f"{who} more than who did in that of {day(best['week_start'])}: "
+            f"{percent(worst['rate'])} against {percent(best['rate'])} in 30 days"
+        )
+    else:
+        title = (
+            f"No week of registration stands out: {percent(table['rate'].min())} to "
+            f"{percent(table['rate'].max())} leave in 30 days, and the intervals overlap"
+        )
     return Figure(
         key="cohorts",
         title=title,
@@ -278,7 +293,7 @@ def _activity(data: ReportData) -> Iterator[Figure | Missing]:
         return
     total = whole.groupby("week_start").sum(numeric_only=True).reset_index()
     yield from _movements(total)
-    yield _churn(whole, total)
+    yield _churn(whole)
 
 
 def active(whole: pd.DataFrame) -> Figure | Missing:
@@ -297,7 +312,7 @@ def active(whole: pd.DataFrame) -> Figure | Missing:
         + (f", {than} in the first" if len(total) > 1 else "")
         if count
         else "Nobody was active in the last whole week",
-        note="Users with any event, by the level they had last; whole weeks only.",
+        note="Users with any event, by the level they came into the week with; whole weeks only.",
         chart=users.active(whole),
     )
 
@@ -324,14 +339,17 @@ def _movements(total: pd.DataFrame) -> Iterator[Figure | Missing]:
     )
 
 
-def _churn(whole: pd.DataFrame, total: pd.DataFrame) -> Figure | Missing:
-    rates = whole[whole["at_risk_user_count"] > 0]
+def _churn(whole: pd.DataFrame) -> Figure | Missing:
+    rates = whole[whole["churn_rate"].notna()]
     if rates.empty:
-        return Missing("No rate of churn: nobody was at risk in a whole week.")
+        return Missing(
+            "No rate of churn: it needs a whole week of which all users at risk are known, those "
+            "too who were active in the weeks before."
+        )
     low, high = wilson(
         rates["churned_user_count"] / rates["at_risk_user_count"], rates["at_risk_user_count"]
     )
-    total = total[total["at_risk_user_count"] > 0]
+    total = rates.groupby("week_start").sum(numeric_only=True).reset_index()
     churn = total["churned_user_count"] / total["at_risk_user_count"]
     worst = total.loc[churn.idxmax()]
     mean = total["churned_user_count"].sum() / total["at_risk_user_count"].sum()
@@ -340,9 +358,10 @@ def _churn(whole: pd.DataFrame, total: pd.DataFrame) -> Figure | Missing:
         title=f"{percent(mean)} of the users at risk leave in a week; the most, "
         f"{percent(churn.max())}, in that of {day(worst['week_start'])}"
         if churn.max() > 0
-        else "Nobody left in a whole week of the log",
-        note="Churned users over users at risk (active lately and not gone), by level, with 95 % "
-        "intervals.",
+        else "Nobody left in these weeks",
+        note="Churned users over users at risk (active lately and not gone), by the level they "
+        "came into the week with, with 95 % intervals; from the first week on of which all who "
+        "were active lately are known.",
         size="wide",
         chart=users.churn_rate(rates.assign(ci_low=low, ci_high=high)),
     )
@@ -378,7 +397,7 @@ def of_judging(data: ReportData) -> Iterator[Figure | Missing]:
     """How the model was judged."""
     model = data.model
     if model is None:
-        yield Missing(f"There is no model to judge. {data.no_scores}".strip())
+        yield Missing(data.why_no_model)
         return
     yield protocols(model)
     yield from candidates(model)
@@ -430,6 +449,7 @@ def profit(model: Model | None, *, currency: str) -> Figure | Missing:
         key="profit",
         title=f"Contacting the riskiest {100 * peak['share']:.0f} % would have earned the most: "
         f"{peak['realised']:.2f} {currency} per user and date"
+        + ("" if peak["ci_low"] > 0 else ", which may be chance")
         if peak["share"] > 0
         else "Contacting anybody would not have paid in the weeks tested",
         note=f"In the weeks tested, with its 95 % interval ({peak['ci_low']:.2f} to "
@@ -505,10 +525,10 @@ def of_drift(data: ReportData) -> Iterator[Figure | Missing]:
         yield Missing(
             "No drift is known: nobody is scored."
             if data.targets.empty
-            else "No drift of the users scored is known: `sparkify score` finds it."
+            else f"No drift of the users scored is known: `{data.about.command} score` finds it."
         )
         return
-    drifted = drift[drift["is_drifted"]]
+    drifted, shown = drift[drift["is_drifted"]], drift.head(DRIFT_SHOWN)
     named = listed([f"“{label}”" for label in drifted["label"].head(3)])
     yield Figure(
         key="drift",
@@ -520,8 +540,9 @@ def of_drift(data: ReportData) -> Iterator[Figure | Missing]:
         note="Population stability index against the rows learned from; the line is what 95 % of "
         "tables of this size stay below without any drift. Orange: what differs beyond chance, all "
         "signals looked at together, and more than it did between the past dates that the model "
-        "was tested on, for histories grow and seasons pass. A reason to look, not to stop.",
-        chart=models.drift(drift.head(10)),
+        "was tested on, for histories grow and seasons pass. A reason to look, not to stop."
+        + (f" The {len(shown)} first are shown." if len(drift) > len(shown) else ""),
+        chart=models.drift(shown),
         size="wide",
     )
 

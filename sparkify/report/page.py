@@ -52,6 +52,7 @@ def render(data: ReportData) -> str:
         lstrip_blocks=True,
     )
     environment.filters |= {
+        "exact": "{:.10g}".format,
         "number": words.number,
         "percent": words.percent,
         "money": words.money,
@@ -150,7 +151,7 @@ def summary(data: ReportData) -> dict[str, object]:
     targets = data.targets
     worth = targets[targets["is_worth_contacting"].astype(bool)]
     if targets.empty:
-        headline = "Nobody is scored yet"
+        headline = f"Nobody is scored as of {words.day(data.about.as_of_date)}"
     elif worth.empty:
         headline = "No user is worth contacting now"
     else:
@@ -218,30 +219,39 @@ def _cards(data: ReportData, worth: pd.DataFrame) -> Iterator[dict[str, str]]:
 def belief(data: ReportData) -> str:
     """How far the scores can be believed, in one sentence that agrees with the intervals."""
     model = data.model
+    stale = f"{data.stale} " if data.stale else ""
     if model is None:
-        return data.no_scores or "The model behind the scores is not in the registry of this home."
-    gain = model.skill
+        return stale + data.why_no_model
     auc = _metric(data, "roc_auc")
     dates = words.plural(model.dates, "past date")
+    # The gain is of the probabilities; of the order of users alone the AUC tells.
+    has_order = auc["ci_low"] > auc["no_skill"]
     if model.is_proven:
-        proof = (
-            "it predicted better than the average rate by more than chance, so the order of users "
-            "can be used"
-        )
-    elif gain.value > 0:
-        proof = (
-            "its gain over the average rate may still be chance, so the order of users is unproven"
+        proof = "it predicted better than the average rate by more than chance"
+        order = (
+            "so the order of users can be used" if has_order else "but their order may be chance"
         )
     else:
-        proof = "it predicted no better than the average rate, so the order of users means little"
+        proof = (
+            "its gain over the average rate may still be chance"
+            if model.skill.value > 0
+            else "it predicted no better than the average rate"
+        )
+        order = (
+            "so its probabilities are unproven, though users are in a better order than by chance"
+            if has_order
+            else "so neither its probabilities nor the order of users is proven"
+        )
     width = auc["ci_high"] - auc["ci_low"]
     wide = "; the interval is wide, for few users left" if width > 0.12 else ""
+    score = f"{data.about.command} score"
     other = (
         f"The scores are of version {model.version}, and version {model.in_use} is the champion "
-        f"now{'. ' + model.misfit if model.misfit else ': `sparkify score` makes them anew.'} "
+        f"now{'. ' + model.misfit if model.misfit else f': `{score}` makes them anew.'} "
     )
     is_other = model.in_use not in (None, model.version)
-    return (other if is_other else "") + f"On {dates} that it had not seen, {proof}{wide}."
+    said = f"On {dates} that it had not seen, {proof}, {order}{wide}."
+    return stale + (other if is_other else "") + said
 
 
 def _metric(data: ReportData, name: str) -> pd.Series:
@@ -382,10 +392,6 @@ def check_rows(data: ReportData) -> dict[str, object]:
 
 def warnings(data: ReportData) -> Iterator[str]:
     """What the training warned of, and how far the users to be scored differed then."""
-    if data.stale:
-        yield data.stale
-    if data.untested:
-        yield data.untested
     if data.model is not None:
         said = (*data.model.warnings, *filter(None, [data.model.shift]))
         yield from (in_words(each, data) for each in dict.fromkeys(said))
@@ -413,14 +419,15 @@ def limits(data: ReportData) -> Iterator[str]:
         yield f"The tables hold {share}, drawn by a hash of the id: every count is of those."
     yield (
         f"A probability is for the {words.plural(about.horizon_days, 'day')} from "
-        f"{words.day(about.as_of_date)}, and for nothing later: score again every week."
+        f"{words.day(about.as_of_date)}, and for nothing later: score again every "
+        f"{'week' if about.horizon_days >= 7 else 'day'}."
     )
     yield (
         "Who is likely to leave is not who can be persuaded to stay. What an offer does, only a "
         "control group tells."
     )
     yield (
-        f"The money rests on four assumptions ({about.offer.assumptions}), which nobody has "
+        f"The money rests on assumptions ({about.offer.assumptions}), which nobody has "
         "measured here; the vars of the project change them."
     )
     yield (

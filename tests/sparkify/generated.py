@@ -67,6 +67,9 @@ LEVELS = ("free", "paid")
 
 SONG_KEYS = ("artist", "song", "length")
 NOTHING = ("null", '""', '"  "', '"NaN"', "NaN", '"None"', '"nan"', '"<NA>"')
+# What tells nobody apart, among it numbers that are not exact.
+NO_NAMES = ("true", "Infinity", "{}", '{"id": 7}', '["7"]', "[7]")
+NO_NAMES += ("1e+16", "9007199254740993.0", '"1.0E16"')
 WHOLE = ("ts", "itemInSession", "status", "registration")
 # What cannot be, or is not worth a value, as JSON; among it what only looks so.
 IMPOSSIBLE = {
@@ -342,10 +345,10 @@ def rejected(chance: random.Random, row: Written) -> Written:
     """The row with one or two reasons to be rejected, of which the first counts."""
     wrong: dict[str, Callable[[], str]] = {
         "auth": lambda: chance.choice(['"Guest"', '"Logged Out"', '" Guest "']),
-        "userId": lambda: chance.choice(NOTHING),
+        "userId": lambda: chance.choice(NOTHING + NO_NAMES),
         "ts": lambda: chance.choice(['"soon"', "1538352117", "7258118400000", "-1", *NOTHING]),
-        "page": lambda: chance.choice(NOTHING),
-        "sessionId": lambda: chance.choice(NOTHING),
+        "page": lambda: chance.choice(NOTHING + NO_NAMES),
+        "sessionId": lambda: chance.choice(NOTHING + NO_NAMES),
     }
     keys = chance.sample([*wrong], k=chance.choice([1, 1, 2]))
     row = row | {key: wrong[key]() for key in keys}
@@ -384,10 +387,14 @@ def other_value(chance: random.Random, key: str, value: str) -> str:
 
 
 def numbers_like(digits: str) -> list[str]:
-    """Whole numbers as other programs write them."""
+    """Whole numbers as other programs write them; from 2^53 on a float may be a neighbour's."""
     exponent = f"{digits[0]}.{digits[1:] or '0'}E{len(digits) - 1}"
-    tokens = [digits, f"{digits}.0", exponent, f"{digits}.000"]
-    return [*tokens, *(f'"{text}"' for text in (*tokens, f"{digits}.", f" {digits}\\n"))]
+    floats = [f"{digits}.0", f"{digits}.000", exponent]
+    texts = [digits, *floats, f"{digits}.", f" {digits}\\n"]
+    if int(digits) >= 2**53:
+        texts.remove(exponent)
+        floats = []
+    return [digits, *floats, *(f'"{text}"' for text in texts)]
 
 
 def together(chance: random.Random, objects: list[str]) -> list[str]:

@@ -47,8 +47,11 @@ KEYS = {
 }
 FIELDS_OF_KEYS = {key: field for field, key in KEYS.items()}
 FIELDS_OF_LOWER_KEYS = {key.lower(): field for field, key in KEYS.items()}
-# What tells rows apart is one value, and neither true nor false.
+# What tells rows apart is one value, neither true nor false, and a number only where it is exact.
 NAMES = ("user_id", "session_id", "page")
+NO_NAMES = ("true", "false", '"Infinity"', '"-Infinity"')
+FLOAT = re.compile(r"-?\d\.\d+E\d+", re.ASCII)
+EXACT_BELOW = 2**53
 NESTED = re.compile(r'\{("[^"]*":.*)?\}|\[((["{\[0-9-]|true|false|null).*)?\]', re.DOTALL)
 OF_SONGS = ("artist", "song", "song_length_s")
 
@@ -181,8 +184,8 @@ def objects_of(line: bytes) -> list[tuple] | None:
     decoder = json.JSONDecoder(
         object_pairs_hook=tuple,
         parse_int=str,
-        parse_float=str,
-        parse_constant=lambda word: None if word == "NaN" else word,
+        parse_float=float_text,
+        parse_constant=lambda word: None if word == "NaN" else f'"{word}"',
     )
     found, at = [], 0
     try:
@@ -196,6 +199,13 @@ def objects_of(line: bytes) -> list[tuple] | None:
     except (ValueError, RecursionError):
         return None
     return found if found and all(isinstance(value, tuple) for value in found) else None
+
+
+def float_text(written: str) -> str:
+    """As it is written; what is not exact any more as a JVM prints it."""
+    if abs(float(written)) < EXACT_BELOW:
+        return written
+    return f"{float(written):.16E}".replace("E+", "E")
 
 
 def fields_of(pairs: Iterable[tuple[str, Any]]) -> Row:
@@ -218,8 +228,13 @@ def without_missing(row: Row) -> dict[str, str]:
         for field, text in values.items()
         if text
         and (text not in MISSING or (on_song and field in ("artist", "song")))
-        and not (field in NAMES and (text in ("true", "false") or NESTED.fullmatch(text)))
+        and not (field in NAMES and is_no_name(text))
     }
+
+
+def is_no_name(text: str) -> bool:
+    inexact = FLOAT.fullmatch(text) and abs(float(text)) >= EXACT_BELOW
+    return bool(text in NO_NAMES or NESTED.fullmatch(text) or inexact)
 
 
 def text_of(value: Any) -> str:

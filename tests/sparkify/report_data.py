@@ -49,6 +49,7 @@ def report_data(
             churn_definition="cancelled: Cancellation Confirmation",
             ran_at=dt.datetime(2018, 12, 3, 6),
             offer=OFFER,
+            command="sparkify --target thrift",
         ),
         targets=targets(users if scored else 0, generator, hostile=hostile),
         no_scores="" if scored else "No model sparkify-churn has been trained yet.",

@@ -4,7 +4,7 @@ import csv
 import json
 import re
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from html import unescape
 from types import SimpleNamespace
 
@@ -33,6 +33,7 @@ from sparkify.wording import share_in_words
 from tests.sparkify.browser import open_browser
 from tests.sparkify.report_data import (
     AS_OF,
+    OFFER,
     activity,
     checks,
     cohorts,
@@ -529,7 +530,7 @@ def test_one_of_anything_is_no_plural_in_the_terminal_and_the_notebook(capsys):
 def test_a_card_lists_the_columns_that_are_read_and_no_others():
     card = {
         "spec": {"horizon_days": 1, "label": "left", "time": None, "definitions": {}},
-        "options": {"models": ["logistic_regression"], "seed": 0},
+        "options": {"models": ["logistic_regression"], "seed": 0, "offer": asdict(OFFER)},
         "learned_until": None,
         "average_risk": 0.07,
         "folds": 5,
@@ -547,8 +548,8 @@ def test_a_card_lists_the_columns_that_are_read_and_no_others():
         feature_count=1,
     )
     core = render_card(version, card)
-    assert "It reads 1 column." in core and "churn in the 1 day after it" in core
-    assert "song_count" in core
+    assert "It reads 1 column." in core and "churn in the 1 day from its date on" in core
+    assert OFFER.assumptions in core and "song_count" in core
     assert "advert_count" not in core and "adverts" not in core
     version.feature_count = 3
     assert "advert_count, state" in render_card(version, card)
@@ -593,9 +594,44 @@ def test_the_page_says_that_scores_are_of_another_version_than_the_one_in_use():
     assert "is the champion now" not in belief(data)
     data = replace(data, model=replace(data.model, in_use=2))
     said = "The scores are of version 3, and version 2 is the champion now"
-    assert belief(data).startswith(f"{said}: `sparkify score` makes them anew. On ")
+    assert belief(data).startswith(f"{said}: `sparkify --target thrift score` makes them anew. On ")
     data = replace(data, model=replace(data.model, misfit="It does not fit."))
     assert belief(data).startswith(f"{said}. It does not fit. On ")
+
+
+def test_what_the_probabilities_are_worth_and_what_the_order_of_users_is_are_told_apart():
+    data = report_data()
+    assert "by more than chance, so the order of users can be used" in belief(data)
+    unproven = replace(data.model, is_proven=False, skill=replace(data.model.skill, value=-0.004))
+    said = "no better than the average rate, so its probabilities are unproven, though users are in"
+    assert said in belief(replace(data, model=unproven))
+    metrics = unproven.metrics.assign(ci_low=0.4)
+    said = "so neither its probabilities nor the order of users is proven"
+    assert said in belief(replace(data, model=replace(unproven, metrics=metrics)))
+    stale = replace(
+        data, stale="The features have changed.", untested="Written after its checks: a."
+    )
+    assert belief(stale).startswith("The features have changed. On ")
+    # With no model too; and neither is what the training warned of.
+    for each in (stale, replace(stale, model=None)):
+        html = render(each)
+        assert html.count("Written after its checks: a.") == 1
+        assert html.count("The features have changed.") == 1
+
+
+def test_the_weeks_of_registration_that_differ_are_named_and_one_alone_leaves_most():
+    table = cohorts(3)
+    # As much as in 30 days: a few of whom nobody left tell nothing of the others.
+    table["last_day"] = table["first_day"] + 29
+    table["survival"], table["users"] = [0.5, 0.9, 1.0], [200, 200, 4]
+    table["ci_low"], table["ci_high"] = [0.43, 0.85, np.nan], [0.57, 0.94, np.nan]
+    title = figures.cohorts(table).title
+    assert (
+        "leaves more than who did in that of 8 October 2018: 50\u00a0% against 10\u00a0%" in title
+    )
+    alone = figures.cohorts(table.head(2)).title
+    assert "week of 1 October 2018 leaves most: 50\u00a0% in 30 days" in alone
+    assert "No week of registration stands out" in figures.cohorts(table.tail(2)).title
 
 
 def test_features_are_called_by_their_labels_wherever_a_sentence_names_them():

@@ -713,13 +713,13 @@ def test_the_public_protocol_stands_above_the_honest_one_of_the_deployed_model(s
 
 
 def test_survival_after_a_late_entry_agrees_with_lifelines(spark):
-    users = spark.table("sparkify.dim_users").where("registered_at is not null").toPandas()
-    days = {name: users[name].dt.normalize() for name in ("registered_at", "first_seen_at")}
+    users = spark.table("sparkify.dim_users").where("first_registered_at is not null").toPandas()
+    days = {name: users[name].dt.normalize() for name in ("first_registered_at", "first_seen_at")}
     left = users["churned_at"].fillna(users["last_seen_at"].max()).dt.normalize()
-    users["entry"] = (days["first_seen_at"] - days["registered_at"]).dt.days.clip(lower=0)
-    users["exit"] = (left - days["registered_at"]).dt.days.clip(lower=0)
+    users["entry"] = (days["first_seen_at"] - days["first_registered_at"]).dt.days.clip(lower=0)
+    users["exit"] = (left - days["first_registered_at"]).dt.days.clip(lower=0)
     users["registration_week"] = (
-        users["registered_at"].dt.to_period("W-SUN").dt.start_time.dt.strftime("%Y-%m-%d")
+        users["first_registered_at"].dt.to_period("W-SUN").dt.start_time.dt.strftime("%Y-%m-%d")
     )
     users["all"] = "all"
     curves = spark.table("sparkify.fct_retention_cohorts").toPandas()

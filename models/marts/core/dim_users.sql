@@ -21,7 +21,9 @@ totals as (
         max_by({{ attribute }}, activity_date) filter (where {{ attribute }} is not null)
             as {{ attribute }},
         {%- endfor %}
-        min_by(last_level, activity_date) filter (where last_level is not null) as first_level
+        min_by(last_level, activity_date) filter (where last_level is not null) as first_level,
+        min_by(registered_at, activity_date) filter (where registered_at is not null)
+            as first_registered_at
     from user_days
     group by user_id
 ),
@@ -29,6 +31,7 @@ totals as (
 users as (
     select
         totals.user_id,
+        totals.first_registered_at,
         totals.registered_at,
         totals.first_seen_at,
         totals.last_seen_at,

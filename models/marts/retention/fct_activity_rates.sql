@@ -1,4 +1,9 @@
 -- One row per (week_start, level): who is active, new, back, lost and churned in a week.
+{%- set look_back_days = [
+    var('active_days'),
+    var('inactive_days') if var('churn_definition') == 'inactive' else 0,
+    7,
+] | max %}
 with user_days as (
     select * from {{ ref('fct_user_days') }}
 ),
@@ -19,11 +24,7 @@ day_weeks as (
         last_level,
         explode(sequence(
             to_date(date_trunc('week', activity_date)),
-            date_add(activity_date, greatest(
-                {{ var('active_days') }},
-                {% if var('churn_definition') == 'inactive' %}{{ var('inactive_days') }},{% endif %}
-                7
-            )),
+            date_add(activity_date, {{ look_back_days }}),
             interval 7 days
         )) as week_start
     from user_days
@@ -33,7 +34,13 @@ user_weeks as (
     select
         user_id,
         week_start,
-        max_by(last_level, activity_date) filter (where last_level is not null) as level,
+        -- A form that changes the level changes that of the rest of the week.
+        coalesce(
+            max_by(last_level, activity_date) filter (
+                where last_level is not null and activity_date < week_start
+            ),
+            min_by(last_level, activity_date) filter (where last_level is not null)
+        ) as level,
         max(activity_date) >= week_start as is_active,
         max(
             activity_date between date_sub(week_start, 7) and date_sub(week_start, 1)
@@ -55,6 +62,8 @@ judged as (
             and to_date(users.churned_at) < date_add(user_weeks.week_start, 7),
             false
         ) as is_churned,
+        date_sub(user_weeks.week_start, {{ look_back_days }}) >= period.first_date
+            as has_look_back,
         least(7, datediff(period.scoring_date, user_weeks.week_start))
         - greatest(0, datediff(period.first_date, user_weeks.week_start)) as observed_day_count
     from user_weeks
@@ -75,7 +84,9 @@ weeks as (
         count_if(was_active and not is_active) as lost_user_count,
         count_if(is_at_risk) as at_risk_user_count,
         count_if(is_churned) as churned_user_count,
-        count_if(is_churned) / nullif(count_if(is_at_risk), 0) as churn_rate
+        if(
+            bool_and(has_look_back), count_if(is_churned) / nullif(count_if(is_at_risk), 0), null
+        ) as churn_rate
     from judged
     group by week_start, level
 )

@@ -3,20 +3,29 @@ with users as (
     select * from {{ ref('dim_users') }}
 ),
 
+-- The period is that of all users, with a known registration or not.
+observed as (
+    select
+        *,
+        {{ entry_date('to_date(first_seen_at)', 'to_date(first_registered_at)',
+            'min(to_date(first_seen_at)) over ()') | indent(8) }} as entry_date,
+        max(to_date(last_seen_at)) over () as last_date
+    from users
+),
+
 lives as (
     select
         user_id,
-        greatest(0, datediff(to_date(first_seen_at), to_date(registered_at))) as entry_days,
+        greatest(0, datediff(entry_date, to_date(first_registered_at))) as entry_days,
         greatest(0, datediff(
-            coalesce(to_date(churned_at), max(to_date(last_seen_at)) over ()),
-            to_date(registered_at)
+            coalesce(to_date(churned_at), last_date), to_date(first_registered_at)
         )) as exit_days,
         is_churned,
-        to_date(date_trunc('week', registered_at)) as registration_week,
+        to_date(date_trunc('week', first_registered_at)) as registration_week,
         first_level,
         platform
-    from users
-    where registered_at is not null
+    from observed
+    where first_registered_at is not null
 ),
 
 members as (

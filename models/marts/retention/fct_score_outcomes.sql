@@ -1,51 +1,7 @@
 -- One row per (as_of_date, model_name, model_version, horizon_days, is_shadow): how scores fared
 -- later.
-with scores_in_use as (
-    select * from {{ ref('fct_churn_scores') }}
-),
-
-every_score as (
+with scores as (
     select * from {{ source('ml', 'churn_scores') }}
-),
-
-shadow_scores as (
-    select
-        user_id,
-        as_of_date,
-        model_name,
-        model_version,
-        horizon_days,
-        churn_definition,
-        max_by(probability, scored_at) as probability
-    from every_score
-    where is_shadow
-    group by user_id, as_of_date, model_name, model_version, horizon_days, churn_definition
-),
-
-scores as (
-    select
-        user_id,
-        as_of_date,
-        probability,
-        model_name,
-        model_version,
-        horizon_days,
-        churn_definition,
-        false as is_shadow
-    from scores_in_use
-
-    union all
-
-    select
-        user_id,
-        as_of_date,
-        probability,
-        model_name,
-        model_version,
-        horizon_days,
-        churn_definition,
-        true as is_shadow
-    from shadow_scores
 ),
 
 definitions as (
@@ -71,7 +27,8 @@ comparable as (
         scores.probability,
         scores.model_name,
         scores.model_version,
-        scores.is_shadow,
+        scores.scored_at,
+        coalesce(scores.is_shadow, false) as is_shadow,
         coalesce(scores.horizon_days, definitions.horizon_days) as horizon_days
     from scores
     cross join definitions
@@ -79,22 +36,45 @@ comparable as (
     where coalesce(scores.churn_definition = definitions.churn_definition, true)
 ),
 
+-- Of one date and horizon one model was in use, and each challenger stood beside it.
+numbered as (
+    select
+        *,
+        rank() over (
+            partition by
+                as_of_date,
+                horizon_days,
+                is_shadow,
+                if(is_shadow, model_name, null),
+                if(is_shadow, model_version, null)
+            order by scored_at desc, model_version desc
+        ) as recency
+    from comparable
+),
+
+latest as (
+    select * except (scored_at, recency)
+    from numbered
+    -- Equal in all rows of a scoring: whoever it left out has no score for the date any more.
+    where recency = 1
+),
+
 outcomes as (
     select
-        comparable.*,
-        date_add(comparable.as_of_date, comparable.horizon_days) <= period.scoring_date
+        latest.*,
+        date_add(latest.as_of_date, latest.horizon_days) <= period.scoring_date
             as is_observed,
         coalesce(
-            to_date(users.churned_at) >= comparable.as_of_date
+            to_date(users.churned_at) >= latest.as_of_date
             and to_date(users.churned_at)
-            < date_add(comparable.as_of_date, comparable.horizon_days),
+            < date_add(latest.as_of_date, latest.horizon_days),
             false
         ) as is_churned
-    from comparable
-    inner join users on comparable.user_id = users.user_id
+    from latest
+    inner join users on latest.user_id = users.user_id
     cross join period
     -- Of whom late events tell that they had left before the date there is nothing to come true.
-    where coalesce(to_date(users.churned_at) >= comparable.as_of_date, true)
+    where coalesce(to_date(users.churned_at) >= latest.as_of_date, true)
 ),
 
 ranked as (

@@ -1,6 +1,6 @@
 {#
     Of every way to divide the users, the cohorts hold each churn of a user with a known registration
-    once, but for those on the user's first day in the data.
+    once, but for those up to the day from which the user is watched.
 #}
 {% test cohorts_hold_every_user(model) %}
 with cohorts as (
@@ -12,12 +12,20 @@ with cohorts as (
     group by cohort_by
 ),
 
+watched as (
+    select
+        *,
+        {{ entry_date('to_date(first_seen_at)', 'to_date(first_registered_at)',
+            'min(to_date(first_seen_at)) over ()') | indent(8) }} as entry_date
+    from {{ ref('dim_users') }}
+),
+
 users as (
     select count_if(is_churned) as churned_count
-    from {{ ref('dim_users') }}
+    from watched
     where
-        registered_at is not null
-        and to_date(churned_at) > greatest(to_date(first_seen_at), to_date(registered_at))
+        first_registered_at is not null
+        and to_date(churned_at) > greatest(entry_date, to_date(first_registered_at))
 )
 
 select *
