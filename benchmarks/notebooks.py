@@ -37,6 +37,7 @@ def main(users: str = "2000") -> None:
     before = last_time("notebooks")
     with tempfile.TemporaryDirectory() as scratch:
         log, environment = Path(scratch, "log"), os.environ | {"SPARKIFY_HOME": scratch}
+        environment["SPARKIFY_WAREHOUSE"] = ""
         run(SPARKIFY, "simulate", "--users", users, "--out", str(log), environment=environment)
         itself = (sys.executable, "-m", "benchmarks.notebooks", "--log", str(log / "events"))
         seconds, cpu_s, peak_bytes, said = run(*itself, environment=environment)

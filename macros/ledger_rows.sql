@@ -1,7 +1,7 @@
 {#
     The statement that appends results of tests, each with how many rows its table holds.
 
-        {{ ledger_rows(["('core', 'dim_users', ..., 0)"], {'dim_users': relation}) }}
+        {{ ledger_rows(["('core', 'dim_users', ..., 0, true)"], {'dim_users': relation}) }}
             ->  insert into sparkify.quality_ledger by name select ... from values (...)
 
     Arguments:

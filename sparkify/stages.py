@@ -66,7 +66,10 @@ def retention_stage(spark: SparkSession, settings: Settings) -> int:
     """Build what lies on top of what `ml` wrote; return how many tests passed."""
     # A home that was last built before there were definitions has none.
     is_known = spark.catalog.tableExists(settings.table(DEFINITIONS))
-    selection = (RETENTION,) if is_known else (RETENTION, DEFINITIONS)
+    selection = [RETENTION] if is_known else [RETENTION, DEFINITIONS]
+    # So has dim_users no column that came later.
+    if "first_registered_at" not in spark.table(settings.table("dim_users")).columns:
+        selection.append("dim_users")
     same = as_built(settings, definitions(spark, settings))
     with stage("Building the retention marts") as say:
         return transform.build(same, "--select", *selection, say=say).test_count

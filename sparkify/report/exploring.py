@@ -31,11 +31,11 @@ def pages(table: pd.DataFrame) -> Figure | Missing:
         return Missing("The log holds nothing but songs.")
     count = others["event_count"]
     share = 1 - count.sum() / table["event_count"].sum()
-    most = "most are" if 2 * count.iloc[0] > count.sum() else "more are than on any other page"
+    first = f"“{others['page'].iloc[0]}”"
+    most = f"most are on {first}" if 2 * count.iloc[0] > count.sum() else f"{first} has the most"
     return Figure(
         key="pages",
-        title=f"{percent(share)} of the events are songs; of the others {most} on "
-        f"“{others['page'].iloc[0]}”",
+        title=f"{percent(share)} of the events are songs; of the others {most}",
         note=f"Events by page without {SONG}"
         + (f", the {SHOWN} most frequent of {len(others)} pages." if len(others) > SHOWN else "."),
         chart=users.counts(others.head(SHOWN), name="page", value="event_count", title="events"),

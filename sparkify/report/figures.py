@@ -248,12 +248,14 @@ def cohorts(table: pd.DataFrame) -> Figure | Missing:
             "enough, and followed for a week."
         )
     days = 30 / observed[table.index]
+    # Without a loss, or with nobody left, a cohort has no interval: the rule of three gives one.
+    rare = (3 / table["users"]).clip(upper=1)
+    is_gone = table["survival"] == 0
     table = table.assign(
         week_start=pd.to_datetime(table["cohort"]),
         rate=1 - table["survival"] ** days,
-        # A cohort that lost nobody has no interval of its own: the rule of three has.
-        low=1 - table["ci_high"].fillna(1.0) ** days,
-        high=1 - table["ci_low"].fillna((1 - 3 / table["users"]).clip(lower=0)) ** days,
+        low=1 - table["ci_high"].fillna(rare.where(is_gone, 1.0)) ** days,
+        high=1 - table["ci_low"].fillna((1 - rare).mask(is_gone, 0.0)) ** days,
     )
     worst = table.loc[table["low"].idxmax()]
     others = table.drop(index=worst.name)

@@ -54,8 +54,6 @@ def render(data: ReportData) -> str:
     environment.filters |= {
         "exact": "{:.10g}".format,
         "number": words.number,
-        "percent": words.percent,
-        "money": words.money,
         "day": words.day,
         "plural": words.plural,
         "share_in_words": share_in_words,
@@ -229,7 +227,9 @@ def belief(data: ReportData) -> str:
     if model.is_proven:
         proof = "it predicted better than the average rate by more than chance"
         order = (
-            "so the order of users can be used" if has_order else "but their order may be chance"
+            "so the order of users can be used"
+            if has_order
+            else "but the order of users may be chance"
         )
     else:
         proof = (

@@ -99,7 +99,7 @@ def server(ldap, settings, tmp_path_factory) -> Iterator[dict[str, str]]:
     }
     java = [f"-Dhive.server2.{name}={value}" for name, value in options.items()]
     conf |= {
-        "spark.driver.extraJavaOptions": " ".join(java),
+        "spark.driver.extraJavaOptions": " ".join([conf["spark.driver.extraJavaOptions"], *java]),
         "spark.sql.warehouse.dir": warehouse,
         "spark.hadoop.javax.jdo.option.ConnectionURL": (
             f"jdbc:derby:;databaseName={home}/metastore;create=true"

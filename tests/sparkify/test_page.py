@@ -632,6 +632,9 @@ def test_the_weeks_of_registration_that_differ_are_named_and_one_alone_leaves_mo
     alone = figures.cohorts(table.head(2)).title
     assert "week of 1 October 2018 leaves most: 50\u00a0% in 30 days" in alone
     assert "No week of registration stands out" in figures.cohorts(table.tail(2)).title
+    # Of whom everybody left more left than of anybody else.
+    table.loc[1, ["survival", "ci_low", "ci_high"]] = (0.0, np.nan, np.nan)
+    assert "week of 8 October 2018 leaves most: 100" in figures.cohorts(table).title
 
 
 def test_features_are_called_by_their_labels_wherever_a_sentence_names_them():

@@ -713,9 +713,10 @@ def test_the_public_protocol_stands_above_the_honest_one_of_the_deployed_model(s
 
 
 def test_survival_after_a_late_entry_agrees_with_lifelines(spark):
-    users = spark.table("sparkify.dim_users").where("first_registered_at is not null").toPandas()
+    everybody = spark.table("sparkify.dim_users").toPandas()
+    users = everybody.dropna(subset="first_registered_at").copy()
     days = {name: users[name].dt.normalize() for name in ("first_registered_at", "first_seen_at")}
-    left = users["churned_at"].fillna(users["last_seen_at"].max()).dt.normalize()
+    left = users["churned_at"].fillna(everybody["last_seen_at"].max()).dt.normalize()
     users["entry"] = (days["first_seen_at"] - days["first_registered_at"]).dt.days.clip(lower=0)
     users["exit"] = (left - days["first_registered_at"]).dt.days.clip(lower=0)
     users["registration_week"] = (

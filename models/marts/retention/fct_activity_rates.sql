@@ -1,7 +1,7 @@
 -- One row per (week_start, level): who is active, new, back, lost and churned in a week.
 {%- set look_back_days = [
-    var('active_days'),
-    var('inactive_days') if var('churn_definition') == 'inactive' else 0,
+    var('active_days') | int,
+    var('inactive_days') | int if var('churn_definition') == 'inactive' else 0,
     7,
 ] | max %}
 with user_days as (
@@ -85,7 +85,9 @@ weeks as (
         count_if(is_at_risk) as at_risk_user_count,
         count_if(is_churned) as churned_user_count,
         if(
-            bool_and(has_look_back), count_if(is_churned) / nullif(count_if(is_at_risk), 0), null
+            bool_and(has_look_back) and max(observed_day_count) = 7,
+            count_if(is_churned) / nullif(count_if(is_at_risk), 0),
+            null
         ) as churn_rate
     from judged
     group by week_start, level

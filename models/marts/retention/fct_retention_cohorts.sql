@@ -25,7 +25,7 @@ lives as (
         first_level,
         platform
     from observed
-    where first_registered_at is not null
+    where first_registered_at is not null and entry_date is not null
 ),
 
 members as (

@@ -25,6 +25,7 @@ users as (
     from watched
     where
         first_registered_at is not null
+        and entry_date is not null
         and to_date(churned_at) > greatest(entry_date, to_date(first_registered_at))
 )
 
