@@ -80,7 +80,10 @@ def user_days(
         gxe.ExpectCompoundColumnsToBeUnique(column_list=["user_id", "activity_date"]),
         gxe.ExpectColumnValuesToBeBetween(column="event_count", min_value=1),
         gxe.ExpectColumnValuesToBeInSet(column="last_level", value_set=["free", "paid"]),
-        no_rows("no count is negative", " or ".join(f"{name} < 0" for name in counts)),
+        no_rows(
+            "no count is missing or negative",
+            " or ".join(f"{name} is null or {name} < 0" for name in counts),
+        ),
         no_rows("the pages are no more than the events", f"{' + '.join(pages)} > event_count"),
         no_rows(
             "a part is no more than the whole",
@@ -94,8 +97,8 @@ def user_days(
         gxe.UnexpectedRowsExpectation(
             description="the days hold as many events as were staged",
             unexpected_rows_query=(
-                "select sum(event_count) as event_count from {batch} having sum(event_count)"
-                f" != (select count(*) from {schema}.stg_sparkify__events)"
+                "select sum(event_count) as event_count from {batch} having not sum(event_count)"
+                f" <=> (select count(*) from {schema}.stg_sparkify__events)"
             ),
         ),
         *like_before(previous),

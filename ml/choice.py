@@ -1,4 +1,4 @@
-"""Which candidate to deploy: the simplest that no other one betters by more than chance."""
+"""Which candidate to deploy: the simplest that the best one betters by no more than chance."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -30,6 +30,9 @@ Z_95 = 1.96
 # Two tables are of the same users if at least this share of the rows that churned in one of them
 # churned in both. A late event changes a label or two; two logs that name users alike share few.
 SAME_CHURNERS = 0.5
+# And if at least this share of rows is of users whom both know: users come and go, and by chance
+# two logs may name a few alike.
+SAME_USERS = 0.05
 
 
 @dataclass(frozen=True)
@@ -152,7 +155,7 @@ def shared_rows(new: pd.DataFrame, champion: Champion) -> pd.DataFrame:
 
 
 def is_other_data(new: pd.DataFrame, champion: Champion) -> bool:
-    """Whether a backtest is of other data than the champion's: no user of it, or other churners.
+    """Whether a backtest is of other data than the champion's: hardly a user, or other churners.
 
     Such as the log of one's own after a simulated one, whose dates need not be the later ones.
     """
@@ -160,7 +163,7 @@ def is_other_data(new: pd.DataFrame, champion: Champion) -> bool:
     met = rows[rows["old"].notna()]
     churned = met["y"] + met["y_old"]
     return bool(
-        not rows["user"].isin(champion.backtest["user"]).any()
+        not rows["user"].isin(champion.backtest["user"]).mean() >= SAME_USERS
         or (churned == 2).sum() < SAME_CHURNERS * (churned > 0).sum()
     )
 

@@ -105,18 +105,19 @@ def user_folds(rows: DataFrame, *, user: str, folds: int, seed: int) -> DataFram
     return rows.join(users.select(quoted, place.alias(FOLD)), on=user)
 
 
-def check_folds(churners: int, *, folds: int) -> None:
-    """Raise NotTrainable if some fold would hold no user that churned."""
-    if churners < 2 * folds:
+def check_folds(count: int, *, folds: int, verb: str = "churned") -> None:
+    """Raise NotTrainable if some fold would hold no user that churned, or did as `verb` says."""
+    if count < 2 * folds:
         raise NotTrainable(
-            f"{churners} users churned among the rows to learn from; {folds} folds need at least "
+            f"{count} users {verb} among the rows to learn from; {folds} folds need at least "
             f"{2 * folds}. Give a longer history, or more users."
         )
 
 
-def check_outer_folds(churners: int, *, folds: int) -> None:
-    """The same where each fold of users in turn is left out and the others are split again."""
-    check_folds(churners - -(-churners // folds), folds=folds)
+def check_outer_folds(churners: int, others: int, *, folds: int) -> None:
+    """The same of both classes where each fold of users is left out and the others split again."""
+    for count, verb in ((churners, "churned"), (others, "stayed")):
+        check_folds(count - -(-count // folds), folds=folds, verb=verb)
 
 
 def compact(rows: DataFrame, *, keys: Sequence[str], count: int) -> DataFrame:

@@ -177,7 +177,8 @@ def _checked(
     labelled, found = checks.label_rows(exposure.long_enough(rows, spec), spec)
     checks.check_enough(found, min_churners=options.min_churners)
     if spec.time is None:
-        protocol.check_outer_folds(found.churners, folds=options.folds)
+        others = found.users - found.churners
+        protocol.check_outer_folds(found.churners, others, folds=options.folds)
     columns = preprocessing.find_written(labelled, columns)
     labelled = preprocessing.read_written(labelled, columns.features)
     columns = preprocessing.screen(labelled, columns, keys=spec.keys, users=found.users)

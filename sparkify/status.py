@@ -221,7 +221,8 @@ def scores(spark: SparkSession, settings: Settings, *, as_of: dt.date | None, ch
 def scored_dates(spark: SparkSession, settings: Settings) -> pd.DataFrame:
     """The last two dates scored, the later first: as_of_date, users, churners expected, version.
 
-    A score for another horizon or another churn is none: it cannot be compared.
+    A score for another horizon or another churn is none: it cannot be compared. Nor is one of a date
+    after the end of the data, which is of another log.
     """
     built = definitions(spark, settings)
     scores = spark.table(settings.table("fct_churn_scores"))
@@ -229,8 +230,11 @@ def scored_dates(spark: SparkSession, settings: Settings) -> pd.DataFrame:
         if name in built:
             # What an older version scored does not tell.
             scores = scores.where(F.coalesce(F.col(name) == F.lit(built[name]), F.lit(True)))
+    days = spark.table(settings.table("fct_user_days"))
+    end = days.agg(F.date_add(F.max("activity_date"), 1).alias("scoring_date"))
     return (
-        scores.groupBy("as_of_date")
+        scores.join(end, F.col("as_of_date") <= F.col("scoring_date"))
+        .groupBy("as_of_date")
         .agg(
             F.count(F.lit(1)).alias("users"),
             F.sum("probability").alias("churners"),
@@ -245,11 +249,12 @@ def scored_dates(spark: SparkSession, settings: Settings) -> pd.DataFrame:
 def drift(spark: SparkSession, settings: Settings, *, as_of: dt.date | None) -> str:
     """The features of the users scored as of a date that drift, and how many did before."""
     table = settings.table("fct_feature_drift")
-    if not spark.catalog.tableExists(table):
+    if not as_of or not spark.catalog.tableExists(table):
         return ""
     rows = spark.sql(
         "select as_of_date, count(*) as features,"
         f" sort_array(collect_list(if(is_drifted, feature, null))) as drifted from {table}"
+        f" where as_of_date <= date'{as_of}'"
         " group by as_of_date order by as_of_date desc limit 2"
     ).collect()
     if not rows or rows[0].as_of_date != as_of:

@@ -18,12 +18,12 @@ OFFER = Offer()
 SAMPLING = {"draws": 200, "seed": 1}
 
 
-def campaign(users=400, skill=1.0, seed=3):
+def campaign(users=400, skill=1.0, seed=3, rarity=1.5):
     """A row a user on two dates; `inactivity` knows less than `p` does."""
     generator = np.random.default_rng(seed)
     odds = generator.normal(size=2 * users)
-    churn = (generator.random(2 * users) < 1 / (1 + np.exp(1.5 - odds))).astype(int)
-    p = 1 / (1 + np.exp(1.5 - skill * odds))
+    churn = (generator.random(2 * users) < 1 / (1 + np.exp(rarity - odds))).astype(int)
+    p = 1 / (1 + np.exp(rarity - skill * odds))
     noise = generator.normal(size=2 * users)
     return pd.DataFrame(
         {
@@ -98,8 +98,9 @@ def test_the_expected_profit_is_highest_where_the_probability_breaks_even():
 
 
 def test_the_maximum_profit_of_all_draws_equals_that_of_empulse():
-    for users in (30, 400, 5_000):
-        rows = campaign(users)
+    # Where few churn, few of many are worth contacting.
+    for users, rarity in ((30, 1.5), (400, 1.5), (5_000, 1.5), (10_000, 5.0)):
+        rows = campaign(users, rarity=rarity)
         y, p = rows["y"].to_numpy(), rows["p"].to_numpy()
         order = np.argsort(-p)
         hits = np.cumsum(y[order])[None]

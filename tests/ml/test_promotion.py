@@ -178,10 +178,12 @@ def test_users_of_another_log_who_are_named_alike_are_predicted_and_not_looked_u
     assert (shared["old"] == 0.123).all()
 
 
-def test_a_log_of_other_users_is_news_to_the_recipe_in_use_whatever_its_dates():
-    """One's own events after a simulated log, whose last date is the same."""
+@pytest.mark.parametrize("alike", [0, 1])
+def test_a_log_of_other_users_is_news_to_the_recipe_in_use_whatever_its_dates(alike):
+    """One's own events after a simulated log, whose last date is the same; a name or none alike."""
     rows, own = world(3), world(0)
-    own["user"] = "x" + own["user"]
+    named = sorted(own["user"].unique())[:alike]
+    own["user"] = own["user"].where(own["user"].isin(named), "x" + own["user"])
     told = champion_of(own, "equal").predict
     champion = replace(champion_of(rows), predict=told)
     for week in (TRAINED - 1, TRAINED):

@@ -8,6 +8,7 @@ from ml.protocol import (
     FOLD,
     LABEL,
     check_folds,
+    check_outer_folds,
     compact,
     rolling_origins,
     test_rows,
@@ -100,6 +101,9 @@ def test_too_few_churners_for_the_folds_are_not_trainable():
     check_folds(6, folds=3)
     with pytest.raises(NotTrainable, match="5 users churned.*at least 6"):
         check_folds(5, folds=3)
+    check_outer_folds(25, 15, folds=5)
+    with pytest.raises(NotTrainable, match="0 users stayed"):
+        check_outer_folds(25, 1, folds=5)
 
 
 def test_compact_rows_come_in_the_order_of_their_keys_in_one_partition(weekly):

@@ -73,8 +73,12 @@ outcomes as (
     from latest
     inner join users on latest.user_id = users.user_id
     cross join period
-    -- Of whom late events tell that they had left before the date there is nothing to come true.
-    where coalesce(to_date(users.churned_at) >= latest.as_of_date, true)
+    -- Of whom late events tell that they had left before the date there is nothing to come true; a
+    -- date without data before it, or after the end, is of another log.
+    where
+        coalesce(to_date(users.churned_at) >= latest.as_of_date, true)
+        and latest.as_of_date > period.first_date
+        and latest.as_of_date <= period.scoring_date
 ),
 
 ranked as (

@@ -39,7 +39,7 @@ wrong_weeks as (
 wrong_churns as (
     select
         cast(null as date) as week_start,
-        (select sum(churned_user_count) from {{ model }}) as found_count,
+        (select coalesce(sum(churned_user_count), 0) from {{ model }}) as found_count,
         (select count_if(is_churned) from {{ ref('dim_users') }}) as expected_count
 )
 

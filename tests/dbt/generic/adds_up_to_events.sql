@@ -22,7 +22,7 @@ select *
 from days
 cross join events
 where
-    days.event_count != events.event_count
-    or days.song_count != events.song_count
-    or days.session_count != events.session_count
+    not days.event_count <=> events.event_count
+    or not days.song_count <=> events.song_count
+    or not days.session_count <=> events.session_count
 {% endtest %}

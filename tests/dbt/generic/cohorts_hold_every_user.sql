@@ -5,11 +5,9 @@
 {% test cohorts_hold_every_user(model) %}
 with cohorts as (
     select
-        cohort_by,
-        sum(churned_count) as churned_count
+        sum(if(cohort_by = 'all', churned_count, 0)) as in_all,
+        sum(if(cohort_by = 'registration_week', churned_count, 0)) as in_weeks
     from {{ model }}
-    where cohort_by in ('all', 'registration_week')
-    group by cohort_by
 ),
 
 watched as (
@@ -32,5 +30,7 @@ users as (
 select *
 from cohorts
 cross join users
-where cohorts.churned_count != users.churned_count
+where
+    coalesce(cohorts.in_all, 0) != users.churned_count
+    or coalesce(cohorts.in_weeks, 0) != users.churned_count
 {% endtest %}
