@@ -221,8 +221,8 @@ def scores(spark: SparkSession, settings: Settings, *, as_of: dt.date | None, ch
 def scored_dates(spark: SparkSession, settings: Settings) -> pd.DataFrame:
     """The last two dates scored, the later first: as_of_date, users, churners expected, version.
 
-    A score for another horizon or another churn is none: it cannot be compared. Nor is one of a date
-    after the end of the data, which is of another log.
+    A score for another horizon or another churn is none: it cannot be compared. Nor is one of a
+    date after the end of the data, which is of another log.
     """
     built = definitions(spark, settings)
     scores = spark.table(settings.table("fct_churn_scores"))
