@@ -162,10 +162,9 @@ def is_other_data(new: pd.DataFrame, champion: Champion) -> bool:
     rows = _beside(new, champion)
     met = rows[rows["old"].notna()]
     churned = met["y"] + met["y_old"]
-    return bool(
-        not rows["user"].isin(champion.backtest["user"]).mean() >= SAME_USERS
-        or (churned == 2).sum() < SAME_CHURNERS * (churned > 0).sum()
-    )
+    # Of no rows at all the share is NaN, which is not enough either.
+    has_same_users = rows["user"].isin(champion.backtest["user"]).mean() >= SAME_USERS
+    return bool(not has_same_users or (churned == 2).sum() < SAME_CHURNERS * (churned > 0).sum())
 
 
 def recipe_of(card: Mapping[str, Any]) -> str:

@@ -67,7 +67,7 @@ def retention_stage(spark: SparkSession, settings: Settings) -> int:
     # A home that was last built before there were definitions has none.
     is_known = spark.catalog.tableExists(settings.table(DEFINITIONS))
     selection = [RETENTION] if is_known else [RETENTION, DEFINITIONS]
-    # So has dim_users no column that came later.
+    # Nor has its dim_users the column that came later.
     if "first_registered_at" not in spark.table(settings.table("dim_users")).columns:
         selection.append("dim_users")
     same = as_built(settings, definitions(spark, settings))
