@@ -76,7 +76,7 @@ def user_days(
     pages = [name for name in pages if name not in ("night_song_count", "paid_event_count")]
     return [
         *not_null("user_id", "activity_date"),
-        *mostly_known(unknown, "last_level"),
+        *mostly_known(unknown, "last_level", severity="warning"),
         gxe.ExpectCompoundColumnsToBeUnique(column_list=["user_id", "activity_date"]),
         gxe.ExpectColumnValuesToBeBetween(column="event_count", min_value=1),
         gxe.ExpectColumnValuesToBeInSet(column="last_level", value_set=["free", "paid"]),
@@ -114,7 +114,7 @@ def features(
     shares = [name for name in columns if "_share_" in name or name.startswith("distinct_")]
     return [
         *not_null("user_id", "as_of_date", "days_since_last_active"),
-        *mostly_known(unknown, "is_paid"),
+        *mostly_known(unknown, "is_paid", severity="warning"),
         gxe.ExpectCompoundColumnsToBeUnique(column_list=["user_id", "as_of_date"]),
         *(gxe.ExpectColumnValuesToBeBetween(column=c, min_value=0, max_value=1) for c in shares),
         *(
@@ -221,10 +221,14 @@ def not_null(*columns: str) -> list[Expectation]:
     return [gxe.ExpectColumnValuesToNotBeNull(column=column) for column in columns]
 
 
-def mostly_known(unknown: float, *columns: str) -> list[Expectation]:
-    """Of none of these is more than a share missing: a wrong value is one row, not a run."""
+def mostly_known(unknown: float, *columns: str, severity: str = "critical") -> list[Expectation]:
+    """Of none of these is more than a share missing: a wrong value is one row, not a run.
+
+    Of a few users one wrong row is a large share: events are judged, users warned of.
+    """
     return [
-        gxe.ExpectColumnValuesToNotBeNull(column=column, mostly=1 - unknown) for column in columns
+        gxe.ExpectColumnValuesToNotBeNull(column=column, mostly=1 - unknown, severity=severity)
+        for column in columns
     ]
 
 

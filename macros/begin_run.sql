@@ -18,7 +18,8 @@
         {% if holder[0] != invocation_id %}
             {% do exceptions.raise_compiler_error(
                 'another run is under way on this server or metastore since ' ~ holder[1] ~ ' UTC; wait for it. '
-                ~ 'If it was killed: dbt run-operation end_run --target ' ~ target.name
+                ~ 'If it was killed or broke off: dbt run-operation end_run --target ' ~ target.name
+                ~ (", with the writer's token in DBT_ENV_SECRET_SPARKIFY_TOKEN" if target.name == 'thrift' else '')
             ) %}
         {% endif %}
     {% endif %}

@@ -1,5 +1,6 @@
 {#
-    Stop a run that has no events to read, and say how to get some.
+    Stop a run that has no events to read, and say how to get some. One that reads no file needs
+    none: what was built is scored and tested where its log is out of reach.
 
         on-run-start: "{{ check_events() }}"
 
@@ -15,18 +16,23 @@
                     ~ "dbt run-operation register_events --args '{path: PATH}'"
                 ) %}
             {% endif %}
-            {% do run_query('refresh table ' ~ table) %}
         {% endfor %}
-        {% if not run_query(
-            'select 1 from ' ~ source('raw', 'files') ~ ' where _metadata.file_size > 0 limit 1'
-        ).rows %}
-            {% do refuse(
-                'There are no events: the files are gone, or all empty. Name others with '
-                ~ '`sparkify build --events PATH`'
-            ) %}
-        {% endif %}
-        {% set readers = ['model.sparkify.base_sparkify__line_counts', 'model.sparkify.base_sparkify__rows'] %}
+        {% set readers = [
+            'model.sparkify.base_sparkify__files', 'model.sparkify.base_sparkify__line_counts',
+            'model.sparkify.base_sparkify__rows'
+        ] %}
         {% if selected_resources | select('in', readers) | list %}
+            {% for table in [source('raw', 'lines'), source('raw', 'files')] %}
+                {% do run_query('refresh table ' ~ table) %}
+            {% endfor %}
+            {% if not run_query(
+                'select 1 from ' ~ source('raw', 'files') ~ ' where _metadata.file_size > 0 limit 1'
+            ).rows %}
+                {% do refuse(
+                    'There are no events: the files are gone, or all empty. Name others with '
+                    ~ '`sparkify build --events PATH`'
+                ) %}
+            {% endif %}
             {% do check_new_files() %}
         {% endif %}
     {% endif %}

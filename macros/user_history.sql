@@ -7,7 +7,9 @@
             ->  ... song_count_to_date, error_count_decayed, last_error_date, gender_to_date, ...
 
     Decayed: an event of the day counts 1, one of decay_days earlier 1/e. Weights that grow with the
-    days since a user's first make a running sum of it.
+    days since a user's first make a running sum of it. They begin anew after each era of 300
+    decay_days, so that decades do not overflow; what an era carries into the next has e^-300 of
+    its weight there, what lies before that none.
 
     Arguments:
         user_days: a CTE with the columns of fct_user_days.
@@ -39,7 +41,9 @@ with days as (
 weighted as (
     select
         *,
-        exp(datediff(activity_date, first_active_date) / {{ decay_days }}) as weight
+        datediff(activity_date, first_active_date) / {{ decay_days }} as decay_times,
+        cast(floor(decay_times / 300) as bigint) as era,
+        exp(decay_times - 300 * era) as weight
     from days
 )
 
@@ -50,7 +54,10 @@ select
     sum({{ signal }}) over to_day as {{ signal }}_to_date,
     {%- endfor %}
     {%- for signal in decayed %}
-    sum({{ signal }} * weight) over to_day / weight as {{ signal }}_decayed,
+    (
+        sum({{ signal }} * weight) over era_to_day
+        + coalesce(sum({{ signal }} * weight) over era_before, 0) * exp(-300)
+    ) / weight as {{ signal }}_decayed,
     {%- endfor %}
     {%- for name, count in last_dates.items() %}
     max(if({{ count }} > 0, activity_date, null)) over to_day as last_{{ name }}_date,
@@ -61,8 +68,16 @@ select
     max(gap_days) over to_day as longest_gap_days,
     count(first_churn_at) over to_day as churn_day_count
 from weighted
-window to_day as (
-    partition by user_id order by activity_date
-    rows between unbounded preceding and current row
-)
+window
+    to_day as (
+        partition by user_id order by era, activity_date
+        rows between unbounded preceding and current row
+    ),
+    era_to_day as (
+        partition by user_id, era order by activity_date
+        rows between unbounded preceding and current row
+    ),
+    era_before as (
+        partition by user_id order by era range between 1 preceding and 1 preceding
+    )
 {%- endmacro %}

@@ -13,7 +13,8 @@ from ml.preprocessing import NONE, Columns, Feature, clean, quote
 from ml.shift import check_scoring
 
 BINS = 10
-# The chi-square approximation wants this many rows in a cell; rarer categories are put together.
+# The chi-square approximation wants this many rows in a cell; rarer categories are put together,
+# and neighbouring bins of a number.
 MIN_EXPECTED = 5
 LEVEL = 0.05
 
@@ -81,11 +82,13 @@ def find_drift(
     size = _effective_size(scoring, user=user)
     counts = _counts(scoring, columns, reference.edges)
     rows = []
-    for name in columns.names:
+    for feature in columns.features:
         first, second = (
-            pd.Series(each.get(name, {}), dtype=float) for each in (reference.counts, counts)
+            pd.Series(each.get(feature.name, {}), dtype=float)
+            for each in (reference.counts, counts)
         )
-        rows.append({"column": name, **_stability(first, second, reference.size, size)})
+        found = _stability(first, second, reference.size, size, is_number=feature.kind == "numeric")
+        rows.append({"column": feature.name, **found})
     table = pd.DataFrame(rows)
     table["q_value"] = false_discovery_control(table["p_value"])
     table["psi_past"] = table["column"].map(reference.past).astype(float)
@@ -148,14 +151,37 @@ def _bin(feature: Feature, edges: list[float]) -> str:
     return f"if({value} is null, '{NONE}', cast({above} as string))"
 
 
-def _stability(first: pd.Series, second: pd.Series, n: float, m: float) -> dict[str, float]:
+def _rare(expected: pd.Series) -> pd.Index:
+    """The names of the bins, and one for all that too few rows are expected in."""
+    return expected.index.where(expected >= MIN_EXPECTED, "(rare)")
+
+
+def _neighbours(expected: pd.Series) -> pd.Series:
+    """A group for each bin of a number: neighbours until enough rows are expected in them.
+
+    Missing values have a bin of their own, or are with the lowest ones.
+    """
+    ordered = expected.sort_index(key=lambda bins: bins.where(bins != NONE, "-1").astype(int))
+    groups, group, so_far = {}, 0, 0.0
+    for name, rows in ordered.items():
+        groups[name] = group
+        so_far += rows
+        if so_far >= MIN_EXPECTED:
+            group, so_far = group + 1, 0.0
+    # Too few at the end are with those before them.
+    last = max(group - 1, 0)
+    return pd.Series(groups).clip(upper=last)
+
+
+def _stability(
+    first: pd.Series, second: pd.Series, n: float, m: float, *, is_number: bool
+) -> dict[str, float]:
     """psi, psi_bound and p_value of two counts by bin, worth `n` and `m` independent rows."""
     from scipy.stats import chi2
 
     both = pd.DataFrame({"first": first, "second": second}).fillna(0.0)
-    pooled = both.sum(axis=1) / both.to_numpy().sum()
-    rare = pooled * min(n, m) < MIN_EXPECTED
-    both = both.groupby(both.index.where(~rare, "(rare)")).sum()
+    expected = both.sum(axis=1) / both.to_numpy().sum() * min(n, m)
+    both = both.groupby(_neighbours(expected) if is_number else _rare(expected)).sum()
     if len(both) < 2:
         return {"psi": 0.0, "psi_bound": 0.0, "p_value": 1.0}
     # Half a row in each bin: an empty one would make the index infinite.

@@ -6,7 +6,7 @@ import shlex
 from functools import reduce
 
 import pandas as pd
-from pyspark.sql import DataFrame, Window
+from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from ml.checks import Labelled
@@ -16,6 +16,8 @@ from ml.protocol import LABEL
 
 # Honest features of churn reach .6 to .8 by themselves; what reaches this has seen the outcome.
 LEAK_AUC = 0.97
+# Numbers of so few values may be codes, in no order.
+CODES = 10
 # A column that separates the classes does so on this many rows of each of them as well.
 SAMPLE_ROWS = 25_000
 
@@ -57,9 +59,9 @@ def separation(rows: DataFrame, columns: Columns, *, user: str, found: Labelled)
     """How well each column alone ranks the label: column, separation, the highest first.
 
     The separation is the ROC AUC, or 1 minus it where low values are the churners'. Missing ranks
-    lowest, as whether a value is known may be the leak; categories rank by their share of
-    churners. Of more than `SAMPLE_ROWS` rows of a class, those of some users, chosen by a hash:
-    the AUC does not depend on how large the classes are.
+    lowest, as whether a value is known may be the leak; categories, and numbers of at most `CODES`
+    values, rank by their share of churners. Of more than `SAMPLE_ROWS` rows of a class, those of
+    some users, chosen by a hash: the AUC does not depend on how large the classes are.
     Source: Kaufman et al. (2012), Leakage in Data Mining; Mann & Whitney (1947) for the AUC.
     """
     shares = [SAMPLE_ROWS / n for n in (found.positives, found.rows - found.positives)]
@@ -72,6 +74,8 @@ def separation(rows: DataFrame, columns: Columns, *, user: str, found: Labelled)
         for k in (False, True)
     ]
     steps = reduce(DataFrame.unionAll, [group for group in groups if group is not None])
+    are_few = F.count(F.lit(1)).over(Window.partitionBy("column")) <= CODES
+    steps = steps.withColumn("place", F.when(are_few, _share()).otherwise(F.col("place")))
     below = Window.partitionBy("column").orderBy("place", "value")
     below = below.rowsBetween(Window.unboundedPreceding, -1)
     beaten = F.coalesce(F.sum("others").over(below), F.lit(0)) + F.col("others") / 2
@@ -91,6 +95,11 @@ def separation(rows: DataFrame, columns: Columns, *, user: str, found: Labelled)
     return alone.sort_values(["separation", "column"], ascending=[False, True], ignore_index=True)
 
 
+def _share() -> Column:
+    """Of the rows with a value of a column, how many are churners'."""
+    return F.col("churners") / (F.col("churners") + F.col("others"))
+
+
 def _steps(rows: DataFrame, features: dict) -> DataFrame | None:
     """A row per column and value: column, value (text), place in its order, churners, others."""
     if not features:
@@ -105,7 +114,6 @@ def _steps(rows: DataFrame, features: dict) -> DataFrame | None:
     grouped = long.groupBy("column", "value").agg(
         churners.alias("churners"), others.alias("others")
     )
-    share = F.col("churners") / (F.col("churners") + F.col("others"))
-    place = F.col("value") if numeric else share
+    place = F.col("value") if numeric else _share()
     value = F.col("value").cast("string").alias("value")
     return grouped.select("column", value, place.alias("place"), "churners", "others")

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from ml.evaluation import Gain
+from ml.meaning import meaning
 from ml.promotion import is_proven, learned_until
 from ml.tuning import COLUMNS
 
@@ -20,7 +21,8 @@ class ModelVersion:
     learners: what it was chosen among; feature_count: the columns that it reads. learned_until: the
     last as-of date that it learned from, None without dates. learned: from how many rows, and how
     many of them are churners'; older cards do not tell. warnings: what a reader should know.
-    shift: how far the rows to be scored differed then, if they were given.
+    shift: how far the rows to be scored differed then, if they were given. definitions: what its
+    rows and its label mean (see `meaning`).
     """
 
     name: str
@@ -41,11 +43,17 @@ class ModelVersion:
     learned: tuple[int, int] | None = None
     warnings: tuple[str, ...] = ()
     shift: str = ""
+    definitions: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def is_proven(self) -> bool:
         """Whether it beats the base rate by more than chance."""
         return is_proven(self.skill)
+
+    def means(self, definitions: Mapping[str, str]) -> bool:
+        """Whether a table of these definitions means the same, as far as both are known."""
+        own = self.definitions
+        return all(own.get(name, value) == value for name, value in definitions.items())
 
 
 def version_of(name: str, card: dict[str, Any], made: Any, alias: str | None) -> ModelVersion:
@@ -69,6 +77,7 @@ def version_of(name: str, card: dict[str, Any], made: Any, alias: str | None) ->
         learned=_learned(card),
         warnings=tuple(card.get("warnings", ())),
         shift=card.get("shift") or "",
+        definitions=meaning(card["spec"]),
     )
 
 

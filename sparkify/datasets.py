@@ -17,6 +17,8 @@ DEFINITIONS = "dim_definitions"
 # The vars that say what churn is: a definition is followed by its pages, or its days.
 OF_CHURN = {"churn_definition", "churn_pages", "downgrade_pages", "inactive_days"}
 USER_SHARE = "user_share"
+# By which definition the snapshots were made when these were written down.
+MADE_BY = "snapshots_made_by"
 # What is known of a version that was built by other definitions than the present one.
 AS_OF_THEN = "definitions"
 # Followed by the horizon, as 14d.
@@ -61,7 +63,8 @@ def feature_table(
     label = next((c for c in rows.columns if c.startswith(LABEL)), None)
     # Which users are kept is no part of what the rows mean.
     built = definitions(spark, settings)
-    built.pop(USER_SHARE, None)
+    for other in (USER_SHARE, MADE_BY):
+        built.pop(other, None)
     if not is_as_now:
         built = {AS_OF_THEN: f"those of version {version}"}
     if label:
@@ -80,6 +83,22 @@ def feature_table(
         core=core_of(rows.columns),
     )
     return Dataset(rows, spec)
+
+
+def check_one_build(spark: SparkSession, settings: Settings) -> None:
+    """Refuse snapshots of another build than the one that said what their rows mean.
+
+    Raises:
+        BadInput: it says how to make both.
+    """
+    snapshots, meaning = settings.table(SNAPSHOTS), settings.table(DEFINITIONS)
+    if made_by := definitions(spark, settings).get(MADE_BY):
+        property = spark.sql(f"show tblproperties {snapshots} ('sparkify.definition')").first()
+        if property["value"] != made_by:
+            raise BadInput(
+                f"{snapshots} and {meaning}, which says what its rows mean, are not of one build: "
+                "the last was cut short, or was of one of them; run `sparkify build --events PATH`"
+            )
 
 
 def definitions(spark: SparkSession, settings: Settings) -> dict[str, str]:

@@ -33,6 +33,8 @@ def show_status(settings: Settings) -> None:
     as_of = features.rows.agg(F.max(features.spec.time)).first()[0]
     models = registry(settings, settings.model)
     versions, reigns = models.versions(), models.champions()
+    # What a trial with other vars learned says nothing of these tables.
+    of_these = [each for each in versions if each.means(features.spec.definitions)]
     champion = next((each for each in versions if each.alias == "champion"), None)
     fits, why = champion_of(settings, features)
     misfit = "" if fits else why
@@ -46,7 +48,7 @@ def show_status(settings: Settings) -> None:
     found = {
         "Tables hold": share_in_words(user_share(spark, settings)),
         "Train again": advice(
-            versions,
+            of_these or versions,
             misfit,
             tried=tried and tried.version,
             outcomes=outcomes,
@@ -95,10 +97,10 @@ def advice(
 ) -> str:
     """Yes or no, and why, in a sentence.
 
-    versions: the newest first. misfit: why there is no champion to use, if so; tried: the version
-    that fits the tables and waits as the challenger then. One that does not beat the base rate
-    comes out again from the same outcomes. refused: why the last training since the build was, if
-    so: it would be again. outcomes: see `known_outcomes`.
+    versions: those that mean what the tables do, the newest first. misfit: why there is no champion
+    to use, if so; tried: the version that fits the tables and waits as the challenger then. One
+    that does not beat the base rate comes out again from the same outcomes. refused: why the last
+    training since the build was, if so: it would be again. outcomes: see `known_outcomes`.
     """
     if refused:
         return f"no. {misfit or refused}"

@@ -11,6 +11,7 @@ from sparkify.datasets import (
     FEATURES,
     SNAPSHOTS,
     Dataset,
+    check_one_build,
     feature_table,
     read_own_table,
 )
@@ -171,6 +172,8 @@ def train_snapshots(
     from ml.errors import NotTrainable
     from ml.training import TrainOptions
 
+    if version is None:
+        check_one_build(spark, settings)
     snapshots = feature_table(spark, settings, SNAPSHOTS, version=version)
     spec = replace(snapshots.spec, exclude=(*snapshots.spec.exclude, *exclude), allow=allow)
     snapshots = replace(snapshots, spec=spec)

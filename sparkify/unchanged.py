@@ -33,8 +33,9 @@ def inputs_of(settings: Settings, events: str) -> dict[str, str] | None:
         return None
     files = [(str(file), *times(file)) for file in find_files(path).files]
     code = [(str(file), file.read_text()) for file in code_files()]
+    places = [str(settings.home), str(settings.local_warehouse)]
     made_by = [*map(version, PACKAGES), settings.schema, dict(settings.overrides), key_digest()]
-    return {"events": hashed(files), "code": hashed(code), "settings": hashed(made_by)}
+    return {"events": hashed(files), "code": hashed(code), "settings": hashed([*made_by, *places])}
 
 
 def remember(settings: Settings, inputs: dict[str, str] | None, summary: dict) -> None:

@@ -20,7 +20,8 @@ session_days as (
         min(if(page in ({{ sql_list(churn_pages()) }}), event_at, null)) as first_churn_at,
         count(*) as event_count,
         -- A place in a session is of one event.
-        count(item_in_session) - (max(item_in_session) - min(item_in_session) + 1) as surplus_count,
+        count(item_in_session) - 1
+        - (cast(max(item_in_session) as bigint) - min(item_in_session)) as surplus_count,
         {%- for column, page in page_counts().items() %}
         count_if(page = '{{ page }}') as {{ column }},
         {%- endfor %}

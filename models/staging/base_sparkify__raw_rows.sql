@@ -5,7 +5,7 @@
 with lines as (
     select
         _metadata.file_path as source_file,
-        {{ file_version() }} as input_version,
+        {{ file_version(is_json='true') | indent(4) }} as input_version,
         {{ trimmed('value') }} as line
     from {{ source('raw', 'lines') }}
     where {{ sources.json }}
@@ -121,7 +121,7 @@ select
     {{ parquet_text(field, form.columns) }} as `{{ field }}`,
     {%- endfor %}
     _metadata.file_path as source_file,
-    {{ file_version() }} as input_version,
+    {{ file_version(is_json='false') }} as input_version,
     true as is_line_start,
     cast(null as string) as malformed_line
 from {{ form.relation }}

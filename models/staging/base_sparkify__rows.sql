@@ -104,7 +104,7 @@ typed as (
         {{ whole_number('itemInSession') | indent(4) }} as item_text,
         {{ whole_number('status') | indent(4) }} as status_text,
         {{ number_of('length') | indent(4) }} as length_s,
-        {{ valid_time('registration') | indent(4) }} as registered_at,
+        {{ valid_time('registration', or_from='2005-01-01') | indent(4) }} as registered_at,
         -- "Kansas City, MO-KS" lies in several states; the first is the main one.
         substring_index(substring_index(location, ', ', -1), '-', 1) as state_code,
         {{ platform('userAgent') | indent(4) }} as platform

@@ -21,18 +21,19 @@ def rows(spark):
         {
             "user_id": [f"u{i // 2}" for i in range(120)],
             LABEL: y.astype(float),
-            "thumbs": generator.poisson(2 + y),
+            "thumbs": generator.poisson(12 + 4 * y),
             "platform": generator.choice(["mac", "ios", "web"], 120),
             "is_paid": generator.random(120) < 0.5,
             "days, left": np.where(y, generator.integers(1, 14, 120), np.nan),
             "still_here": np.where(y, 0.0, generator.random(120) + 0.1),
             "last_page": np.where(y, generator.choice(["bye", "so long"], 120), "home"),
+            "status": np.where(y, 1, generator.choice([0, 2], 120)),
         }
     )
     clean = table.astype(object).where(table.notna(), None)
     schema = (
         f"user_id string, {LABEL} double, thumbs int, platform string, is_paid boolean, "
-        "`days, left` double, still_here double, last_page string"
+        "`days, left` double, still_here double, last_page string, status int"
     )
     return spark.createDataFrame(clean.values.tolist(), schema).coalesce(1).cache()
 
@@ -54,10 +55,10 @@ def test_the_separation_of_a_column_is_its_auc_in_the_better_direction(rows):
 
     auc = roc_auc_score(table[LABEL], table["thumbs"])
     assert by_column["thumbs"] == pytest.approx(max(auc, 1 - auc))
-    assert by_column[["days, left", "still_here", "last_page"]].tolist() == [1, 1, 1]
+    assert by_column[["days, left", "still_here", "last_page", "status"]].tolist() == [1] * 4
     assert by_column["platform"] < 0.7
     assert found["separation"].is_monotonic_decreasing
-    assert len(found) == 6
+    assert len(found) == 7
 
 
 def test_columns_that_know_the_outcome_are_refused_by_name_with_the_remedy(rows):
@@ -65,8 +66,8 @@ def test_columns_that_know_the_outcome_are_refused_by_name_with_the_remedy(rows)
         refuse_leaks(rows, features(rows), user="user_id", found=counted(rows))
 
     message = str(refused.value)
-    names = "'\"days, left\",last_page,still_here'"
-    assert "`days, left` (ROC AUC 1.000), `last_page` (ROC AUC 1.000), `still_here`" in message
+    names = "'\"days, left\",last_page,status,still_here'"
+    assert "`days, left` (ROC AUC 1.000), `last_page` (ROC AUC 1.000), `status`" in message
     assert f"--exclude {names}" in message
     assert f"--allow {names}" in message
     assert "thumbs" not in message
@@ -88,7 +89,7 @@ def test_the_limit_is_an_auc_of_97_percent(spark):
 
 
 def test_a_column_allowed_by_name_is_kept_and_said_to_be(rows):
-    few = rows.drop("days, left", "last_page")
+    few = rows.drop("days, left", "last_page", "status")
     notes = refuse_leaks(
         few, features(few), user="user_id", found=counted(rows), allow=("still_here",)
     )

@@ -174,6 +174,16 @@ def test_drift_of_a_feature_is_named_and_noise_of_few_users_is_not(spark):
     assert found.loc["Edge", "psi"] > found.loc["Edge", "psi_bound"]
 
 
+@pytest.mark.parametrize(("moved", "is_drifted"), [(0, False), (3, True)])
+def test_few_users_are_compared_by_wider_bins(spark, moved, is_drifted):
+    generator = np.random.default_rng(8)
+    first = pd.DataFrame({"user_id": range(400), "x": generator.normal(size=400)})
+    second = pd.DataFrame({"user_id": range(20), "x": generator.normal(size=20) + moved})
+    found = drift(*(spark.createDataFrame(each).coalesce(1) for each in (first, second)))
+    assert found["is_drifted"].tolist() == [is_drifted]
+    assert found.loc[0, "psi"] > 0
+
+
 def test_repeated_rows_of_a_user_make_no_drift_significant(spark):
     generator = np.random.default_rng(6)
     tables = []

@@ -249,7 +249,7 @@ def rejection(values: dict[str, str], definitions: Definitions) -> str | None:
         return "anonymous"
     if "user_id" not in values:
         return "missing_user_id"
-    if valid_time(values.get("ts", ""), definitions) is None:
+    if event_time(values, definitions) is None:
         return "invalid_ts"
     if "page" not in values:
         return "missing_page"
@@ -272,7 +272,7 @@ def event_of(values: dict[str, str], definitions: Definitions) -> tuple[Event, C
         return kept(field, text, None if text in known else "unknown_value")
 
     item, status = (whole_number(values.get(field, "")) for field in ("item_in_session", "status"))
-    registered_at = valid_time(values.get("registered_at", ""), definitions)
+    registered_at = registration(values, definitions)
     song = {field: values.get(field) for field in OF_SONGS}
     if values["page"] == "NextSong":
         text = values.get("song_length_s", "")
@@ -287,7 +287,7 @@ def event_of(values: dict[str, str], definitions: Definitions) -> tuple[Event, C
         user_id=id_of(values["user_id"]),
         session_id=id_of(values["session_id"]),
         item_in_session=kept("item_in_session", item, wrong_whole(item, 0, 2**31 - 1)),
-        ts=valid_time(values["ts"], definitions),
+        ts=event_time(values, definitions),
         page=values["page"],
         auth=values.get("auth"),
         level=named("level", ("free", "paid"), values.get("level", "").lower()) or None,
@@ -333,13 +333,23 @@ def id_of(text: str) -> str:
     return text if number is None else str(number)
 
 
-def valid_time(text: str, definitions: Definitions) -> int | None:
+def event_time(values: dict[str, str], definitions: Definitions) -> int | None:
+    first, last = definitions["first_valid_date"], definitions["last_valid_date"]
+    return valid_time(values.get("ts", ""), first, last)
+
+
+def registration(values: dict[str, str], definitions: Definitions) -> int | None:
+    """Valid from 2005 on: long before the log, and before what begins a part of it."""
+    first = min(definitions["first_valid_date"], "2005-01-01")
+    return valid_time(values.get("registered_at", ""), first, definitions["last_valid_date"])
+
+
+def valid_time(text: str, first: str, last: str) -> int | None:
     """Milliseconds since 1970, a fraction cut off; None where no number or outside all valid."""
     number = decimal_of(text)
-    first, last = (
-        day_of(definitions[name]) * DAY_MS for name in ("first_valid_date", "last_valid_date")
-    )
-    return int(number) if number is not None and first <= int(number) < last else None
+    if number is None or not day_of(first) * DAY_MS <= int(number) < day_of(last) * DAY_MS:
+        return None
+    return int(number)
 
 
 def wrong_whole(number: int | None, lowest: int, highest: int) -> str | None:

@@ -582,6 +582,21 @@ def test_a_clock_that_was_wrong_is_told(spark, settings, tmp_path):
     assert (found.status, found.failure_count) == ("warn", 1)
 
 
+def test_one_wrong_file_of_many_is_told(spark, settings, tmp_path):
+    for day in range(10):
+        rows = events(30, ts=START_MS + day * 86_400_000)
+        (tmp_path / f"day-{day}.json").write_text(as_json(rows))
+    for name, wrong in (("in-seconds", {"ts": START_MS // 1000}), ("no-level", {"level": "x"})):
+        (tmp_path / f"{name}.json").write_text(as_json([row | wrong for row in events(30)]))
+    (tmp_path / "short.json").write_text(as_json([row | {"ts": 1} for row in events(3)]))
+    transform.build(settings, "--select", "path:models/staging", events=str(tmp_path))
+    found = spark.sql(
+        "select status, failure_count from sparkify.quality_ledger"
+        " where check_name like 'wrong_files%' order by checked_at desc limit 1"
+    ).first()
+    assert (found.status, found.failure_count) == ("warn", 2)
+
+
 def test_a_log_that_was_exported_twice_with_other_values_is_told(spark, settings, tmp_path):
     (tmp_path / "a.json").write_text(as_json(events()))
 
@@ -682,6 +697,14 @@ def test_any_bytes_are_accounted_for(spark, staged, tmp_path):
         text = file.read_bytes().removeprefix(b"\xef\xbb\xbf")
         lines = [line for line in re.split(rb"\r\n|\r|\n", text) if line.strip(b" \t")]
         assert found.get(file.name, 0) == len(lines), file.read_bytes()
+
+
+def test_a_column_that_nothing_reads_makes_no_form_of_its_own(tmp_path):
+    pd.DataFrame(events(1)).to_parquet(tmp_path / "a.parquet")
+    other = pd.DataFrame(events(1)).assign(campaign="spring", tags=[[1]])
+    other.to_parquet(tmp_path / "b.parquet")
+    (form,) = find_forms(find_files(tmp_path).files)
+    assert form.listed == []
 
 
 def test_ten_thousand_small_files_are_listed_as_forms_of_few(tmp_path):

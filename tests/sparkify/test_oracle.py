@@ -4,6 +4,7 @@ import csv
 import datetime as dt
 import json
 import math
+import random
 from collections import Counter
 from pathlib import Path
 
@@ -51,6 +52,8 @@ OTHER_DEFINITIONS = {
 SKETCHED = ("distinct_artist_per_song", "distinct_song_per_song")
 SKETCH_TOLERANCE = 0.002
 
+EVENTFUL_PAGES = ("NextSong", "Thumbs Down", "Error", "Roll Advert")
+
 # Sums over the whole history of the two users, in the file of true aggregates.
 TRUE_SUMS = {
     "next_song_count": "song_count",
@@ -97,6 +100,29 @@ def test_every_row_and_value_is_what_its_description_says(spark, settings, regis
         wanted = expected(log.events, definitions)
         assert len(wanted) > 20
         problems += differences(table, wanted, rows_of(spark, table))
+    assert not problems, "\n".join([f"{len(problems)} differences", *problems[:40]])
+
+
+def test_years_of_use_and_a_clock_years_off_are_features_like_others(spark, settings, tmp_path):
+    changed = {"feature_windows": [1, 2], "active_days": 2}
+    chance, first_days = random.Random(4), {"daily": 0, "later": 5, "with a clock years off": 690}
+    rows = [
+        {"ts": generated.START_MS + day * generated.DAY_MS, "page": chance.choice(EVENTFUL_PAGES)}
+        | {"userId": user, "sessionId": day}
+        for user, first in first_days.items()
+        for day in [*range(first, 700), *([23_000] if "off" in user else [])]
+    ]
+    content = "\n".join(map(json.dumps, rows))
+    (tmp_path / "log.json").write_text(content)
+    transform.register_events(settings, str(tmp_path))
+    transform.run_dbt(settings, "run", "--select", *MODELS, "--vars", json.dumps(changed))
+    definitions = DEFINITIONS | changed
+    events = oracle.read({"log.json": content.encode()}, definitions).events
+    problems = [
+        line
+        for table, expected in TABLES.items()
+        for line in differences(table, expected(events, definitions), rows_of(spark, table))
+    ]
     assert not problems, "\n".join([f"{len(problems)} differences", *problems[:40]])
 
 

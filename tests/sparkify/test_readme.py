@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from sparkify import query
+from sparkify.events import FIELDS
 from sparkify.settings import PROJECT
 from tests.sparkify.pages import (
     CONTRIBUTING,
@@ -71,7 +72,9 @@ def test_every_make_target_that_is_named_exists_and_help_lists_all_of_them():
 
 def test_the_fields_of_the_input_are_those_that_are_read():
     macro = (PROJECT / "macros" / "event_fields.sql").read_text().split("do return(")[1]
-    assert names(rows_of(README, "field")) == set(re.findall(r"'(\w+)'", macro))
+    fields = set(re.findall(r"'(\w+)'", macro))
+    assert names(rows_of(README, "field")) == fields
+    assert {field.lower() for field in fields} == FIELDS
 
 
 def test_the_tables_that_are_listed_are_the_marts():

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 
+from ml.versions import ModelVersion
 from sparkify.status import advice, came_true, changed_since, in_use
 
 MONDAYS = [dt.date(2018, 11, 5) + dt.timedelta(weeks=week) for week in range(3)]
@@ -89,6 +90,14 @@ def test_a_history_that_late_events_changed_is_learned_from_again():
     )
     # An older card does not tell.
     assert advice([version(learned_until=MONDAYS[2])], "", **options) == KNOWS
+
+
+def test_a_version_means_what_a_table_does_as_far_as_both_are_known():
+    known = {"horizon_days": "14", "churn": "cancelled"}
+    tried = SimpleNamespace(definitions=known)
+    assert ModelVersion.means(tried, known)
+    assert ModelVersion.means(tried, {"churn": "cancelled", "level": "paid"})
+    assert not ModelVersion.means(tried, known | {"horizon_days": "7"})
 
 
 @pytest.mark.parametrize(

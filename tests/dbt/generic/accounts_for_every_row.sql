@@ -2,8 +2,8 @@
     Lines read = lines of which there are rows, and rows = accepted + rejected + duplicates + those
     of other users than user_share keeps: nothing vanishes on the way.
 
-    The lines are counted without parsing them. A file that grew between the count and the reading
-    is left to the next run.
+    The lines are counted without parsing them. A file that is another version by then is left to
+    the next run; one that grows while the two read it may fail here, and not the next time.
 #}
 {% test accounts_for_every_row(model) %}
 with files as (
