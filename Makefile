@@ -18,8 +18,8 @@ setup: $(READY)  ## Create the environment in .venv, with the Delta Lake jars
 run: $(READY)  ## Simulate events (or EVENTS=path to your own), build, check, train, score, report
 	@$(BIN)/sparkify run $(if $(EVENTS),--events "$(EVENTS)")
 
-test: $(READY) lint  ## Lint the code and run the tests
-	@$(BIN)/sparkify setup --fast-start
+test: $(READY)  ## Lint the code and run the tests
+	@$(BIN)/sparkify setup --fast-start & $(MAKE) --no-print-directory lint; linted=$$?; wait $$! && exit $$linted
 	@$(BIN)/python -m pytest
 
 test-server: $(READY)  ## Run the tests of servers, other engines and a cluster

@@ -1,7 +1,8 @@
 {#
     Refuse events whose registration did not come to its end, and files that came after it and that
     a run would read wrongly, and say nothing: Parquet, whose columns nobody looked at or that
-    nothing reads, and what is packed as Spark does not read.
+    nothing reads, and what is packed as Spark does not read. With a SPARKIFY_USER_KEY also folders
+    that are named for a user.
 
         {% do check_new_files() %}
 
@@ -33,6 +34,16 @@
         {% do refuse(
             row[0] ~ ' is new, and neither JSON nor Parquet that was looked at: run '
             ~ '`sparkify build --events PATH`, which does'
+        ) %}
+    {% endfor %}
+    {% set named = run_query(
+        'select _metadata.file_path from ' ~ files
+        ~ " where lower(_metadata.file_path) rlike '/user[_-]?id=' limit 1"
+    ).rows if user_key_digest() else [] %}
+    {% for row in named %}
+        {% do refuse(
+            row[0] ~ ' lies in a folder that is named for a user, and tables name the file: '
+            ~ 'with a SPARKIFY_USER_KEY give the folder another name'
         ) %}
     {% endfor %}
 {% endmacro %}

@@ -1,6 +1,6 @@
 {#
-    Refuse a run under a SPARKIFY_USER_KEY that cannot be kept: Spark does not have it, users who
-    are erased are remembered by another one, or a folder of the log is named for a user.
+    Refuse a run under a SPARKIFY_USER_KEY that cannot be kept: Spark does not have it, or users who
+    are erased are remembered by another one.
 
         on-run-start: "{{ check_user_key() }}"
 #}
@@ -23,15 +23,5 @@
                 ~ 'cannot be recognized under this one: set that key again'
             ) %}
         {% endif %}
-        {% set named = run_query(
-            'select _metadata.file_path from ' ~ source('raw', 'files')
-            ~ " where lower(_metadata.file_path) like '%/userid=%' limit 1"
-        ).rows if digest else [] %}
-        {% for row in named %}
-            {% do refuse(
-                row[0] ~ ' lies in a folder that is named for a user, and tables name the file: '
-                ~ 'with a SPARKIFY_USER_KEY give the folder another name'
-            ) %}
-        {% endfor %}
     {% endif %}
 {% endmacro %}

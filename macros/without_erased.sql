@@ -12,8 +12,8 @@
         line: an expression.
 #}
 {% macro without_erased(line) -%}
-    {%- set word = '[^\\s\\x22\\x27\\\\,;:=(){}\\[\\]<>/|&]+' -%}
-    {%- set ends = '[\\s\\x22\\x27\\\\,;:=(){}\\[\\]<>/|&]+' -%}
+    {%- set word = '[^\\s\\x1b\\x22\\x27\\x60\\\\,;:=(){}\\[\\]<>/|&#!?*]+' -%}
+    {%- set ends = '[\\s\\x1b\\x22\\x27\\x60\\\\,;:=(){}\\[\\]<>/|&#!?*]+' -%}
     {%- set others = namespace(found=false) -%}
     {%- for row in erased_rows() if not row.get('is_word') -%}
         {%- set others.found = true -%}

@@ -23,6 +23,7 @@ from ml.errors import NotTrainable
 from ml.preprocessing import FEATURES
 from ml.protocol import LABEL
 from ml.stacking import BASE_RATE
+from ml.threads import in_threads
 
 LEARNERS = {
     "logistic_regression": LogisticRegression,
@@ -60,12 +61,10 @@ def public_protocol(
     train, test = rows.randomSplit([TRAIN_SHARE, 1 - TRAIN_SHARE], seed=seed)
     preparation = preprocessing.fit_preparation(train, columns, scaled=False)
     prepared, unseen = (preparation.transform(part).localCheckpoint() for part in (train, test))
-    parts = [
-        _predict(
-            LEARNERS[name](featuresCol=FEATURES, labelCol=LABEL), prepared, unseen, id=spec.id
-        ).assign(candidate=name)
-        for name in models
-    ]
+    learners = [LEARNERS[name](featuresCol=FEATURES, labelCol=LABEL) for name in models]
+    tasks = [partial(_predict, learner, prepared, unseen, id=spec.id) for learner in learners]
+    predicted = in_threads(rows.sparkSession, tasks, parallelism=2)
+    parts = [part.assign(candidate=name) for name, part in zip(models, predicted, strict=True)]
     if parts[0]["y"].nunique() < 2:
         raise NotTrainable("A random fifth of the users holds none who left, or none who stayed.")
     base = parts[0].assign(

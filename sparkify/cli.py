@@ -490,8 +490,9 @@ def maintain(settings: Settings, keep_days: int) -> None:
 @cli.command(epilog="Example: sparkify erase --user 36")
 @click.option("--user", required=True, help="The user, as the log names it.")
 @click.option("--yes", is_flag=True, help="Do not ask whether that is meant.")
+@click.option("--anyway", is_flag=True, help="Also one whom no row of now names.")
 @click.pass_obj
-def erase(settings: Settings, user: str, yes: bool) -> None:
+def erase(settings: Settings, user: str, yes: bool, anyway: bool) -> None:
     """Erase a user from all tables and files, for good.
 
     The user's rows in old files of the log stay out of every later build. These files, and what
@@ -499,7 +500,7 @@ def erase(settings: Settings, user: str, yes: bool) -> None:
     """
     from sparkify.erasure import erase as run_erasure
 
-    run_erasure(settings, user, is_confirmed=yes)
+    run_erasure(settings, user, is_confirmed=yes, is_known=not anyway)
 
 
 @cli.command(epilog="Example: sparkify setup --with s3")

@@ -4,8 +4,8 @@ import re
 import secrets
 import shlex
 import sys
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import partial
 from hashlib import sha256
@@ -16,6 +16,7 @@ import click
 import pandas as pd
 from pyspark.sql import SparkSession
 
+from ml.written import identity
 from sparkify import unchanged
 from sparkify.errors import BadInput, WrongUse
 from sparkify.identity import cleaned_id, key_digest, stored_id
@@ -59,13 +60,15 @@ QUIET = DELTA | {"spark.databricks.delta.vacuum.logging.enabled": "false"}
 class Place:
     """A table that can hold users: by the columns that name one, and texts in which one may be.
 
-    is_delta: it keeps its history, and its rows can be changed.
+    is_delta: it keeps its history, and its rows can be changed. numbers: of the ids that are no
+    texts, Spark's type.
     """
 
     name: str
     ids: tuple[str, ...]
     texts: tuple[str, ...]
     is_delta: bool = True
+    numbers: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def is_of_rows(self) -> bool:
@@ -95,15 +98,16 @@ def confirm(question: str) -> None:
     raise WrongUse(f"nothing is erased: {why}")
 
 
-def erase(settings: Settings, given: str, *, is_confirmed: bool) -> None:
+def erase(settings: Settings, given: str, *, is_confirmed: bool, is_known: bool = True) -> None:
     """Erase a user by the id of the log, once that is confirmed, and say what is gone.
 
     The user is remembered by a hash first, so that no build brings the rows of old files back, and
-    so that after a failure the same command does the rest.
+    so that after a failure the same command does the rest. is_known: that a row or a file of now
+    names the user; if not, earlier versions of tables, logs and files of the log may.
 
     Raises:
-        BadInput: there is no such user, it is a hash of one, or the files of the tables are out of
-            reach.
+        BadInput: there is no such user, though one is_known, it is a hash of one, or the files of
+            the tables are out of reach.
         WrongUse: it is not confirmed.
     """
     given = cleaned_id(given)
@@ -115,11 +119,13 @@ def erase(settings: Settings, given: str, *, is_confirmed: bool) -> None:
         _, counts = look(spark, settings, user)
         files = [file for file, how in personal_files(settings.home) if how == "rows"]
         files = [file for file in files if without_rows(file, user)[1]]
-    if not (any(counts.values()) or files or is_remembered(spark, settings, given)):
+    is_found = any(counts.values()) or files or is_remembered(spark, settings, given)
+    if is_known and not is_found:
         raise BadInput(
-            f"no table and no file holds a user {given}; give the id as the log has it, in the "
-            f'same case: `sparkify sql "select user_id from {settings.table("dim_users")}"` lists '
-            "those of the tables"
+            f"no row and no list of now names a user {given}; give the id as the log has it, in "
+            f'the same case: `sparkify sql "select user_id from {settings.table("dim_users")}"` '
+            "lists those of the tables. With --anyway one is erased whom only earlier versions, "
+            "the report, logs or files of the log name"
         )
     rows = sum(counts.values())
     if not is_confirmed:
@@ -180,7 +186,8 @@ def personal_places(spark: SparkSession, settings: Settings) -> Iterator[Place]:
             }
             if any(by_kind.values()):
                 is_delta = provider_of(spark, f"{schema}.{name}") == "delta"
-                yield Place(f"{schema}.{name}", by_kind["id"], by_kind["text"], is_delta)
+                numbers = {id: types[id] for id in by_kind["id"] if types[id] != "string"}
+                yield Place(f"{schema}.{name}", by_kind["id"], by_kind["text"], is_delta, numbers)
 
 
 def views_of(spark: SparkSession, schema: str) -> set[str]:
@@ -217,7 +224,13 @@ def personal_columns(told: dict) -> dict[str, str]:
 def names(place: Place, user: User) -> str:
     """Whether a row is of the user, in SQL."""
     ids = ", ".join(map(literal, user.ids))
-    found = [f"coalesce(`{column}` in ({ids}), false)" for column in place.ids]
+    texts = [
+        identity(f"`{column}`", kind=place.numbers[column])
+        if column in place.numbers
+        else f"`{column}`"
+        for column in place.ids
+    ]
+    found = [f"coalesce({text} in ({ids}), false)" for text in texts]
     return f"({' or '.join(found) or 'false'})"
 
 

@@ -5,7 +5,7 @@ from pyspark.sql import functions as F
 
 from sparkify.datasets import FEATURES, feature_table
 from sparkify.errors import BadInput
-from sparkify.identity import stored_id
+from sparkify.identity import cleaned_id, stored_id
 from sparkify.registered import champion_of, require_model
 from sparkify.settings import Settings
 from sparkify.stages import open_stage
@@ -28,6 +28,7 @@ def explain_user(settings: Settings, user: str) -> None:
     require_model(settings, settings.model)
     spark = open_stage(settings)
     features = feature_table(spark, settings, FEATURES)
+    user = cleaned_id(user)
     # By the id of the log, or as a list has it that was made with a SPARKIFY_USER_KEY.
     rows = features.rows.where(F.col(features.spec.id).isin(user, stored_id(user)))
     if rows.isEmpty():

@@ -167,8 +167,7 @@ def prepare(rows: DataFrame, *, id: str, time: str | None = None) -> DataFrame:
             raise TableMismatch(
                 f"Time `{time}` holds `{found['value']}`; write dates as 2024-12-31."
             )
-        if types[time] == "string":
-            values[time] = date
+        values[time] = date
     return rows.selectExpr(*(f"{value} as {quote(name)}" for name, value in values.items()))
 
 

@@ -18,12 +18,14 @@ from sparkify.identity import cleaned_id
 from sparkify.settings import PROJECT
 
 # What ends a word, as in the macro without_erased.
-ENDS = r"\s\x22\x27\\,;:=(){}\[\]<>/|&"
+ENDS = r"\s\x1b\x22\x27\x60\\,;:=(){}\[\]<>/|&#!?*"
 MASK = "…"
 # The columns of a file that name a user, in small letters; in a file without any, every cell may.
 NAMING = ("user", "user_id", "userid")
 # What may lie between the cells of a file.
 SEPARATORS = ",;\t|"
+# Characters: a whole line of a log may be one.
+LONGEST_CELL = 2**31 - 1
 
 
 @dataclass(frozen=True)
@@ -114,16 +116,35 @@ def without_rows(file: Path, user: User) -> tuple[bytes, int]:
         is_kept = [not names_user(row.values(), places, user) for row in rows.to_pylist()]
         pq.write_table(rows.filter(is_kept), out)
         return out.getvalue(), is_kept.count(False)
-    with file.open(newline="", encoding="utf-8", errors="surrogateescape") as text:
-        separator = max(SEPARATORS, key=text.readline().count)
-        text.seek(0)
-        rows = list(csv.reader(text, delimiter=separator))
+    separator, rows = cells_of(file)
+    if not separator:
+        return without_words(file, user)
     places = naming(rows[0]) if rows else set()
     kept = [row for row in rows if not names_user(row, places, user)]
     with io.TextIOWrapper(out, "utf-8", "surrogateescape", newline="") as text:
         csv.writer(text, delimiter=separator, lineterminator="\n").writerows(kept)
         text.flush()
         return out.getvalue(), len(rows) - len(kept)
+
+
+def cells_of(file: Path) -> tuple[str, list[list[str]]]:
+    """What parts the cells of a text file, and its rows; nothing where they are no table.
+
+    That is what gives the most columns, two at least, with as many cells in every row; a quotation
+    mark that is not closed would hide rows.
+    """
+    found, width = ("", []), 1
+    csv.field_size_limit(LONGEST_CELL)
+    for separator in SEPARATORS:
+        with file.open(newline="", encoding="utf-8", errors="surrogateescape") as text:
+            try:
+                rows = list(csv.reader(text, delimiter=separator, strict=True))
+            except csv.Error:
+                continue
+        widths = {len(row) for row in rows if row}
+        if len(widths) <= 1 and max(widths, default=0) > width:
+            found, width = (separator, rows), max(widths)
+    return found
 
 
 def naming(header: list[str]) -> set[int]:
@@ -135,9 +156,10 @@ def naming(header: list[str]) -> set[int]:
 def names_user(row: Iterable[object], places: set[int], user: User) -> bool:
     """Whether a row has an id at one of these places, or anywhere without them."""
     cells = (cell for place, cell in enumerate(row) if place in places or not places)
-    texts = (cell for cell in cells if isinstance(cell, str))
+    texts = [cell.strip() for cell in cells if isinstance(cell, str)]
     # Scores have a quote before what a spreadsheet would reckon; pandas writes 36.0 for 36.
-    return any(cleaned_id(text.strip().removeprefix("'")) in user.ids for text in texts)
+    texts += [text[1:] for text in texts if text.startswith("'")]
+    return any(cleaned_id(text) in user.ids for text in texts)
 
 
 def without_words(file: Path, user: User) -> tuple[bytes, int]:

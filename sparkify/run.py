@@ -8,6 +8,7 @@ from pyspark.sql import SparkSession
 
 from sparkify import transform, unchanged
 from sparkify.events import SIMULATION
+from sparkify.preload import loading
 from sparkify.scoring import score_stage
 from sparkify.settings import Settings
 from sparkify.stages import RETENTION, check_tables, open_stage, report_stage, retention_stage
@@ -41,12 +42,13 @@ def run_all(settings: Settings, *, events: str | None, users: int, seed: int) ->
     """
     started = time.perf_counter()
     spark = open_stage(settings, events=events, users=users, shared=True)
-    if events is None:
-        with stage(f"Simulating {plural(users, 'user')}"):
-            out = settings.home / "simulated" / f"{users}-users-seed-{seed}"
-            events = simulated_events(spark, users=users, seed=seed, out=out)
-    inputs = unchanged.inputs_of(settings, events)
-    checks = build_all(spark, settings, events, "--exclude", RETENTION)
+    with loading(settings):
+        if events is None:
+            with stage(f"Simulating {plural(users, 'user')}"):
+                out = settings.home / "simulated" / f"{users}-users-seed-{seed}"
+                events = simulated_events(spark, users=users, seed=seed, out=out)
+        inputs = unchanged.inputs_of(settings, events)
+        checks = build_all(spark, settings, events, "--exclude", RETENTION)
     from ml.errors import NotTrainable, TableMismatch
 
     trained, untrained = None, None

@@ -251,8 +251,39 @@ def test_ids_in_files_are_read_as_staging_reads_them(tmp_path):
     (tmp_path / "Contact.CSV").write_text("user,p\n36.0,1\n 36,2\n'36 ,3\n36.5,4\n,5\n")
     assert [how for _, how in personal_files(tmp_path)] == ["rows"]
     assert without_rows(tmp_path / "Contact.CSV", user) == (b"user,p\n36.5,4\n,5\n", 3)
+    apart = User("'abc", ("'abc",))
+    (tmp_path / "Contact.CSV").write_text("user,p\n'abc,1\n4,2\n")
+    assert without_rows(tmp_path / "Contact.CSV", apart) == (b"user,p\n4,2\n", 1)
     (tmp_path / "notes.xlsx").touch()
     assert unknown_files(tmp_path) == [tmp_path / "notes.xlsx"]
+
+
+@pytest.mark.parametrize(
+    ("content", "left"),
+    [
+        ("user;spend, EUR\n36;12\n4;1\n", "user;spend, EUR\n4;1\n"),
+        # What is no table loses the id.
+        ('user_id\tnote\n12\t"called\n36\tback\n', 'user_id\tnote\n12\t"called\n…\tback\n'),
+        ('user_id,note\n12,"19 inch\n36,x\n', 'user_id,note\n12,"19 inch\n…,x\n'),
+        ("user_id,note\n36,a,b\n", "user_id,note\n…,a,b\n"),
+        ("`36`!", "`…`!"),
+        (f"user,raw_row\n4,{'x' * 200_000}\n36,y\n", f"user,raw_row\n4,{'x' * 200_000}\n"),
+        ("", ""),
+    ],
+)
+def test_no_form_of_a_list_hides_a_row(tmp_path, content, left):
+    (tmp_path / "list.csv").write_text(content)
+    found, count = without_rows(tmp_path / "list.csv", User("36", ("36",)))
+    assert (found.decode(), count) == (left, int(content != left))
+
+
+def test_an_id_in_a_column_of_numbers_is_the_users(spark):
+    user, rows = User("36", ("36",)), "values (36.0D, 36.00BD), (36.5D, 3.6BD), (null, null)"
+    for id, kind in (("a", "double"), ("b", "decimal(4,2)")):
+        place = Place("mine", (id,), (), True, {id: kind})
+        assert (
+            spark.sql(f"select * from {rows} as t (a, b) where {holds(place, user)}").count() == 1
+        )
 
 
 def test_tables_of_other_schemas_and_targets_are_named_with_their_command(settings, tmp_path):
@@ -415,4 +446,9 @@ def test_no_build_brings_the_user_back(spark, make, before, erased, home):
     assert len(rows) == len(before["erasing.base_sparkify__rows"])
     gone = rows[rows["rejection_reason"] == "erased"]
     assert len(gone) > 10 and gone["raw_row"].isna().all() and gone["user_id"].isna().all()
-    assert erasure.is_remembered(spark, Settings.from_environment(), GONE)
+    settings = Settings.from_environment()
+    assert erasure.is_remembered(spark, settings, GONE)
+    # One whom only old files of the log may name.
+    done = CliRunner().invoke(cli, ["erase", "--user", "nobody", "--yes", "--anyway"])
+    assert done.exit_code == 0, done.exception
+    assert erasure.is_remembered(spark, settings, "nobody")

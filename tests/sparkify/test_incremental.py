@@ -17,17 +17,18 @@ from tests.sparkify.tables import TABLES, fingerprint, fingerprints, last_write
 
 PROJECT = Path(__file__).parents[2]
 SELECTION = ("--exclude", "path:models/marts/retention")
-# What `sparkify build` does before its tests, in one session.
+# What `sparkify build` does before its tests; each line that comes in is one more run.
 RUN = f"""
 import sys
 from dbt.cli.main import dbtRunner
 from sparkify import transform
-from tests.sparkify.tables import TABLES, fingerprint, fingerprints, last_write
 from sparkify.settings import Settings
-for events in sys.argv[1:]:
-    transform.register_events(Settings.from_environment(), events)
-ran = dbtRunner().invoke(["--no-use-colors", "run", *{SELECTION!r}])
-sys.exit(not ran.success)
+for events in sys.stdin:
+    if events.strip():
+        transform.register_events(Settings.from_environment(), events.strip())
+    if not dbtRunner().invoke(["--no-use-colors", "run", *{SELECTION!r}]).success:
+        sys.exit(1)
+    print("END OF RUN", flush=True)
 """
 
 
@@ -81,19 +82,31 @@ def test_a_killed_run_leaves_whole_tables_and_the_next_one_repairs_them(
             for table in TABLES
         }
 
-    def dbt_run(*events: str, kill: bool = False, whole: tuple[dict[str, tuple], ...] = ()) -> None:
-        """Run; what a reader sees meanwhile and after a kill is one of the `whole` states."""
-        process = subprocess.Popen(
-            [sys.executable, "-c", RUN, *events],
+    def begin() -> subprocess.Popen:
+        return subprocess.Popen(
+            [sys.executable, "-c", RUN],
             cwd=PROJECT,
             env=environment,
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
             start_new_session=True,
         )
+
+    def dbt_run(
+        process: subprocess.Popen,
+        events: str = "",
+        *,
+        kill: bool = False,
+        whole: tuple[dict[str, tuple], ...] = (),
+    ) -> None:
+        """Run; what a reader sees meanwhile and after a kill is one of the `whole` states."""
+        print(events, file=process.stdin, flush=True)
         started = 0
         last = chance.randint(2, 11)
         for line in process.stdout:
+            if line == "END OF RUN\n":
+                break
             begins = "START sql" in line
             started += begins
             if begins and whole and started == 5:
@@ -103,8 +116,10 @@ def test_a_killed_run_leaves_whole_tables_and_the_next_one_repairs_them(
                 threading.Event().wait(chance.uniform(0, 3))
                 os.killpg(process.pid, signal.SIGKILL)
                 break
-        assert process.wait(timeout=300) == (-signal.SIGKILL if kill else 0)
+        else:
+            raise AssertionError(f"the run ended with {process.wait()}")
         if kill:
+            assert process.wait(timeout=300) == -signal.SIGKILL
             assert_whole(whole)
 
     def assert_whole(whole: tuple[dict[str, tuple], ...]) -> None:
@@ -114,7 +129,8 @@ def test_a_killed_run_leaves_whole_tables_and_the_next_one_repairs_them(
 
     for date in dates[:10]:
         write(folder / f"{date}.json", days[date])
-    dbt_run(str(folder))
+    process = begin()
+    dbt_run(process, str(folder))
     before = state()
     write(folder / "late.json", days[dates[3]] + days[dates[12]])
     (folder / f"{dates[1]}.json").unlink()
@@ -125,8 +141,11 @@ def test_a_killed_run_leaves_whole_tables_and_the_next_one_repairs_them(
     changed = [table for table in TABLES if table != "stg_sparkify__nulled_values"]
     assert not any(before[table] == after[table] for table in changed)
     for kill in (True, True, False):
-        dbt_run(kill=kill, whole=(before, after))
+        dbt_run(process, kill=kill, whole=(before, after))
+        process = begin() if kill else process
     assert state() == after
+    process.stdin.close()
+    assert process.wait(timeout=60) == 0
 
 
 def test_who_is_erased_and_where_the_key_is_found_are_no_part_of_a_definition():
