@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 # Without the compiled files every command would compile for seconds what it imports.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup run test test-server bench lint lock clean
+.PHONY: help setup run test test-all test-server bench lint lock clean
 .DEFAULT_GOAL := help
 
 help:  ## Show this list
@@ -18,9 +18,12 @@ setup: $(READY)  ## Create the environment in .venv, with the Delta Lake jars
 run: $(READY)  ## Simulate events (or EVENTS=path to your own), build, check, train, score, report
 	@$(BIN)/sparkify run $(if $(EVENTS),--events "$(EVENTS)")
 
-test: $(READY)  ## Lint the code and run the tests
+test: $(READY)  ## Lint the code and run the tests, but for those that build or train many times
 	@$(BIN)/sparkify setup --fast-start & $(MAKE) --no-print-directory lint; linted=$$?; wait $$! && exit $$linted
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -m "$(or $(MARKED),not long and not slow)"
+
+test-all:  ## Lint the code and run every test but those of servers (an hour)
+	@$(MAKE) --no-print-directory test MARKED="long or not long"
 
 test-server: $(READY)  ## Run the tests of servers, other engines and a cluster
 	@$(BIN)/sparkify setup --fast-start
