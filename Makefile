@@ -19,11 +19,11 @@ run: $(READY)  ## Simulate events (or EVENTS=path to your own), build, check, tr
 	@$(BIN)/sparkify run $(if $(EVENTS),--events "$(EVENTS)")
 
 test: $(READY)  ## Lint the code and run the tests, but for those that build or train many times
-	@$(BIN)/sparkify setup --fast-start & $(MAKE) --no-print-directory lint; linted=$$?; wait $$! && exit $$linted
+	@$(BIN)/sparkify setup --fast-start & make --no-print-directory lint; linted=$$?; wait $$! && exit $$linted
 	@$(BIN)/python -m pytest -m "$(or $(MARKED),not long and not slow)"
 
 test-all:  ## Lint the code and run every test but those of servers (an hour)
-	@$(MAKE) --no-print-directory test MARKED="long or not long"
+	@make --no-print-directory test MARKED="long or not long"
 
 test-server: $(READY)  ## Run the tests of servers, other engines and a cluster
 	@$(BIN)/sparkify setup --fast-start

@@ -38,7 +38,7 @@
     {% endfor %}
     {% set named = run_query(
         'select _metadata.file_path from ' ~ files
-        ~ " where lower(_metadata.file_path) rlike '/user[_-]?id=' limit 1"
+        ~ " where lower(_metadata.file_path) rlike '/user([_-]?id)?=' limit 1"
     ).rows if user_key_digest() else [] %}
     {% for row in named %}
         {% do refuse(

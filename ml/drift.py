@@ -180,7 +180,8 @@ def _stability(
     from scipy.stats import chi2
 
     both = pd.DataFrame({"first": first, "second": second}).fillna(0.0)
-    expected = both.sum(axis=1) / both.to_numpy().sum() * min(n, m)
+    # Of both tables alike: what few rows to score are all in is no rare bin.
+    expected = (both / both.sum()).mean(axis=1).fillna(0) * min(n, m)
     both = both.groupby(_neighbours(expected) if is_number else _rare(expected)).sum()
     if len(both) < 2:
         return {"psi": 0.0, "psi_bound": 0.0, "p_value": 1.0}

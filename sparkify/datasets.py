@@ -97,7 +97,8 @@ def check_one_build(spark: SparkSession, settings: Settings) -> None:
         if property["value"] != made_by:
             raise BadInput(
                 f"{snapshots} and {meaning}, which says what its rows mean, are not of one build: "
-                "the last was cut short, or was of one of them; run `sparkify build --events PATH`"
+                "the last was cut short, or of the snapshots alone; run `sparkify build --events "
+                "PATH`"
             )
 
 

@@ -130,10 +130,11 @@ def without_rows(file: Path, user: User) -> tuple[bytes, int]:
 def cells_of(file: Path) -> tuple[str, list[list[str]]]:
     """What parts the cells of a text file, and its rows; nothing where they are no table.
 
-    That is what gives the most columns, two at least, with as many cells in every row; a quotation
-    mark that is not closed would hide rows.
+    A table has two columns at least, and as many cells in every row; a quotation mark that is not
+    closed would hide rows. Of several readings that with a column of users counts, then the
+    widest; without such a column there is no telling.
     """
-    found, width = ("", []), 1
+    found: dict[str, list[list[str]]] = {}
     csv.field_size_limit(LONGEST_CELL)
     for separator in SEPARATORS:
         with file.open(newline="", encoding="utf-8", errors="surrogateescape") as text:
@@ -142,9 +143,12 @@ def cells_of(file: Path) -> tuple[str, list[list[str]]]:
             except csv.Error:
                 continue
         widths = {len(row) for row in rows if row}
-        if len(widths) <= 1 and max(widths, default=0) > width:
-            found, width = (separator, rows), max(widths)
-    return found
+        if len(widths) == 1 and max(widths) > 1:
+            found[separator] = rows
+    named = {each: rows for each, rows in found.items() if naming(rows[0])}
+    if not named and len(found) != 1:
+        return "", []
+    return max((named or found).items(), key=lambda each: len(each[1][0]))
 
 
 def naming(header: list[str]) -> set[int]:

@@ -17,7 +17,7 @@ MODULES = (
 
 @contextmanager
 def loading(settings: Settings) -> Iterator[None]:
-    """Import `MODULES` and make the model store beside the block, and end when both have.
+    """Import `MODULES` and make the model store beside the block, and wait for both at its end.
 
     What fails here fails again in the stage that needs it, and is told there.
     """

@@ -172,9 +172,9 @@ def train_snapshots(
     from ml.errors import NotTrainable
     from ml.training import TrainOptions
 
+    snapshots = feature_table(spark, settings, SNAPSHOTS, version=version)
     if version is None:
         check_one_build(spark, settings)
-    snapshots = feature_table(spark, settings, SNAPSHOTS, version=version)
     spec = replace(snapshots.spec, exclude=(*snapshots.spec.exclude, *exclude), allow=allow)
     snapshots = replace(snapshots, spec=spec)
     features = feature_table(spark, settings, FEATURES)

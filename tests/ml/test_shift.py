@@ -184,6 +184,23 @@ def test_few_users_are_compared_by_wider_bins(spark, moved, is_drifted):
     assert found.loc[0, "psi"] > 0
 
 
+@pytest.mark.parametrize(
+    ("learned", "scored"),
+    [
+        # What was rare among very many rows is not where a quarter of few rows have it.
+        ([0.0] * 1980 + [5.0] * 20, [0.0] * 120 + [5.0] * 40),
+        ([0.0] * 1500 + [1.0, 2.0, 3.0] * 100, [0.0] * 82 + [None] * 50 + [1.0, 2.0, 3.0] * 6),
+        ([1.0, 2.0] * 900, [None] * 100 + [1.0, 2.0] * 30),
+    ],
+)
+def test_what_few_rows_have_and_many_had_not_has_drifted(spark, learned, scored):
+    tables = [
+        spark.createDataFrame(list(enumerate(values)), "user_id int, x double").coalesce(1)
+        for values in (learned, scored)
+    ]
+    assert drift(*tables)["is_drifted"].tolist() == [True]
+
+
 def test_repeated_rows_of_a_user_make_no_drift_significant(spark):
     generator = np.random.default_rng(6)
     tables = []

@@ -262,6 +262,11 @@ def test_ids_in_files_are_read_as_staging_reads_them(tmp_path):
     ("content", "left"),
     [
         ("user;spend, EUR\n36;12\n4;1\n", "user;spend, EUR\n4;1\n"),
+        ("user_id;amount, EUR\n36;1,5\n4;2,5\n", "user_id;amount, EUR\n4;2,5\n"),
+        ("user_id;a, b, c\n36;1,2,3\n4;1,2,3\n", "user_id;a, b, c\n4;1,2,3\n"),
+        ("user_id\tlast, first\n36\tDoe, J\n4\tRoe, M\n", "user_id\tlast, first\n4\tRoe, M\n"),
+        ("36;1,5\n4;2,5\n", "…;1,5\n4;2,5\n"),
+        ("36;1\n4;2\n", "4;2\n"),
         # What is no table loses the id.
         ('user_id\tnote\n12\t"called\n36\tback\n', 'user_id\tnote\n12\t"called\n…\tback\n'),
         ('user_id,note\n12,"19 inch\n36,x\n', 'user_id,note\n12,"19 inch\n…,x\n'),
