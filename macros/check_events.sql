@@ -17,12 +17,15 @@
                 ) %}
             {% endif %}
         {% endfor %}
-        {% set readers = [
-            'model.sparkify.base_sparkify__files', 'model.sparkify.base_sparkify__line_counts',
-            'model.sparkify.base_sparkify__rows'
-        ] %}
-        {#- Of `dbt retry` nobody knows what it runs. #}
-        {% if not selected_resources or selected_resources | select('in', readers) | list %}
+        {% set readers = ['model.sparkify.base_sparkify__line_counts', 'model.sparkify.base_sparkify__rows'] %}
+        {% set listed = 'model.sparkify.base_sparkify__files' %}
+        {#- Of `dbt retry` nobody knows what it runs. -#}
+        {% set reads = namespace(files=flags.WHICH == 'freshness' or not selected_resources) %}
+        {% for id in selected_resources %}
+            {% set parents = graph.nodes.get(id, {}).get('depends_on', {}).get('nodes', []) %}
+            {% set reads.files = reads.files or id in [listed] + readers or listed in parents %}
+        {% endfor %}
+        {% if reads.files %}
             {% for table in [source('raw', 'lines'), source('raw', 'files')] %}
                 {% do run_query('refresh table ' ~ table) %}
             {% endfor %}
@@ -34,6 +37,8 @@
                     ~ '`sparkify build --events PATH`'
                 ) %}
             {% endif %}
+        {% endif %}
+        {% if selected_resources | select('in', readers) | list %}
             {% do check_new_files() %}
         {% endif %}
     {% endif %}
