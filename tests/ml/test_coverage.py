@@ -9,6 +9,8 @@ from ml.economics import BY_SCORE, Offer, policies
 from ml.evaluation import log_loss_gain, performance, roc_auc
 from ml.stacking import BASE_RATE
 
+pytestmark = pytest.mark.long
+
 # Churners expected in a world, and how many worlds: small ones are where intervals fall short.
 WORLDS = {20: 200, 50: 80, 100: 40}
 CHURNERS_A_USER = 0.15

@@ -103,6 +103,7 @@ def promoted(seed: int, recipe: str, *, weeks: int = 3, name: str | None = None,
     ]
 
 
+@pytest.mark.long
 def test_of_200_equal_new_recipes_at_most_5_percent_are_promoted_in_three_weeks():
     found = np.array([promoted(seed, "equal", users=300) for seed in range(200)])
     assert found.any(axis=1).mean() <= 0.05
@@ -113,6 +114,7 @@ def test_a_clearly_better_recipe_is_promoted_within_three_weeks():
     assert found.any(axis=1).all()
 
 
+@pytest.mark.long
 def test_the_same_recipe_on_newer_data_is_promoted_unless_it_is_clearly_worse():
     """Worse is here what sees a third of the risk where the champion saw two."""
     name = "old"

@@ -23,6 +23,8 @@ from ml.tuning import LEARNERS
 from ml.versions import columns_read, versions_table
 from ml.wording import Wording
 
+pytestmark = pytest.mark.long
+
 SPEC = TableSpec(id="user_id", label="churned", name="snapshots", version=7)
 OPTIONS = TrainOptions(models=("logistic_regression",), draws=200, seed=1)
 SAMPLING = {"draws": 200, "seed": 1}

@@ -77,6 +77,7 @@ def log_odds(model, rows):
     return scored.set_index(list(KEYS)).sort_index()
 
 
+@pytest.mark.long
 def test_a_base_never_predicts_a_row_of_a_user_that_it_saw(rows, fitted):
     oof = fitted.out_of_fold
     fold_of = dict(zip(oof["user_id"], oof[FOLD], strict=True))

@@ -114,6 +114,7 @@ def test_a_java_that_cannot_be_run_is_none(tmp_path):
     assert_one_line(done, 3, "Java was not found")
 
 
+@pytest.mark.long
 def test_missing_jars_lead_to_set_up_or_parquet(tmp_path):
     environment = {"SPARKIFY_JARS": str(tmp_path), "SPARKIFY_HOME": str(tmp_path)}
     chosen = call("--target", "local", "sql", "select 1", **environment)
@@ -138,6 +139,7 @@ def test_an_unknown_target_lists_the_known_ones(tmp_path):
     assert_one_line(done, 2, "local, parquet, thrift")
 
 
+@pytest.mark.long
 def test_dbt_without_events_says_how_to_get_some(tmp_path):
     done = subprocess.run(
         [str(Path(sys.executable).parent / "dbt"), "run"],
@@ -227,6 +229,7 @@ def test_a_setting_that_cannot_work_is_refused_before_spark_starts(
     assert_refused(ask("sql", "select 1"), 2, "target" if name == "SPARKIFY_TARGET" else name)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("command", "name", "value", "reason"),
     [
@@ -444,6 +447,7 @@ def test_an_address_that_is_none_is_told_without_its_token(no_spark, monkeypatch
     assert "hidden" not in str(refused)
 
 
+@pytest.mark.long
 def test_a_client_of_something_else_ends_too(tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"sc://127.0.0.1:{silent.getsockname()[1]}"
@@ -492,6 +496,7 @@ def test_a_command_in_a_message_is_for_the_target_in_use(monkeypatch, message, t
     assert cli.in_words(cli.BadInput(message), [*given, "models"]) == shown
 
 
+@pytest.mark.long
 def test_a_home_without_anything_says_what_to_run_first(tmp_path):
     empty = {"SPARKIFY_HOME": str(tmp_path), "SPARKIFY_TARGET": "parquet"}
     done = call("checks", **empty)

@@ -33,6 +33,8 @@ from sparkify.query import described, tables_of
 from sparkify.settings import Settings
 from tests.declared import declared
 
+pytestmark = pytest.mark.long
+
 # A sign that parts words is a part of it.
 GONE = "erase-me|7f3a91"
 # Tables that people make, each with a column that may name a user.

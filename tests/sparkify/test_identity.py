@@ -17,6 +17,8 @@ from sparkify.cli import cli
 from sparkify.identity import cleaned_id, stored_id
 from sparkify.settings import PROJECT
 
+pytestmark = pytest.mark.long
+
 KEYS = ("0123456789abcdef" * 4, "fedcba9876543210" * 4)
 IDS = ("raw-id-5c1d07", "größe raw-id-5c1d07")
 # The key is the environment's of the JVM, so each key has one.

@@ -10,10 +10,13 @@ import threading
 from pathlib import Path
 from types import SimpleNamespace
 
+import pytest
 from jinja2 import Environment
 
 from sparkify import transform
 from tests.sparkify.tables import TABLES, fingerprint, fingerprints, last_write
+
+pytestmark = pytest.mark.long
 
 PROJECT = Path(__file__).parents[2]
 SELECTION = ("--exclude", "path:models/marts/retention")

@@ -123,6 +123,7 @@ def other_types() -> dict[str, pd.DataFrame]:
     }
 
 
+@pytest.mark.long
 def test_parquet_of_other_types_in_one_folder_gives_the_same_events(staged, expected, tmp_path):
     for name, frame in other_types().items():
         frame.to_parquet(tmp_path / f"{name}.parquet")
@@ -133,6 +134,7 @@ def test_parquet_of_other_types_in_one_folder_gives_the_same_events(staged, expe
     pd.testing.assert_frame_equal(staged(tmp_path), expected)
 
 
+@pytest.mark.long
 def test_a_date_is_the_midnight_of_utc(staged, tmp_path):
     frame = pd.DataFrame(events())
     for name in ("ts", "registration"):
@@ -143,11 +145,13 @@ def test_a_date_is_the_midnight_of_utc(staged, tmp_path):
     assert set(rows["registered_at"].astype(str)) == {"2018-09-30"}
 
 
+@pytest.mark.long
 def test_every_file_is_parquet_where_a_var_says_so(staged, expected, tmp_path):
     pd.DataFrame(events()).to_parquet(tmp_path / "part-0")
     pd.testing.assert_frame_equal(staged(tmp_path, events_format="parquet"), expected)
 
 
+@pytest.mark.long
 def test_columns_are_taken_from_the_names_of_folders(staged, tmp_path):
     frame = pd.DataFrame(events()).drop(columns=["level", "gender", "page"])
     folder = tmp_path / "level=paid" / "page=Add%20to+Playlist"
@@ -194,6 +198,7 @@ def oddly_named(tmp_path) -> Path:
     return tmp_path
 
 
+@pytest.mark.long
 def test_what_a_row_has_of_a_field_under_any_key_comes_before_its_folder(staged, tmp_path):
     folder = tmp_path / "Gender=M" / "artist=100% Love"
     folder.mkdir(parents=True)
@@ -216,6 +221,7 @@ def test_what_a_row_has_of_a_field_under_any_key_comes_before_its_folder(staged,
     assert set(found["artist"]) == {"100% Love"}
 
 
+@pytest.mark.long
 def test_nobody_is_anonymous_in_any_case(staged, tmp_path):
     told = ("Logged Out", "logged out", "LOGGED OUT", "guest")
     (tmp_path / "a.json").write_text(as_json([events(1, auth=auth)[0] for auth in told]))
@@ -223,11 +229,13 @@ def test_nobody_is_anonymous_in_any_case(staged, tmp_path):
     assert len(staged(tmp_path)) == 1
 
 
+@pytest.mark.long
 def test_files_of_any_name_are_read(staged, oddly_named):
     sessions = staged(oddly_named)["session_id"].astype(int)
     assert Counter(sessions) == dict.fromkeys(range(len(ODD_NAMES)), 4)
 
 
+@pytest.mark.long
 def test_a_path_is_no_pattern(spark, settings, oddly_named):
     for name in ("log[1]", "a{b,c}d", "back\\slash", "star*", "2018-10-01T10:00:00"):
         for path in (oddly_named / name, oddly_named / name / f"{name}.json"):
@@ -455,6 +463,7 @@ def test_the_uri_of_a_file_is_taken_literally():
     assert local_path("file://host/a") is None and local_path("s3a://b/a") is None
 
 
+@pytest.mark.long
 def test_a_line_is_read_to_its_end_and_what_names_a_row_is_one_value(spark, staged, tmp_path):
     whole = json.dumps(events(1)[0])
     broken = [whole.replace("Sigur R\\u00f3s", f"Sigur R{cut}") for cut in ("\\u", "\\u00f")]
@@ -505,6 +514,7 @@ def test_a_line_is_read_to_its_end_and_what_names_a_row_is_one_value(spark, stag
     }
 
 
+@pytest.mark.long
 def test_a_stream_wrote_what_its_files_hold(staged, expected, tmp_path):
     (tmp_path / "_spark_metadata").mkdir()
     (tmp_path / "part-0.json").write_text(as_json(events()))
@@ -523,6 +533,7 @@ def test_a_stream_wrote_what_its_files_hold(staged, expected, tmp_path):
     pd.testing.assert_frame_equal(staged(Path(f"{tmp_path}")), expected)
 
 
+@pytest.mark.long
 def test_a_bare_run_refuses_new_files_that_it_would_read_wrongly(settings, tmp_path):
     (tmp_path / "a.json").write_text(as_json(events()))
     transform.register_events(settings, f"file://{tmp_path}")
@@ -534,6 +545,7 @@ def test_a_bare_run_refuses_new_files_that_it_would_read_wrongly(settings, tmp_p
         (tmp_path / name).unlink()
 
 
+@pytest.mark.long
 def test_a_bare_run_refuses_files_that_nothing_reads(spark, settings, tmp_path):
     (tmp_path / "a.json").write_text(as_json(events()))
     # As by hand, when nobody looks at the files.
@@ -550,6 +562,7 @@ def test_a_bare_run_refuses_files_that_nothing_reads(spark, settings, tmp_path):
     assert [Path(row[0]).name for row in found] == ["a.json"]
 
 
+@pytest.mark.long
 def test_no_run_reads_events_that_were_not_registered_to_the_end(settings, tmp_path):
     pd.DataFrame(events()).to_parquet(tmp_path / "a.parquet")
     pd.DataFrame(events()).assign(page=[["Home"]] * 6).to_parquet(tmp_path / "lists")
@@ -571,6 +584,7 @@ def test_no_run_reads_events_that_were_not_registered_to_the_end(settings, tmp_p
             transform.run_dbt(settings, "run", "--select", "path:models/staging")
 
 
+@pytest.mark.long
 def test_a_clock_that_was_wrong_is_told(spark, settings, tmp_path):
     far = START_MS + 90 * 86_400_000
     (tmp_path / "a.json").write_text(as_json(events() + events(1, ts=far)))
@@ -582,6 +596,7 @@ def test_a_clock_that_was_wrong_is_told(spark, settings, tmp_path):
     assert (found.status, found.failure_count) == ("warn", 1)
 
 
+@pytest.mark.long
 def test_one_wrong_file_of_many_is_told(spark, settings, tmp_path):
     for day in range(10):
         rows = events(30, ts=START_MS + day * 86_400_000)
@@ -597,6 +612,7 @@ def test_one_wrong_file_of_many_is_told(spark, settings, tmp_path):
     assert (found.status, found.failure_count) == ("warn", 2)
 
 
+@pytest.mark.long
 def test_a_log_that_was_exported_twice_with_other_values_is_told(spark, settings, tmp_path):
     (tmp_path / "a.json").write_text(as_json(events()))
 
@@ -653,6 +669,7 @@ def test_files_that_are_passed_over_are_found(tmp_path):
     assert [file.name for file in found.passed_over] == ["_b.json", "e.json"]
 
 
+@pytest.mark.long
 def test_any_bytes_are_accounted_for(spark, staged, tmp_path):
     """Of every file as many lines as it has, counted here without Spark."""
     chance = random.Random(0)

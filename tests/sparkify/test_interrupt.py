@@ -14,6 +14,8 @@ import pytest
 from sparkify.interrupt import SIGNALS, on_signals, scratch_folder
 from sparkify.settings import PROJECT
 
+pytestmark = pytest.mark.long
+
 SPARKIFY = str(Path(sys.executable).parent / "sparkify")
 # A process with what a command has at its worst: threads that wait, a child that ignores SIGTERM,
 # one that shuts down slowly, sockets in a folder, and stderr that goes elsewhere for a while.

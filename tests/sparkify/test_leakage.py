@@ -9,6 +9,8 @@ import pytest
 
 from sparkify import transform
 
+pytestmark = pytest.mark.long
+
 LABELS = ["is_churned_next_14d", "days_to_churn", "input_version"]
 MARTS = ("--select", "+fct_user_snapshots", "+fct_user_features")
 DATES = ("2018-10-15", "2018-10-29", "2018-11-19")

@@ -17,6 +17,8 @@ from sparkify.errors import BadInput
 from sparkify.settings import Settings
 from sparkify.versions import history, readable
 
+pytestmark = pytest.mark.long
+
 SNAPSHOTS, DAYS = "kept.fct_user_snapshots", "kept.fct_user_days"
 
 

@@ -90,7 +90,13 @@ def registered_log(spark, settings, hostile_log, tmp_path_factory) -> dict[str, 
     return hostile_log
 
 
-@pytest.mark.parametrize("changed", OTHER_DEFINITIONS.values(), ids=[*OTHER_DEFINITIONS])
+@pytest.mark.parametrize(
+    "changed",
+    [
+        pytest.param(changed, id=name, marks=[pytest.mark.long] if changed else [])
+        for name, changed in OTHER_DEFINITIONS.items()
+    ],
+)
 def test_every_row_and_value_is_what_its_description_says(spark, settings, registered_log, changed):
     transform.run_dbt(settings, "run", "--select", *MODELS, "--vars", json.dumps(changed))
     definitions = DEFINITIONS | changed
@@ -103,6 +109,7 @@ def test_every_row_and_value_is_what_its_description_says(spark, settings, regis
     assert not problems, "\n".join([f"{len(problems)} differences", *problems[:40]])
 
 
+@pytest.mark.long
 def test_years_of_use_and_a_clock_years_off_are_features_like_others(spark, settings, tmp_path):
     changed = {"feature_windows": [1, 2], "active_days": 2}
     chance, first_days = random.Random(4), {"daily": 0, "later": 5, "with a clock years off": 690}

@@ -46,6 +46,7 @@ def train(path, *extra: str, models: str = "logistic_regression"):
     return CliRunner().invoke(cli, [*arguments, "--models", models, *extra])
 
 
+@pytest.mark.long
 def test_a_csv_file_is_trained_on_and_tables_of_other_types_are_scored(spark, customers, tmp_path):
     """The label as words, a number as text with blanks, an index, odd names and numeric ids."""
     names = {"customer": "customer `id`.x", "plan": 'größe, "plan"'}
@@ -96,6 +97,7 @@ def test_a_csv_file_is_trained_on_and_tables_of_other_types_are_scored(spark, cu
     assert joined["reason_1"].notna().sum() > 100
 
 
+@pytest.mark.long
 def test_a_column_that_knows_the_outcome_is_refused_unless_it_is_allowed_by_name(
     spark, customers, tmp_path
 ):
@@ -118,6 +120,7 @@ def test_an_unknown_learner_is_wrong_use(settings, tmp_path):
     assert "no learner oracle; choose among logistic_regression" in str(refused.exception)
 
 
+@pytest.mark.long
 def test_columns_that_tell_rows_to_score_apart_are_left_out(spark, customers, tmp_path):
     customers.drop(columns="exit_survey").to_parquet(tmp_path / "customers.parquet")
     dearer = customers.drop(columns=["left", "exit_survey"]).assign(spend=customers["spend"] + 500)
@@ -131,6 +134,7 @@ def test_columns_that_tell_rows_to_score_apart_are_left_out(spark, customers, tm
     assert "--to-score" in str(refused.exception)
 
 
+@pytest.mark.long
 def test_a_table_without_a_column_of_the_model_is_refused(spark, customers, tmp_path):
     customers[["customer", "plan"]].to_parquet(tmp_path / "narrow.parquet")
     arguments = ["score", "--parquet", str(tmp_path / "narrow.parquet"), "--id", "customer"]
@@ -140,6 +144,7 @@ def test_a_table_without_a_column_of_the_model_is_refused(spark, customers, tmp_
     assert not (tmp_path / "scores.csv").exists()
 
 
+@pytest.mark.long
 def test_a_label_of_one_class_is_not_trainable(spark, customers, tmp_path):
     customers.assign(left=False).to_parquet(tmp_path / "stayers.parquet")
     assert isinstance(train(tmp_path / "stayers.parquet").exception, NotTrainable)
@@ -256,6 +261,7 @@ def test_a_csv_file_is_read_cell_by_cell(spark, settings, tmp_path, separator):
     ]
 
 
+@pytest.mark.long
 def test_delta_folders_partitioned_folders_and_tables_of_the_catalogue_are_read(
     spark, settings, tmp_path
 ):
@@ -280,6 +286,7 @@ def test_delta_folders_partitioned_folders_and_tables_of_the_catalogue_are_read(
         own_table.read(spark, settings, own_table.find_source("sparkify.nothing"))
 
 
+@pytest.mark.long
 def test_of_a_delta_table_one_version_is_read_whatever_is_written_meanwhile(
     spark, settings, tmp_path
 ):

@@ -8,6 +8,8 @@ from sparkify import ledger
 from sparkify.stages import RETENTION
 from sparkify.training import train_snapshots
 
+pytestmark = pytest.mark.long
+
 SUMS = {
     "next_song_count": "song_count",
     "thumbs_up_count": "thumbs_up_count",

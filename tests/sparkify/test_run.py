@@ -122,6 +122,7 @@ def test_what_the_pages_show_runs(page, spark, settings, tmp_path, monkeypatch):
         assert both["probability_found"].tolist() == pytest.approx(both["probability"].tolist())
 
 
+@pytest.mark.long
 def test_dbt_tests_and_unit_tests_pass(settings):
     result = transform.run_dbt(settings, "test", "--select", "test_type:unit", "fct_user_days")
     kinds = [node.node.resource_type for node in result.result.results]
@@ -129,6 +130,7 @@ def test_dbt_tests_and_unit_tests_pass(settings):
     assert kinds.count("test") >= 2
 
 
+@pytest.mark.long
 def test_bare_dbt_commands_work(settings):
     transform.run_dbt(settings, "run", "--select", "dim_users")
     transform.run_dbt(settings, "docs", "generate")
@@ -136,6 +138,7 @@ def test_bare_dbt_commands_work(settings):
     assert "model.sparkify.fct_user_features" in catalog["nodes"]
 
 
+@pytest.mark.long
 def test_a_type_against_the_contract_stops_the_model_and_its_table_stays(spark, settings, tmp_path):
     for name in ("macros", "tests", "dbt_project.yml", "profiles"):
         (tmp_path / name).symlink_to(PROJECT / name)
@@ -184,6 +187,7 @@ def false_row(spark, table: str, values: dict):
     return spark.createDataFrame(row.collect(), whole.schema)
 
 
+@pytest.mark.long
 def test_the_gate_names_the_expectation_that_fails(spark, settings):
     false = {"user_id": "bad", "paid_event_share_28d": 1.5, "song_count_7d": 10**6}
     rows = false_row(spark, "sparkify.fct_user_features", false)
@@ -230,6 +234,7 @@ def test_every_feature_says_what_null_means(spark, finished_run):
         assert not silent
 
 
+@pytest.mark.long
 def test_every_expectation_is_named_and_passes(spark):
     checks = check_tables(spark, schema="sparkify", unknown=0.2)
     assert all(check.status == "pass" and check.check_name for check in checks)
@@ -402,10 +407,11 @@ def test_snapshots_of_another_build_than_their_meaning_are_not_learned_from(
     assert re.fullmatch(r"\w{32}", built["snapshots_made_by"])
     datasets.check_one_build(spark, settings)
     other = built | {"snapshots_made_by": "that of a build that was cut short"}
-    monkeypatch.setattr(datasets, "definitions", lambda *_: other)
+    monkeypatch.setattr(datasets, "definitions", lambda *_: dict(other))
     assert "are not of one build" in str(CliRunner().invoke(cli, ["train"]).exception)
 
 
+@pytest.mark.long
 def test_scores_of_other_features_than_those_of_now_are_told(spark, settings, monkeypatch):
     assert scoring.why_stale(spark, settings) == ""
     features = datasets.feature_table(spark, settings, datasets.FEATURES)
@@ -446,6 +452,7 @@ def test_drift_needs_no_table_but_the_one_that_is_scored(spark, settings, monkey
     assert registered.drift_reference(spark, settings, champion) == replace(kept, past={})
 
 
+@pytest.mark.long
 def test_a_champion_of_other_definitions_scores_nobody_and_the_marts_are_built(
     spark, settings, monkeypatch
 ):
@@ -476,6 +483,7 @@ def test_where_nobody_is_active_nobody_is_scored_and_no_drift_is_told(spark, set
     assert [spark.table(name).count() for name in tables] == before
 
 
+@pytest.mark.long
 def test_why_a_training_was_refused_is_told_until_one_succeeds(
     spark, settings, finished_run, tmp_path, monkeypatch
 ):
@@ -509,6 +517,7 @@ def test_a_call_with_other_vars_than_the_tables_is_refused(spark, settings):
         assert datasets.definitions(spark, replace(settings, overrides=same))
 
 
+@pytest.mark.long
 def test_scores_that_are_older_than_their_meaning_are_kept_and_judged(spark, settings):
     table = settings.ml_table("churn_scores")
     version = spark.sql(f"describe history {table}").first().version
@@ -639,6 +648,7 @@ def again(spark, settings) -> list[str]:
     return [first.output, second.output]
 
 
+@pytest.mark.long
 def test_an_old_table_version_is_trained_on_again_to_the_last_digit(spark, settings, again):
     versions = registered.registry(settings, "again").versions()
     second, first = (predictions(spark, version.run_id) for version in versions)
@@ -648,6 +658,7 @@ def test_an_old_table_version_is_trained_on_again_to_the_last_digit(spark, setti
         datasets.feature_table(spark, settings, datasets.SNAPSHOTS, version=999)
 
 
+@pytest.mark.long
 def test_what_is_written_is_declared(spark, settings, monkeypatch):
     written = {}
 
@@ -665,6 +676,7 @@ def test_what_is_written_is_declared(spark, settings, monkeypatch):
     assert written == expected
 
 
+@pytest.mark.long
 def test_maintenance_keeps_what_every_model_learned_from(settings, again):
     versions = registered.registry(settings, settings.model).versions()
     versions += registered.registry(settings, "again").versions()
@@ -672,6 +684,7 @@ def test_maintenance_keeps_what_every_model_learned_from(settings, again):
     assert learned[settings.table(datasets.SNAPSHOTS)] >= {each.table_version for each in versions}
 
 
+@pytest.mark.long
 def test_training_shows_the_score_of_every_fold_and_of_one_learner_no_stack(again):
     for shown in again:
         assert "Tuning: log loss by fold of users" in shown
@@ -683,6 +696,7 @@ def test_training_shows_the_score_of_every_fold_and_of_one_learner_no_stack(agai
         assert "top decile by inactivity" in shown
 
 
+@pytest.mark.long
 def test_a_version_is_promoted_and_rolled_back_by_command(settings, again):
     def models(*words: str) -> str:
         done = CliRunner().invoke(cli, ["models", "--name", "again", *words])
@@ -698,6 +712,7 @@ def test_a_version_is_promoted_and_rolled_back_by_command(settings, again):
     assert "version 1 champion" in listed and "version 2 champion" not in listed
 
 
+@pytest.mark.long
 def test_the_public_protocol_stands_above_the_honest_one_of_the_deployed_model(spark, settings):
     table = "sparkify_ml.model_performance"
     # Not what other tests trained under another name.

@@ -12,6 +12,8 @@ from sparkify.settings import Settings, schema_name, written
 from tests.declared import declared
 from tests.sparkify.test_vars import TEXTS
 
+pytestmark = pytest.mark.long
+
 
 def call(*arguments: str) -> Result:
     done = CliRunner().invoke(cli, arguments)

@@ -15,6 +15,8 @@ from tests.sparkify.tables import last_write
 from tests.sparkify.test_staging import line
 from tests.sparkify.test_unchanged import DATA
 
+pytestmark = pytest.mark.long
+
 ROWS = "sparkify.base_sparkify__rows"
 USERS = [str(number) for number in range(1, 61)]
 EVENTS = [line(userId=user, itemInSession=item) for user in USERS for item in range(3)]

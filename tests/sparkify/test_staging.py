@@ -184,6 +184,7 @@ def test_files_are_listed_without_their_contents(spark, staged):
         spark.sql("select content from sparkify_raw.files").collect()
 
 
+@pytest.mark.long
 def test_files_of_every_compression_encoding_and_depth_are_read(spark, settings, tmp_path):
     def lines(first: int) -> bytes:
         return "\n".join(
@@ -212,6 +213,7 @@ def test_files_of_every_compression_encoding_and_depth_are_read(spark, settings,
     assert rejected == dict.fromkeys(["other.json", "wide.json"], 2)
 
 
+@pytest.mark.long
 def test_too_many_broken_rows_stop_a_build_before_the_marts(spark, settings, build, tmp_path):
     (tmp_path / "good").mkdir()
     (tmp_path / "bad").mkdir()
@@ -233,6 +235,7 @@ def test_too_many_broken_rows_stop_a_build_before_the_marts(spark, settings, bui
         assert days.selectExpr("sum(event_count)").first()[0] == len(good)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("text", ["", "\n\n", line(auth="Logged Out", userId="")])
 def test_files_without_any_event_are_bad_input(settings, build, tmp_path, text):
     (tmp_path / "a.json").write_text(text)
@@ -298,6 +301,7 @@ def test_a_value_that_cannot_be_is_null_and_counted_and_the_event_stays(spark, s
     assert {row.failure_count for row in ledger.collect() if row.checked_at == last} == {1, 2}
 
 
+@pytest.mark.long
 def test_a_field_that_means_something_else_stops_a_build_before_the_marts(
     build, settings, tmp_path
 ):

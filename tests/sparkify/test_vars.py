@@ -10,6 +10,8 @@ from sparkify.cli import cli, in_words
 from sparkify.errors import BadInput, WrongUse
 from sparkify.settings import Settings, read_vars, written
 
+pytestmark = pytest.mark.long
+
 TEXTS = [
     "it's",
     'a "b"',

@@ -17,6 +17,8 @@ from sparkify.settings import KEY_DIGEST, PROJECT, Settings
 from sparkify.unchanged import inputs_of
 from sparkify.warehouse import check_warehouse, real
 
+pytestmark = pytest.mark.long
+
 BIN = Path(sys.executable).parent
 
 
