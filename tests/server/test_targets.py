@@ -38,7 +38,7 @@ def query(table: str, source: str = "") -> str:
 @pytest.fixture(scope="module")
 def events(spark, tmp_path_factory) -> Path:
     out = tmp_path_factory.mktemp("simulated") / "log"
-    simulate(spark, users=12, seed=7, out=out)
+    simulate(spark, users=30, seed=7, out=out)
     return out / "events"
 
 
