@@ -22,7 +22,7 @@ test: $(READY)  ## Lint the code and run the tests, but for those that build or 
 	@$(BIN)/sparkify setup --fast-start & make --no-print-directory lint; linted=$$?; wait $$! && exit $$linted
 	@$(BIN)/python -m pytest -m "$(or $(MARKED),not long and not slow)"
 
-test-all:  ## Lint the code and run every test but those of servers (an hour)
+test-all:  ## Lint the code and run every test but those of servers (an hour and more)
 	@make --no-print-directory test MARKED="long or not long"
 
 test-server: $(READY)  ## Run the tests of servers, other engines and a cluster

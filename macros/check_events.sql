@@ -8,7 +8,8 @@
 #}
 {% macro check_events() %}
     {% if execute and flags.WHICH in ['run', 'build', 'test', 'snapshot', 'freshness'] %}
-        {% for table in [source('raw', 'lines'), source('raw', 'files')] %}
+        {% set tables = [source('raw', 'lines'), source('raw', 'files')] %}
+        {% for table in tables %}
             {% if not load_relation(table) %}
                 {% do refuse(
                     "No events are registered yet. Run `sparkify build --events PATH` on your own, "
@@ -26,7 +27,7 @@
             {% set reads.files = reads.files or id in [listed] + readers or listed in parents %}
         {% endfor %}
         {% if reads.files %}
-            {% for table in [source('raw', 'lines'), source('raw', 'files')] %}
+            {% for table in tables %}
                 {% do run_query('refresh table ' ~ table) %}
             {% endfor %}
             {% if not run_query(

@@ -584,15 +584,20 @@ def test_no_run_reads_events_that_were_not_registered_to_the_end(settings, tmp_p
             transform.run_dbt(settings, "run", "--select", "path:models/staging")
 
 
+def verdict(spark, check: str):
+    """What the last run of a check said, which is named by its beginning."""
+    return spark.sql(
+        "select status, failure_count from sparkify.quality_ledger"
+        f" where check_name like '{check}%' order by checked_at desc limit 1"
+    ).first()
+
+
 @pytest.mark.long
 def test_a_clock_that_was_wrong_is_told(spark, settings, tmp_path):
     far = START_MS + 90 * 86_400_000
     (tmp_path / "a.json").write_text(as_json(events() + events(1, ts=far)))
     transform.build(settings, "--select", "path:models/staging", events=str(tmp_path))
-    found = spark.sql(
-        "select status, failure_count from sparkify.quality_ledger"
-        " where check_name like 'no_gap%' order by checked_at desc limit 1"
-    ).first()
+    found = verdict(spark, "no_gap")
     assert (found.status, found.failure_count) == ("warn", 1)
 
 
@@ -605,10 +610,7 @@ def test_one_wrong_file_of_many_is_told(spark, settings, tmp_path):
         (tmp_path / f"{name}.json").write_text(as_json([row | wrong for row in events(30)]))
     (tmp_path / "short.json").write_text(as_json([row | {"ts": 1} for row in events(3)]))
     transform.build(settings, "--select", "path:models/staging", events=str(tmp_path))
-    found = spark.sql(
-        "select status, failure_count from sparkify.quality_ledger"
-        " where check_name like 'wrong_files%' order by checked_at desc limit 1"
-    ).first()
+    found = verdict(spark, "wrong_files")
     assert (found.status, found.failure_count) == ("warn", 2)
 
 
@@ -616,16 +618,13 @@ def test_one_wrong_file_of_many_is_told(spark, settings, tmp_path):
 def test_a_log_that_was_exported_twice_with_other_values_is_told(spark, settings, tmp_path):
     (tmp_path / "a.json").write_text(as_json(events()))
 
-    def verdict():
+    def built():
         transform.build(settings, "--select", "+int_sparkify__session_days", events=str(tmp_path))
-        return spark.sql(
-            "select status, failure_count from sparkify.quality_ledger"
-            " where check_name = 'one_event_in_a_place' order by checked_at desc limit 1"
-        ).first()
+        return verdict(spark, "one_event_in_a_place")
 
-    assert verdict().status == "pass"
+    assert built().status == "pass"
     (tmp_path / "again.json").write_text(as_json([row | {"length": 1.5} for row in events()]))
-    found = verdict()
+    found = built()
     assert (found.status, found.failure_count > 0) == ("warn", True)
 
 
