@@ -1,7 +1,8 @@
 {#
     A field of an event as text. What a row does not have, or has as a word for nothing, is taken
     from its folder, where that is named for it. The folder's name is what Hive writes, with escapes
-    for %, or a name as people write it.
+    for %, or a name as people write it. `keyed_file` is the file, null where no folder of it is named
+    for any field.
 
         {{ event_field('level') }}
             ->  the field `level`, or free in /events/level=free/2018.json
@@ -18,7 +19,7 @@
     {#- A letter that is not UTF-8 is the same for all of them when decoded. -#}
     {%- set twice_decoded = 'try_url_decode(replace(' ~ decoded ~ ", '+', '%2B'))" -%}
     if(
-            contains(source_file, '=') and contains(lower(source_file), '/{{ field | lower }}='),
+            keyed_file is not null and contains(lower(keyed_file), '/{{ field | lower }}='),
             coalesce(
                 {{ unless_missing(field, trimmed('`' ~ field ~ '`')) }},
                 nullif(

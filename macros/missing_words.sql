@@ -1,11 +1,12 @@
 {#
-    What exporters write as text where a value is missing.
+    What exporters write as text where a value is missing: as they do, in capitals, and with one first.
 
-        {% do missing_words() %}  ->  ['NaN', 'nan', 'None', ...]
+        {% do missing_words() %}  ->  ['\\N', 'NaN', 'NaT', 'nan', 'NAN', 'Nan', 'nat', ...]
 #}
 {% macro missing_words() %}
-    {% do return([
-        'NaN', 'nan', 'None', 'none', 'null', 'NULL', 'Null', '<NA>', 'NaT', 'N/A', 'n/a', 'undefined',
-        '\\N',
-    ]) %}
+    {% set found = ['\\N', 'NaN', 'NaT'] %}
+    {% for word in ['nan', 'nat', 'na', 'n/a', '#n/a', '<na>', 'none', 'null', 'undefined'] %}
+        {% do found.extend([word, word | upper, word | capitalize] | unique | list) %}
+    {% endfor %}
+    {% do return(found) %}
 {% endmacro %}

@@ -35,7 +35,7 @@ def save(result: TrainingResult, card: dict[str, Any], artifacts: Path) -> Path:
     folder = artifacts / "model"
     folder.mkdir(parents=True)
     result.pipeline.write().overwrite().save((folder / PIPELINE).as_uri())
-    (folder / CARD).write_text(json.dumps(card, indent=2))
+    write_card(folder, card)
     deployed_backtest(result).to_parquet(folder / f"{BACKTEST}.partial")
     (folder / f"{BACKTEST}.partial").rename(folder / BACKTEST)
     for name in FRAMES:
@@ -48,6 +48,12 @@ def save(result: TrainingResult, card: dict[str, Any], artifacts: Path) -> Path:
     (folder / "requirements.txt").write_text(f"pyspark=={pyspark.__version__}\n")
     save_plots(result, artifacts / "plots")
     return folder
+
+
+def write_card(folder: Path, card: dict[str, Any]) -> None:
+    """Write the card of a model's folder, whole or not at all."""
+    (folder / f"{CARD}.partial").write_text(json.dumps(card, indent=2))
+    (folder / f"{CARD}.partial").rename(folder / CARD)
 
 
 def load(name: str, version: Any) -> DeployedModel:

@@ -151,6 +151,29 @@ def of_closed_dates(table: DataFrame, spec: TableSpec) -> tuple[DataFrame, tuple
     )
 
 
+def outlived(table: DataFrame, spec: TableSpec) -> tuple[str, ...]:
+    """A note if users have rows after the days in which their label says that they churned.
+
+    Those days may be more than `spec.horizon_days`, and then outcomes are learned from before they
+    were known. One Spark job, and none of a table without dates, or whose meaning is declared.
+    """
+    if spec.time is None or spec.definitions:
+        return ()
+    day = F.to_date(quote(spec.time))
+    is_churner = F.expr(f"{written.label(quote(spec.label))} = 1")
+    users = table.groupBy(quote(spec.id)).agg(
+        F.min(F.when(is_churner, day)).alias("churned"), F.max(day).alias("last")
+    )
+    count = users.where(F.date_diff("last", "churned") >= spec.horizon_days).count()
+    if not count:
+        return ()
+    return (
+        f"{count:,} user{' has' if count == 1 else 's have'} a row {spec.horizon_days} days and "
+        "more after one whose label says that they churned. If they did not come back, the label "
+        "looks further ahead: --horizon-days says how far.",
+    )
+
+
 def label_rows(table: DataFrame, spec: TableSpec) -> tuple[DataFrame, Labelled]:
     """The rows with an observed label, as ml__label 0.0 or 1.0, and their counts. One Spark job.
 

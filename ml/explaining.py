@@ -23,8 +23,10 @@ BACKGROUND = "background"
 PATTERNS = (
     (
         BACKGROUND,
-        r"(^|_)(gender|sex|age|birth\w*|state|city|country|region|location|zip|platform|device|"
-        r"browser|os|user_agent)(_|$)|left_truncated|observed_day",
+        # Whole names: a payment_state is something to act on, and an account_age is a tenure.
+        r"^((user|customer|client|member|home|billing)_)?(gender|sex|age|birth\w*|state|city|"
+        r"country|region|location|zip|platform|device|browser|os|user_agent)"
+        r"(_(code|name|type|group|id))?$|left_truncated|observed_day",
     ),
     ("trend", r"trend"),
     ("adverts and trouble", r"advert|error|help|settings|downgrade_page|logout"),

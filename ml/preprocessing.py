@@ -150,11 +150,13 @@ def read_written(table: DataFrame, features: Sequence[Feature]) -> DataFrame:
     return table.selectExpr(*read)
 
 
-def find_unreadable(table: DataFrame, features: Sequence[Feature]) -> dict[str, SparkColumn]:
+def find_unreadable(
+    table: DataFrame, features: Sequence[Feature], *, is_any_enough: bool = False
+) -> dict[str, SparkColumn]:
     """For each column whose type is not that of its feature: the first value that cannot be read.
 
     As aggregates, null where all can be: of text what is no number, of numbers what is not 0 or 1
-    for a boolean, and of any other type every value.
+    for a boolean, and of any other type every value. is_any_enough: null where any can be.
     """
     kinds = {field.name: _kind(field.dataType) for field in table.schema.fields}
     first = {}
@@ -168,6 +170,9 @@ def find_unreadable(table: DataFrame, features: Sequence[Feature]) -> dict[str, 
         wrong = f"{_reading(value, feature.kind)} is null" if readable else "true"
         given = f"{written.is_value(value)} and {wrong}" if kind else f"{value} is not null"
         first[feature.name] = F.min(F.expr(f"if({given}, cast({value} as string), null)"))
+        if is_any_enough and readable:
+            count = F.count(F.expr(_reading(value, feature.kind)))
+            first[feature.name] = F.when(count == 0, first[feature.name])
     return first
 
 

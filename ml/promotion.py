@@ -15,6 +15,8 @@ from ml.evaluation import Gain
 from ml.training import TrainingResult
 
 CHAMPION, CHALLENGER = "champion", "challenger"
+# How a version came into use: by a training, by hand, or as the tables mean again what it does.
+TRAINED, PROMOTED, ROLLED_BACK, FITS_AGAIN = "trained", "promoted", "rolled back", "fits again"
 KEYS = ["user", "time"]
 # As many champions as a tag of MLflow has room for.
 KEPT = 50
@@ -29,7 +31,8 @@ STANDARD_ERRORS = 2.24
 Z_95 = 1.96
 # Two tables are of the same users if at least this share of the rows that churned in one of them
 # churned in both. A late event changes a label or two; two logs that name users alike share few.
-SAME_CHURNERS = 0.5
+# Of so few churners one such label would be a large share.
+SAME_CHURNERS, ENOUGH_CHURNERS = 0.5, 5
 # And if at least this share of rows is of users whom both know: users come and go, and by chance
 # two logs may name a few alike.
 SAME_USERS = 0.05
@@ -37,7 +40,7 @@ SAME_USERS = 0.05
 
 @dataclass(frozen=True)
 class Reign:
-    """A change of champion. at: ISO time, UTC. how: trained, promoted or rolled back.
+    """A change of champion. at: ISO time, UTC. how: `TRAINED` or one of the three after it.
 
     version: None in older histories, in which a champion could retire without a successor.
     """
@@ -51,16 +54,16 @@ class Reign:
 class Champion:
     """The model in use, as a new one meets it.
 
-    backtest: user, time, y, p, and row, a hash of the features that it read, what it said of rows
-    that it had not learned from; older ones have no hash. recipe: see `recipe_of`. learned_until:
-    the last as-of date that it learned from, None without dates, and horizon_days the days after it
-    that a label looks at.
+    version: its number. backtest: user, time, y, p, and row, a hash of the features that it read,
+    what it said of rows that it had not learned from; older ones have no hash. recipe: see
+    `recipe_of`. learned_until: the last as-of date that it learned from, None without dates, and
+    horizon_days the days after it that a label looks at.
     predict: what its pipeline says of rows, given as user and time, in their order; nan of a row
     that the table lacks. hashes: of what it reads of these rows now, in the same way. misfit: why
     it cannot score the present table, as a sentence, or None.
     """
 
-    name: str
+    version: int
     backtest: pd.DataFrame
     recipe: str
     learned_until: dt.date | None
@@ -68,6 +71,11 @@ class Champion:
     predict: Callable[[pd.DataFrame], np.ndarray]
     hashes: Callable[[pd.DataFrame], np.ndarray] | None = None
     misfit: str | None = None
+
+    @property
+    def name(self) -> str:
+        """What sentences call it."""
+        return f"version {self.version}"
 
 
 def decide(
@@ -164,7 +172,9 @@ def is_other_data(new: pd.DataFrame, champion: Champion) -> bool:
     churned = met["y"] + met["y_old"]
     # Of no rows at all the share is NaN, which is not enough either.
     has_same_users = rows["user"].isin(champion.backtest["user"]).mean() >= SAME_USERS
-    return bool(not has_same_users or (churned == 2).sum() < SAME_CHURNERS * (churned > 0).sum())
+    both, either = (churned == 2).sum(), (churned > 0).sum()
+    has_others = either >= ENOUGH_CHURNERS and both < SAME_CHURNERS * either
+    return bool(not has_same_users or has_others)
 
 
 def recipe_of(card: Mapping[str, Any]) -> str:
@@ -238,7 +248,7 @@ def previous(history: list[Reign], known: Collection[int]) -> int | None:
     """
     reigns: list[int] = []
     for reign in history:
-        if reign.how == "rolled back" and reigns:
+        if reign.how == ROLLED_BACK and reigns:
             reigns.pop()
             while reign.version in reigns and reigns[-1] != reign.version:
                 reigns.pop()
@@ -253,12 +263,13 @@ def previous(history: list[Reign], known: Collection[int]) -> int | None:
 
 def rejected(history: Sequence[Reign]) -> list[int]:
     """The versions that were taken out of use by hand for the present champion, if it was so."""
-    if not history or history[-1].how == "trained":
+    chosen = [reign for reign in history if reign.how != FITS_AGAIN]
+    if not chosen or chosen[-1].how == TRAINED:
         return []
-    start = next((i + 1 for i in reversed(range(len(history))) if history[i].how == "trained"), 1)
+    start = next((i + 1 for i in reversed(range(len(chosen))) if chosen[i].how == TRAINED), 1)
     # The one before the first choice by hand was in use too.
-    found = dict.fromkeys(each.version for each in history[max(0, start - 1) :])
-    return [each for each in found if each not in (None, history[-1].version)]
+    found = dict.fromkeys(each.version for each in chosen[max(0, start - 1) :])
+    return [each for each in found if each not in (None, chosen[-1].version)]
 
 
 def _is_newer(result: TrainingResult, new: pd.DataFrame, champion: Champion) -> bool:

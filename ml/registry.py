@@ -14,7 +14,16 @@ import pandas as pd
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from ml.artifacts import features_of, has_files, load, path_of, read_backtest, read_card, save
+from ml.artifacts import (
+    features_of,
+    has_files,
+    load,
+    path_of,
+    read_backtest,
+    read_card,
+    save,
+    write_card,
+)
 from ml.card import make_card, run_metrics, run_params
 from ml.checks import TableSpec
 from ml.errors import NotTrainable, UnknownVersion
@@ -23,7 +32,11 @@ from ml.preprocessing import Feature, quote, read_written, row_hash
 from ml.promotion import (
     CHALLENGER,
     CHAMPION,
+    FITS_AGAIN,
     KEYS,
+    PROMOTED,
+    ROLLED_BACK,
+    TRAINED,
     Champion,
     Reign,
     decide,
@@ -64,6 +77,10 @@ class Registry:
     ) -> ModelVersion:
         """Record a run, register its model, and give it the alias that `decide` says.
 
+        It meets the champion; where that is gone or does not fit the table, the last one before it
+        that does, which comes back if the new one does not take its place. A challenger of another
+        recipe keeps its alias when the champion's own recipe comes out once more.
+
         `rows` is the table that was learned from, some of which the champion predicts to be
         compared. The run holds parameters, every metric with its interval, and plots; the model's
         folder holds the pipeline, the backtest, out-of-fold log-odds with folds, tuning scores, and
@@ -72,31 +89,43 @@ class Registry:
         """
         with self._client() as client:
             card = make_card(result, spec, options)
-            current = self._by_alias(client, CHAMPION)
-            known = {each.version: each for each in self._finished(client) if has_files(each)}
+            current = self._number(client, CHAMPION)
+            champion, out_of_use = self._rivals(client, rows, spec)
             alias, card["decision"] = decide(
                 result,
                 recipe=recipe_of(card),
-                champion=self._rival(current, rows, spec) if current else None,
+                champion=champion,
                 draws=options.draws,
                 seed=options.seed,
-                rejected=[
-                    self._rival(known[version], rows, spec)
-                    for version in rejected(self._history(client))
-                    if version in known
-                ],
+                rejected=out_of_use,
             )
+            comes_back = champion and champion.version != current and alias != CHAMPION
+            if comes_back:
+                card["decision"] += f" {champion.name.capitalize()} fits the table and is back."
             run = client.create_run(self._experiment(client), run_name=result.candidate)
             client.log_batch(run.info.run_id, metrics=run_metrics(result), params=run_params(card))
             folder = save(result, card, path_of(run.info.artifact_uri))
             made = client.create_model_version(self.name, folder.as_uri(), run.info.run_id)
             if keep:
                 keep(result, version_of(self.name, card, made, None))
+            if self._number(client, CHAMPION) != current:
+                alias, comes_back = CHALLENGER, False
+                card["decision"] = (
+                    "It met no champion: another one came into use during its training. Train it "
+                    "once more."
+                )
+                write_card(folder, card)
             if alias == CHAMPION:
-                self._note(client, int(made.version), "trained")
+                self._put_in_use(client, int(made.version), TRAINED)
                 if self._by_alias(client, CHALLENGER):
                     client.delete_registered_model_alias(self.name, CHALLENGER)
-            client.set_registered_model_alias(self.name, alias, made.version)
+            elif comes_back:
+                self._put_in_use(client, champion.version, FITS_AGAIN)
+            if alias == CHALLENGER:
+                if self._is_in_the_way(client, card, champion):
+                    alias = None
+                else:
+                    client.set_registered_model_alias(self.name, CHALLENGER, made.version)
             client.set_terminated(run.info.run_id)
         return version_of(self.name, card, made, alias)
 
@@ -205,17 +234,33 @@ class Registry:
             UnknownVersion: there is none of this number.
             NotTrainable: it does not beat the base rate, so users would be scored by noise.
         """
-        return self._crown(version, how="promoted")
+        return self._crown(version, how=PROMOTED)
 
     def roll_back(self) -> ModelVersion:
         """Make the champion before the present one champion again; repeated, the one before it.
 
+        One that means what the present one does, where there is one: a trial of other definitions
+        is no step back.
+
         Raises:
             NotTrainable: there was none before.
         """
-        known = {each.version for each in self.versions()}
+        found = self.versions()
+        present = next((each for each in found if each.alias == CHAMPION), None)
+        means = present.definitions if present else {}
+        alike = {each.version for each in found if each.means(means)}
         with self._client() as client:
-            before = previous(self._history(client), known)
+            history = self._history(client)
+        before = previous([each for each in history if each.version in alike], alike)
+        if before is None:
+            # Of other definitions is only what was in use before the present one ever was.
+            numbers = [each.version for each in history]
+            first = (
+                numbers.index(present.version) + 1
+                if present and present.version in numbers
+                else len(numbers)
+            )
+            before = previous(history[:first], {each.version for each in found})
         if before is None:
             remedy = (
                 f"`sparkify models --name {self.name} promote VERSION` makes a version champion."
@@ -223,7 +268,7 @@ class Registry:
                 else "it has no version yet: `sparkify train` makes one."
             )
             raise NotTrainable(f"{self.name} has no earlier champion to roll back to; {remedy}")
-        return self._crown(before, how="rolled back")
+        return self._crown(before, how=ROLLED_BACK)
 
     def champions(self) -> list[Reign]:
         """Every change of champion, the oldest first."""
@@ -244,8 +289,39 @@ class Registry:
             if each.version in aliases or each.run_id not in unfinished
         ]
 
+    def _rivals(
+        self, client: Any, rows: DataFrame, spec: TableSpec
+    ) -> tuple[Champion | None, list[Champion]]:
+        """Whom a model of `rows` meets (see `log`), and whom it must not be over again.
+
+        Of the history only versions count that fit the table: what others were tried between, and
+        what was chosen by hand among them, says nothing here.
+        """
+        current, fit = self._by_alias(client, CHAMPION), {"keys": spec.keys}
+        champion = self._rival(current, rows, spec) if current else None
+        fit["definitions"] = meaning(asdict(spec))
+        known = {int(each.version): each for each in self._finished(client) if has_files(each)}
+        history = self._history(client)
+        fitting = {
+            version
+            for version in {each.version for each in history} & known.keys()
+            if not misfit(read_card(known[version]), rows, **fit)
+        }
+        reigns = [each for each in history if each.version in fitting]
+        if reigns and (champion is None or champion.misfit):
+            champion = self._rival(known[reigns[-1].version], rows, spec)
+        return champion, [self._rival(known[each], rows, spec) for each in rejected(reigns)]
+
+    def _is_in_the_way(self, client: Any, card: dict[str, Any], champion: Champion | None) -> bool:
+        """Whether a new model, of the champion's recipe, would end the trial of another recipe."""
+        held = self._by_alias(client, CHALLENGER)
+        if held is None or champion is None or not has_files(held):
+            return False
+        recipe = recipe_of(card)
+        return recipe == champion.recipe and recipe != recipe_of(read_card(held))
+
     def _rival(self, version: Any, rows: DataFrame, spec: TableSpec) -> Champion:
-        """The champion as a model of `rows` meets it."""
+        """A version as a model of `rows` meets it."""
         card = read_card(version)
 
         def predict(keys: pd.DataFrame) -> np.ndarray:
@@ -255,7 +331,7 @@ class Registry:
             return hashed(features_of(card), rows, spec, keys)
 
         return Champion(
-            name=f"version {version.version}",
+            version=int(version.version),
             backtest=read_backtest(version),
             recipe=recipe_of(card),
             learned_until=learned_until(card),
@@ -281,8 +357,7 @@ class Registry:
             held = self._by_alias(client, CHALLENGER)
             if held and int(held.version) == version:
                 client.delete_registered_model_alias(self.name, CHALLENGER)
-            self._note(client, version, how)
-            client.set_registered_model_alias(self.name, CHAMPION, str(version))
+            self._put_in_use(client, version, how)
         return next(each for each in self.versions() if each.version == version)
 
     def _history(self, client: Any) -> list[Reign]:
@@ -290,14 +365,19 @@ class Registry:
         history = read_history(model.tags.get(HISTORY))
         if not history and CHAMPION in model.aliases:
             # A store from before the history was kept.
-            history = [Reign(int(model.aliases[CHAMPION]), "", "trained")]
+            history = [Reign(int(model.aliases[CHAMPION]), "", TRAINED)]
         return history
 
-    def _note(self, client: Any, version: int | None, how: str) -> None:
-        """Add to the history, before the alias moves: a store without one begins with the alias."""
+    def _put_in_use(self, client: Any, version: int, how: str) -> None:
+        """Make a version champion, but first write it down: a store without history begins so."""
         at = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
         history = [*self._history(client), Reign(version, at, how)]
         client.set_registered_model_tag(self.name, HISTORY, write_history(history))
+        client.set_registered_model_alias(self.name, CHAMPION, str(version))
+
+    def _number(self, client: Any, alias: str) -> int | None:
+        held = self._by_alias(client, alias)
+        return int(held.version) if held else None
 
     def _why_none(self) -> str:
         versions = self.versions()

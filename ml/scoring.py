@@ -113,17 +113,23 @@ def _known_categories(model: DeployedModel) -> dict[str, set[str]]:
 
 
 def check_columns(
-    rows: DataFrame, model: Explainable | Columns, *, keys: list[str], called: str = "The table"
+    rows: DataFrame,
+    model: Explainable | Columns,
+    *,
+    keys: list[str],
+    called: str = "The table",
+    is_any_enough: bool = False,
 ) -> None:
     """Raise TableMismatch if `rows` lacks a key or a column, or holds what the model cannot read.
 
     Any number will do for a number, and so will text that holds numbers; a column without values
-    is missing values of any type. One Spark job, only where some type is not the expected one.
+    is missing values of any type. is_any_enough: a column fits of which any value can be read. One
+    Spark job, only where some type is not the expected one.
     """
     types = dict(rows.dtypes)
     wrong = [f"`{key}` is missing{_like(key, types)}" for key in keys if key not in types]
     present = [feature for feature in model.features if feature.name in types]
-    unreadable = preprocessing.find_unreadable(rows, present)
+    unreadable = preprocessing.find_unreadable(rows, present, is_any_enough=is_any_enough)
     aggregates = [value.alias(f"c{i}") for i, value in enumerate(unreadable.values())]
     row = rows.agg(*aggregates).first() if aggregates else ()
     values = dict(zip(unreadable, row, strict=True))

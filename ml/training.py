@@ -167,11 +167,11 @@ def _checked(
 ) -> tuple[DataFrame, Labelled, Columns]:
     """The labelled rows, their counts, and the columns worth learning from, texts as read.
 
-    Four Spark jobs at most, and two for a column of exposure.
+    Five Spark jobs at most, and two for a column of exposure.
     """
     columns = replace(checks.check_schema(rows, spec), core=spec.core)
     rows, notes = checks.of_closed_dates(rows, spec)
-    columns = replace(columns, notes=columns.notes + notes)
+    columns = replace(columns, notes=columns.notes + notes + checks.outlived(rows, spec))
     notes = exposure.find_notes(checks.with_label(rows, spec), spec, scoring)
     columns = replace(columns, notes=columns.notes + notes)
     labelled, found = checks.label_rows(exposure.long_enough(rows, spec), spec)

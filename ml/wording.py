@@ -126,7 +126,8 @@ def _parts(feature: Feature, typical: object, wording: Wording | None) -> tuple:
     if number is not None and wording.shown_as in UNDONE:
         number = float(UNDONE[wording.shown_as][1](number))
     text = None
-    if feature.kind != "numeric" and typical is not None:
+    # A blank is no value here either: see `_value`.
+    if feature.kind != "numeric" and typical is not None and str(typical).strip():
         text = str(typical).lower() if feature.kind == "boolean" else str(typical)
         text = wording.words.get(text, text)
     side = {"more": 1, "less": -1}.get(wording.reason_when, 0)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from pyspark.sql import DataFrame, SparkSession
 
 from ml.checks import TableSpec
+from ml.meaning import FEATURE_SQL
 from sparkify import own_table
 from sparkify.errors import BadInput
 from sparkify.settings import Settings
@@ -19,6 +20,8 @@ OF_CHURN = {"churn_definition", "churn_pages", "downgrade_pages", "inactive_days
 USER_SHARE = "user_share"
 # By which definition the snapshots were made when these were written down.
 MADE_BY = "snapshots_made_by"
+# As many of its digits tell it from others.
+HASH_DIGITS = 8
 # What is known of a version that was built by other definitions than the present one.
 AS_OF_THEN = "definitions"
 # Followed by the horizon, as 14d.
@@ -63,8 +66,9 @@ def feature_table(
     label = next((c for c in rows.columns if c.startswith(LABEL)), None)
     # Which users are kept is no part of what the rows mean.
     built = definitions(spark, settings)
-    for other in (USER_SHARE, MADE_BY):
-        built.pop(other, None)
+    built.pop(USER_SHARE, None)
+    if made_by := built.pop(MADE_BY, None):
+        built[FEATURE_SQL] = made_by[:HASH_DIGITS]
     if not is_as_now:
         built = {AS_OF_THEN: f"those of version {version}"}
     if label:

@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
+from sparkify.events import size_of
 from sparkify.settings import Settings
 
 # Below the first a run takes longer to generate code than to do without, below the second only what
@@ -27,8 +28,7 @@ def set_engine(size: int) -> None:
 def size_of_files(files: Iterable[Path]) -> int:
     """The bytes of JSON that files hold, roughly."""
     return sum(
-        file.stat().st_size * (RATIO if file.name.lower().endswith(COMPRESSED) else 1)
-        for file in files
+        size_of(file) * (RATIO if file.name.lower().endswith(COMPRESSED) else 1) for file in files
     )
 
 

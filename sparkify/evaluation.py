@@ -109,6 +109,7 @@ def show_performance(rows: pd.DataFrame) -> None:
         f"{plural(counts['user_count'], 'user')}, "
         f"{counts['churner_count']:,} of whom churned",
         {"": "left"} | dict.fromkeys([f"{deployed} ←", *others, "no skill"], "right"),
+        # A sum of money is of the assumptions of its training, which `sparkify train` shows too.
         [
             (
                 metric.replace("_", " "),
@@ -116,7 +117,7 @@ def show_performance(rows: pd.DataFrame) -> None:
                 *(f"{by_candidate[name].loc[metric, 'value']:.3f}" for name in others),
                 f"{own.loc[metric, 'no_skill']:.3f}",
             )
-            for metric in own.index
+            for metric in own.index.drop("expected_maximum_profit", errors="ignore")
         ],
         note="[95 % interval]",
     )

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NoReturn
 from unicodedata import category
 from urllib.parse import quote
 
@@ -27,7 +27,9 @@ PARQUET = (".parquet", ".parq", ".pq")
 MAGIC = b"PAR1"
 # What other programs leave beside the files they write.
 SUMMARIES = ("_metadata", "_common_metadata")
-MARKERS = ("_SUCCESS", "_committed_", "_started_", ".DS_Store", *SUMMARIES)
+MARKERS = re.compile(
+    r"_SUCCESS|_(committed|started)_\d+|\.DS_Store|" + "|".join(SUMMARIES) + r"|\..+\.crc"
+)
 # How files that are packed begin. Of the first three Spark reads what they hold, by their names.
 PACKED = {
     ".gz": (b"\x1f\x8b",),
@@ -44,6 +46,8 @@ PACKED = {
     ".zlib": (b"\x78\x01", b"\x78\x9c", b"\x78\xda"),
 }
 READ = (".gz", ".bz2", ".zst")
+# Other endings that the same are given; not every reader knows them.
+ALSO_CALLED = {".gzip": ".gz", ".bzip2": ".bz2", ".zstd": ".zst"}
 OPENERS = {".gz": gzip.open, ".bz2": bz2.open, ".zst": partial(pa.input_stream, compression="zstd")}
 # Of others with these names Spark reads nothing, and says nothing, or letters for rows.
 NOT_READ = (".lz4", ".snappy", ".hsnappy", ".deflate", ".br")
@@ -85,6 +89,14 @@ FIELDS = {
 UNREADABLE = ("TIME", "UUID", "FLOAT16", "INTERVAL")
 # Under this name Spark writes into a Parquet file which columns it has, and believes it.
 SPARKS_NOTE = b"org.apache.spark.sql.parquet.row.metadata"
+# What columns are to Arrow that the note calls so.
+NOTED = {
+    "string": ("string", "large_string", "binary"),
+    "integer": ("int32",),
+    "long": ("int64",),
+    "double": ("double",),
+    "boolean": ("bool",),
+}
 MAX_DECIMAL_DIGITS = 38
 # Java leaves these as they are in the path of a URI, and encodes all other ASCII.
 URI_SAFE = "/-_.!~*'():@&=+$,;"
@@ -112,7 +124,12 @@ def local_path(events: str) -> Path | None:
     """Where events lie on this machine, by a path or a URI; None of a URI of another place.
 
     What follows `file:` is taken literally, as every path is.
+
+    Raises:
+        BadInput: of a place whose files can be fetched one by one alone.
     """
+    if re.match("(https?|s?ftp)://", events):
+        raise BadInput(f"{events} is no folder that Spark can read: download it first")
     if re.match("file:/(//)?(?!/)", events):
         rest = events.removeprefix("file:")
         return Path(rest.removeprefix("//")) if rest.startswith("///") else Path(rest)
@@ -126,11 +143,15 @@ def find_files(path: Path) -> Found:
     they write does not count among those.
 
     Raises:
-        BadInput: nothing is there, a table of Delta, Hudi or Iceberg or a part of one, a simulation
-            with its truth, a link to nothing, or a file whose name is not UTF-8.
+        BadInput: nothing is there, or nobody may look, a table of Delta, Hudi or Iceberg or a part
+            of one, a simulation with its truth, a link to nothing, or a file whose name is not
+            UTF-8.
     """
-    if not path.exists():
-        raise BadInput(f"no events at {path}: there is no such file or folder")
+    try:
+        if not path.exists():
+            raise BadInput(f"no events at {path}: there is no such file or folder")
+    except OSError as error:
+        refuse(error)
     # As it was named: the name of a link may say how a file is packed, or a column's value.
     parts = path.absolute().parts
     # What lies above a link is above what it leads to.
@@ -159,7 +180,12 @@ def find_files(path: Path) -> Found:
 def walk(folder: Path) -> tuple[list[Path], list[Path]]:
     """The files below a folder that Spark reads, and those that it passes over."""
     files, passed_over = [], []
-    for name, folders, names in os.walk(folder, followlinks=True, onerror=refuse):
+
+    def refuse_unless_hidden(error: OSError) -> None:
+        if not is_hidden(Path(error.filename).relative_to(folder)):
+            refuse(error)
+
+    for name, folders, names in os.walk(folder, followlinks=True, onerror=refuse_unless_hidden):
         if MARKS & {*folders}:
             refuse_table(Path(name))
         for each in folders:
@@ -169,16 +195,28 @@ def walk(folder: Path) -> tuple[list[Path], list[Path]]:
             file = Path(name, each)
             if not hidden and not is_hidden(Path(each)) and not each.endswith("._COPYING_"):
                 files.append(file)
-            elif not each.startswith(MARKERS) and not each.endswith(".crc"):
+            elif not MARKERS.fullmatch(each):
                 passed_over.append(file)
     return sorted(files), sorted(passed_over)
 
 
-def refuse(error: OSError) -> None:
+def refuse(error: OSError) -> NoReturn:
     """Stop at what cannot be read: it would be missing without a word."""
     raise BadInput(
         f"{error.filename} cannot be read ({error.strerror}); mend it, or take it away"
     ) from error
+
+
+def size_of(file: Path) -> int:
+    """The bytes of a file that was found just now.
+
+    Raises:
+        BadInput: it is there no more, or may not be looked at.
+    """
+    try:
+        return file.stat().st_size
+    except OSError as error:
+        return refuse(error)
 
 
 def check_file(file: Path) -> None:
@@ -269,7 +307,7 @@ def parquet_files(files: list[Path], *, all_parquet: bool) -> Iterator[tuple[Pat
                 "give it the name of what it is, or take it away"
             )
         if is_parquet:
-            yield file, named
+            yield file, file.name.lower().endswith(PARQUET)
         elif not is_empty:
             check_packing(file, head)
 
@@ -282,6 +320,10 @@ def check_packing(file: Path, head: bytes) -> None:
     name, kind = file.suffix.lower(), kind_of(head)
     if ARCHIVE.search(file.name):
         raise BadInput(f"{file} is an archive: unpack it")
+    if name in ALSO_CALLED:
+        raise BadInput(
+            f"{file} has an ending that is not read: call it {file.stem}{ALSO_CALLED[name]}"
+        )
     if name in NOT_READ or kind not in ("", *READ):
         raise BadInput(
             f"{file} is packed as {name if name in NOT_READ else kind}, which is not read: unpack "
@@ -396,7 +438,7 @@ def types_of(file: Path) -> tuple[tuple[str, ...], ...]:
             footer = pq.read_metadata(content)
         columns = footer.schema
         kinds = columns.to_arrow_schema()
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         reason = str(error).splitlines()[0]
         raise BadInput(f"{file} cannot be read as Parquet: {reason}") from error
     check_types(file, columns, kinds)
@@ -440,14 +482,21 @@ def check_note(file: Path, note: bytes | None, columns: pa.Schema) -> None:
     note: what Spark wrote into it, which other programs hand on when they add a column.
     """
     try:
-        noted = {each["name"].lower() for each in json.loads(note)["fields"]}
+        noted = {each["name"].lower(): each["type"] for each in json.loads(note)["fields"]}
     except (TypeError, ValueError):  # none, or as Spark wrote it before there was Parquet in pandas
         return
     hidden = [name for name in columns.names if name.lower() not in noted]
-    if hidden:
+    changed = [
+        each.name
+        for each in columns
+        if isinstance(kind := noted.get(each.name.lower()), str)
+        and str(each.type) not in NOTED.get(kind, (str(each.type),))
+    ]
+    if hidden or changed:
         raise BadInput(
-            f"{file} does not tell Spark of all its columns ({', '.join(hidden)}): write it again "
-            "without Spark's note, with pyarrow `table.replace_schema_metadata(None)`"
+            f"{file} does not tell Spark of all its columns as they are "
+            f"({', '.join(hidden + changed)}): write it again without Spark's note, with pyarrow "
+            "`table.replace_schema_metadata(None)`"
         )
 
 

@@ -9,6 +9,7 @@ from sparkify.identity import cleaned_id, stored_id
 from sparkify.registered import champion_of, require_model
 from sparkify.settings import Settings
 from sparkify.stages import open_stage
+from sparkify.summary import UNPROVEN
 from sparkify.terminal import line, stage, table
 
 # What a sum may differ by whose parts were added in another order.
@@ -61,6 +62,9 @@ def explain_user(settings: Settings, user: str) -> None:
 
 def show_explanation(found: pd.DataFrame, *, user: str, model) -> None:
     """The reasons, and the families in the order of what they add, each with what tells most."""
+    from ml.evaluation import Gain
+    from ml.promotion import is_proven
+
     first = found.iloc[0]
     average = model.average_risk
     for reason in first["reasons"]:
@@ -76,3 +80,5 @@ def show_explanation(found: pd.DataFrame, *, user: str, model) -> None:
         ],
         note=f"({model.name} version {model.version})",
     )
+    if not is_proven(Gain(**model.metadata["skill"])):
+        line(UNPROVEN)

@@ -7,7 +7,7 @@ import re
 from decimal import ROUND_HALF_UP, Context, Decimal
 
 # What denotes a number, as in the macro `whole_number`.
-NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]*([eE][+-]?[0-9]{1,2})?|[eE][+-][0-9]{1,2})")
+NUMBER = re.compile(r"[+-]?(0|[1-9][0-9]*)(\.[0-9]*([eE][+-]?[0-9]{1,2})?|[eE][+-][0-9]{1,2})")
 # Of a decimal(38, 18): its last place, and what it has no room for.
 LAST, TOO_LARGE = Decimal("1e-18"), Decimal("1e20")
 
@@ -31,7 +31,7 @@ def cleaned_id(user: str) -> str:
 
     The macros `trimmed` and `whole_number` say the same.
     """
-    text = user.strip(" \t\r\n")
+    text = user.strip(" \t\r\n\u00a0\u200b\ufeff")
     if not {".", "+"} & {*text} or not NUMBER.fullmatch(text):
         return text
     exact = Context(prec=len(text) + 200, rounding=ROUND_HALF_UP)

@@ -159,8 +159,8 @@ def prepare(rows: DataFrame, *, id: str, time: str | None = None) -> DataFrame:
     values[id] = identity(quote(id), kind=types[id])
     if time is not None and types[time] in TIMES:
         date = f"try_cast({text(quote(time))} as date)"
-        # Of 202401 Spark makes a year, which Python has not.
-        wrong = f"not coalesce(year({date}) between 1 and 9999, false)"
+        # Of 202401 Spark makes a year, which Python has not; pandas has no others than these.
+        wrong = f"not coalesce(year({date}) between 1678 and 2261, false)"
         found = rows.filter(f"{is_given(quote(time))} and {wrong}")
         found = found.selectExpr(f"cast({quote(time)} as string) as value").first()
         if found is not None:
@@ -378,7 +378,7 @@ def _parquet_schema(file: Path) -> dict[str, pa.DataType]:
     try:
         footer = pq.read_metadata(file)
         schema = footer.schema.to_arrow_schema()
-    except pa.ArrowException as error:
+    except (pa.ArrowException, UnicodeDecodeError) as error:
         raise BadInput(f"{file} cannot be read as Parquet: {first_line(str(error))}") from error
     _check_names(str(file), schema.names)
     check_types(file, footer.schema, schema)

@@ -20,7 +20,7 @@ from sparkify.registered import (
 from sparkify.settings import Settings
 from sparkify.spreadsheet import check_writable, write_csv
 from sparkify.stages import open_stage, retention_stage
-from sparkify.summary import show_most_at_risk
+from sparkify.summary import UNPROVEN, show_most_at_risk
 from sparkify.tables import append, now
 from sparkify.terminal import line, stage
 from sparkify.wording import plural
@@ -84,6 +84,8 @@ def scores_of(
         TableMismatch: a column that the model needs is missing or has another type.
     """
     from ml.errors import NotTrainable
+    from ml.evaluation import Gain
+    from ml.promotion import is_proven
     from ml.scoring import find_unseen, score
 
     champion, reason = registry(settings, model).champion()
@@ -95,7 +97,10 @@ def scores_of(
     scores = scores.sort_values(
         [*order, "probability", own.spec.id], ascending=[*[False] * len(order), False, True]
     )
-    return scores, find_unseen(own.rows, champion)
+    notes = find_unseen(own.rows, champion)
+    if not is_proven(Gain(**champion.metadata["skill"])):
+        notes += (UNPROVEN,)
+    return scores, notes
 
 
 def score_stage(spark: SparkSession, settings: Settings) -> str | None:

@@ -20,6 +20,8 @@ from sparkify.wording import plural, share_in_words
 NAMED = 3
 # So many of the last dates whose scores came true, or not, are looked at.
 JUDGED = 3
+# A log loss without skill below it is of dates on which everybody did the same.
+ALIKE = 1e-6
 
 
 def show_status(settings: Settings) -> None:
@@ -53,9 +55,10 @@ def show_status(settings: Settings) -> None:
             tried=tried and tried.version,
             outcomes=outcomes,
             judged=judged,
+            champion=None if misfit else champion,
             refused=ledger.refusal(spark, settings),
         ),
-        "In use": in_use(champion, reigns[-1], fits=not misfit) if champion else "no model",
+        "In use": in_use(champion, reigns, fits=not misfit) if champion else "no model",
         "Last training": f"version {versions[0].version}: {versions[0].decision}"
         if versions and versions[0] != champion
         else "",
@@ -73,13 +76,18 @@ def show_status(settings: Settings) -> None:
             line(styled(f"{name:<16}", "bold"), said)
 
 
-def in_use(champion, reign, *, fits: bool = True) -> str:
+def in_use(champion, reigns: list, *, fits: bool = True) -> str:
     """The version in use, since when and why; or that it does not fit the tables.
 
-    reign: the last change of champion.
+    reigns: the changes of champion, the oldest first, as far as they came about here.
     """
     if not fits:
         return f"no model; version {champion.version}, the champion, does not fit the tables"
+    reign = reigns[-1]
+    if reign.version != champion.version:
+        return f"version {champion.version}, which MLflow was told elsewhere, not by `sparkify`"
+    if reign.how == "fits again":
+        return f"version {champion.version} since {reign.at[:10]}: it fits the tables again"
     # What was decided when it was trained is not why it is in use, if somebody chose it later.
     by_hand = f"{reign.how} by hand" + ("" if champion.is_proven else "; it is unproven")
     why = champion.decision if reign.how == "trained" else by_hand
@@ -92,6 +100,7 @@ def advice(
     *,
     outcomes: dict[dt.date, tuple[int, int]],
     judged: pd.DataFrame,
+    champion=None,
     tried: int | None = None,
     refused: str = "",
 ) -> str:
@@ -99,7 +108,8 @@ def advice(
 
     versions: those that mean what the tables do, the newest first. misfit: why there is no champion
     to use, if so; tried: the version that fits the tables and waits as the challenger then. One
-    that does not beat the base rate comes out again from the same outcomes. refused: why the last
+    that does not beat the base rate comes out again from the same outcomes. champion: the version
+    in use, which may have learned less than the newest. refused: why the last
     training since the build was, if so: it would be again. outcomes: see `known_outcomes`.
     """
     if refused:
@@ -122,12 +132,26 @@ def advice(
         return (
             f"no. The last training knew every outcome that is known, and more are needed. {misfit}"
         )
+    # Where nobody left, to expect nobody to is right, and no model is as sure of it.
+    judged = judged[judged["no_skill"] > ALIKE]
     if len(judged) and (judged["log_loss"] > judged["no_skill"]).all():
         return (
             "no, though the last scores came true no better than giving all users the share who "
-            "left: the last training knew every outcome that is known."
+            f"left: the last training knew every outcome that is known.{behind(champion, outcomes)}"
         )
-    return "no. The last training knew every outcome that is known."
+    return f"no. The last training knew every outcome that is known.{behind(champion, outcomes)}"
+
+
+def behind(champion, outcomes: dict[dt.date, tuple[int, int]]) -> str:
+    """That the version in use has not learned from the newest outcomes, or nothing to say."""
+    known = champion and champion.learned_until
+    later = [date for date in outcomes if known and date > known]
+    if not later:
+        return ""
+    return (
+        f" Version {champion.version}, in use, knows nothing of {plural(len(later), 'date')} of "
+        "these, and what was trained since is not clearly better."
+    )
 
 
 def changed_since(version, outcomes: dict[dt.date, tuple[int, int]]) -> str:

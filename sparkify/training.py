@@ -22,7 +22,7 @@ from sparkify.settings import Settings
 from sparkify.stages import check_tables, open_stage
 from sparkify.summary import show_training
 from sparkify.tables import append, append_pandas, now
-from sparkify.terminal import stage
+from sparkify.terminal import line, stage
 from sparkify.transform import Say
 
 # How far the label of an own table with dates looks ahead, where nobody says.
@@ -64,6 +64,11 @@ def train_command(
             raise WrongUse("--feature-version is of the snapshots: leave out --table")
         trained = train_own_table(settings, options=options, exclude=left_out, name=name, **own)
         show_training(*trained)
+        if own["time"] and own["horizon_days"] is None:
+            line(
+                f"The label was taken to look {HORIZON_DAYS} days ahead; --horizon-days says "
+                "otherwise."
+            )
         return
     if any(own[name] is not None for name in own.keys() - {"table", "allow"}):
         raise WrongUse(

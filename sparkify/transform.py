@@ -5,6 +5,7 @@ import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from urllib.parse import unquote
 
 from dbt.artifacts.schemas.results import NodeStatus
@@ -19,7 +20,7 @@ from sparkify.errors import (
     SparkifyError,
     run_again,
 )
-from sparkify.events import find_files, find_forms, local_path, uri_of
+from sparkify.events import find_files, find_forms, local_path, size_of, uri_of
 from sparkify.settings import Settings, written
 from sparkify.wording import digits, plural
 
@@ -62,6 +63,8 @@ def build(
         CheckFailed: a test failed; what does not depend on it is built.
         SparkifyError: a model failed.
     """
+    # dbt starts it otherwise, and no program starts where a variable is as long as a list of files.
+    resource_tracker.ensure_running()
     if events is not None:
         os.environ[EVENTS] = json.dumps(described(settings, events))
     try:
@@ -90,7 +93,7 @@ def described(settings: Settings, events: str) -> dict:
         return {"path": events}
     all_parquet = settings.variables["events_format"] == "parquet"
     found = find_files(path)
-    count = sum(file.stat().st_size > 0 for file in found.files)
+    count = sum(size_of(file) > 0 for file in found.files)
     forms = [
         {
             "sample": str(form.sample),

@@ -2,8 +2,18 @@
 -- Of a user who is left out there is a mark alone, so that all that was read can be counted.
 -- depends_on: {{ ref('base_sparkify__line_counts') }}
 {%- set anonymous_auths = valid_var('anonymous_auths', otherwise=['none']) %}
+{%- set keys = ['userId', 'sessionId'] %}
 with raw_rows as (
-    select * from {{ ref('base_sparkify__raw_rows') }}
+    select
+        *,
+        -- One look at the path a row, for folders that are named for a field are rare.
+        if(
+            contains(source_file, '=')
+            and source_file rlike '(?i)/({{ event_fields() | join("|") }})=',
+            source_file,
+            null
+        ) as keyed_file
+    from {{ ref('base_sparkify__raw_rows') }}
 ),
 
 texts as (
@@ -21,7 +31,7 @@ texts as (
 fields as (
     select
         {%- for field in event_fields() %}
-        {{ unless_missing(field, trimmed('`' ~ field ~ '`')) }} as `{{ field }}`,
+        {{ unless_missing(field, trimmed('`' ~ field ~ '`', field in keys)) }} as `{{ field }}`,
         {%- endfor %}
         source_file,
         input_version,

@@ -9,6 +9,7 @@ from ml.checks import (
     key_counts,
     label_rows,
     of_closed_dates,
+    outlived,
     refuse_keys,
 )
 from ml.errors import TableMismatch
@@ -77,6 +78,17 @@ def test_dates_on_which_churners_alone_have_a_label_are_left_out_and_named(spark
     assert kept.isdisjoint(left_out) and (bool(notes) == bool(left_out))
     assert all(f"The rows as of {', '.join(left_out)} are left out: only who" in n for n in notes)
     assert of_closed_dates(table, SPEC) == (table, ())
+
+
+def test_who_has_rows_after_churning_shows_that_the_label_looks_further(spark):
+    rows = [("a", "2018-10-01", "1"), ("a", "2018-10-15", None), ("b", "2018-10-15", "1")]
+    rows += [("b", "2018-10-22", "1"), ("c", "2018-10-01", "0"), ("c", "2018-10-30", "1")]
+    table = spark.createDataFrame(rows, "id string, day string, left string")
+    table = table.withColumn("day", F.to_date("day"))
+    spec = replace(SPEC, time="day")
+    assert outlived(table, spec)[0].startswith("1 user has a row 14 days and more after one whose")
+    assert outlived(table, replace(spec, horizon_days=30)) == outlived(table, SPEC) == ()
+    assert outlived(table, replace(spec, definitions={"horizon_days": "14"})) == ()
 
 
 def test_a_row_that_is_doubled_on_a_date_left_out_is_refused_too(spark):

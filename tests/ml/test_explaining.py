@@ -153,6 +153,17 @@ def test_what_a_user_is_belongs_to_the_background_in_every_table():
 
     assert found[BACKGROUND] == tuple(names)
     assert BACKGROUND not in families(["background_color", "shape", "weight"])
+    # What has such a word in its name may well be something to act on.
+    acted_on = [
+        "payment_state",
+        "account_age_days",
+        "device_count",
+        "os_crashes",
+        "stage",
+        "age_gap",
+    ]
+    assert BACKGROUND not in families(acted_on)
+    assert set(families(["user_state", "Country_Code", "age_group"])) == {BACKGROUND}
     many = families([*names, *(f"group{i}_{j}" for i in range(20) for j in range(3))])
     assert many[BACKGROUND] == tuple(names)
     assert len(many) == MAX_FAMILIES

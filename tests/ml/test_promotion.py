@@ -78,7 +78,7 @@ def champion_of(rows: pd.DataFrame, recipe: str = "old", *, week: int = TRAINED)
         return told.reindex(pd.MultiIndex.from_frame(keys)).to_numpy()
 
     return Champion(
-        name="version 1",
+        version=1,
         backtest=deployed_backtest(trained(rows, recipe, week=week)),
         recipe=recipe,
         learned_until=FIRST + dt.timedelta(weeks=week),
@@ -313,7 +313,7 @@ def test_a_row_that_says_something_else_now_is_not_looked_up():
 def test_what_was_taken_out_of_use_by_hand_comes_back_with_news_alone():
     rows = world(14, users=3000)
     chosen, gone = champion_of(rows, week=TRAINED - 2), champion_of(rows, week=TRAINED)
-    gone = replace(gone, name="version 2")
+    gone = replace(gone, version=2)
 
     def again(week: int):
         result = trained(rows, "old", week=week)

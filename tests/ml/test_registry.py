@@ -268,6 +268,83 @@ def test_a_champion_that_means_something_else_is_not_used_and_is_replaced(regist
     assert "version 3, is not used. The table does not fit the model: `is_paid` is missing" in why
 
 
+def history(registry):
+    return [(reign.version, reign.how) for reign in registry.champions()]
+
+
+def test_a_trial_of_other_definitions_does_not_end_the_reign_of_the_model_in_use(registry, log):
+    """Whose place nobody takes without being compared with it."""
+    week = replace(SPEC, horizon_days=7)
+    log(0.3)
+    assert log(0.2, spec=week).alias == "champion"
+    worse = log(0.1)
+    assert worse.alias == "challenger"
+    assert "It is not clearly better than version 1 on the same 200 rows" in worse.decision
+    assert worse.decision.endswith("Version 1 fits the table and is back.")
+    assert registry.champion()[0].version == 1
+    assert history(registry)[-2:] == [(2, "trained"), (1, "fits again")]
+    assert log(0.1, spec=week).alias == "challenger"
+    assert registry.champion()[0].version == 2
+    assert log(0.6).alias == "champion"
+    # One step back is to what means the same, over the trial.
+    assert registry.roll_back().version == 1
+    with pytest.raises(NotTrainable, match="no earlier champion"):
+        registry.roll_back()
+
+
+def test_what_was_taken_out_of_use_by_hand_does_not_come_back_after_a_trial(registry, log):
+    log(0.3)
+    log(0.6)
+    registry.roll_back()
+    log(0.2, spec=replace(SPEC, horizon_days=7))
+    assert "It is version 2 over again" in log(0.6).decision
+    assert registry.champion()[0].version == 1
+
+
+def test_one_step_back_from_a_trial_is_what_was_in_use_before_it(registry, log):
+    log(0.3)
+    log(0.2, spec=replace(SPEC, horizon_days=7))
+    assert registry.roll_back().version == 1
+
+
+def test_a_champion_that_somebody_deleted_leaves_its_place_to_the_one_before(registry, log):
+    from mlflow import MlflowClient
+
+    log(0.3)
+    log(0.6)
+    MlflowClient(registry.tracking_uri).delete_model_version("test-churn", "2")
+    assert "It is not clearly better than version 1" in log(0.1).decision
+    assert registry.champion()[0].version == 1
+
+
+def test_of_two_trainings_at_a_time_the_later_replaces_only_whom_it_met(
+    registry, log, make_result, rows
+):
+    log(0.1)
+    late = registry.log(make_result(0.3), rows, SPEC, OPTIONS, keep=lambda *_: log(0.6) and None)
+    assert (late.alias, registry.champion()[0].version) == ("challenger", 3)
+    assert "another one came into use during its training" in late.decision
+    assert registry.card(late.version)[1]["decision"] == late.decision
+
+
+def test_the_recipe_in_use_over_again_does_not_end_the_trial_of_another(registry, log, rows):
+    log(0.6)
+    assert log(0.3, spec=replace(SPEC, core=("thumbs_down",))).alias == "challenger"
+    assert log(0.5).alias is None
+    assert registry.challenger_for(rows, keys=["user_id"], definitions={}).version == 2
+
+
+def test_a_cell_that_cannot_be_read_takes_nobody_out_of_use(registry, log, rows):
+    """One who was compared before is compared still; only what is no number at all does not fit."""
+    number, text = "thumbs_down", F.col("thumbs_down").cast("string")
+    some = rows.withColumn(number, F.when(F.col("user_id") == 50, "unknown").otherwise(text))
+    log(0.6)
+    found = log(0.1, table=some)
+    assert "It is not clearly better than version 1" in found.decision
+    none = rows.withColumn(number, F.lit("unknown"))
+    assert f"`{number}` is string, expected" in log(0.1, table=none).decision
+
+
 def test_a_model_of_another_label_of_the_same_table_is_no_rival():
     other = meaning(asdict(replace(SPEC, label="upgraded")))
     said = misfit({"spec": asdict(SPEC)}, None, keys=SPEC.keys, definitions=other)

@@ -22,8 +22,10 @@ Key = tuple[str, dt.date]
 DAY_MS = 86_400_000
 EPOCH = dt.date(1970, 1, 1)
 BLANKS = " \t\r\n"
-MISSING = ("NaN", "nan", "None", "none", "null", "NULL", "Null", "<NA>", "NaT", "N/A", "n/a")
-MISSING += ("undefined", "\\N")
+NOTHING = ("nan", "nat", "na", "n/a", "#n/a", "<na>", "none", "null", "undefined")
+MISSING = {"NaN", "NaT", "\\N"} | {
+    write(word) for word in NOTHING for write in (str.lower, str.upper, str.capitalize)
+}
 BETWEEN_OBJECTS = re.compile(r"[ \t\r\n]*,?[ \t\r\n]*")
 
 # The fields of an event by the key that the log writes.
@@ -222,6 +224,8 @@ def fields_of(pairs: Iterable[tuple[str, Any]]) -> Row:
 def without_missing(row: Row) -> dict[str, str]:
     """The values that are there, as text without blanks around."""
     values = {field: text_of(value) for field, value in row.items() if value is not None}
+    for field in values.keys() & {"user_id", "session_id"}:
+        values[field] = values[field].strip(BLANKS + "\u00a0\u200b\ufeff")
     on_song = values.get("page") == "NextSong"
     return {
         field: text
@@ -329,7 +333,9 @@ def whole_number(text: str) -> int | None:
 
 
 def id_of(text: str) -> str:
-    number = None if re.fullmatch(r"[+-]?\d+", text) else whole_number(text)
+    """The number, if it is written as a float and is no code, as 007 is."""
+    is_other = re.fullmatch(r"[+-]?\d+", text) or re.match(r"[+-]?0\d", text)
+    number = None if is_other else whole_number(text)
     return text if number is None else str(number)
 
 

@@ -24,7 +24,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from sparkify import transform
-from sparkify.errors import BadInput
+from sparkify.errors import BadInput, CheckFailed
 from sparkify.events import find_files, find_forms, local_path, uri_of
 
 START_MS = 1538352000000
@@ -289,6 +289,14 @@ def test_what_cannot_be_read_is_refused_by_name(tmp_path):
     assert "gone.json" in refused(tmp_path / "link")
     with pytest.raises(BadInput, match="gone.json"):  # before anything asks for its size
         find_files(tmp_path / "link")
+    assert "cannot be read (File name too long)" in refused(tmp_path / ("x" * 300))
+    (tmp_path / "column").mkdir()
+    pq.write_table(pa.table({"price": [1], "ts": [1]}), tmp_path / "column" / "a.parquet")
+    named = (tmp_path / "column" / "a.parquet").read_bytes().replace(b"price", b"pric\xe9")
+    (tmp_path / "column" / "a.parquet").write_bytes(named)
+    assert "a.parquet cannot be read as Parquet" in refused(tmp_path / "column")
+    with pytest.raises(BadInput, match="http.* is no folder that Spark can read: download it"):
+        local_path("https://example.org/events.json")
     (tmp_path / "latin").mkdir()
     Path(os.fsdecode(os.fsencode(tmp_path / "latin") + b"/caf\xe9.json")).write_text("{}")
     assert "caf\\xe9.json has a name that is not UTF-8" in refused(tmp_path / "latin")
@@ -310,6 +318,9 @@ def test_what_cannot_be_read_is_refused_by_name(tmp_path):
         ("a.json.xz", lzma.compress, "is packed as .xz, which is not read"),
         ("a.tar.gz", gzip.compress, "is an archive: unpack it"),
         ("a.tgz", gzip.compress, "is an archive: unpack it"),
+        # Which readers unpack depends on them.
+        ("a.json.gzip", gzip.compress, "has an ending that is not read: call it a.json.gz"),
+        ("a.json.zstd", bytes, "has an ending that is not read: call it a.json.zst"),
         ("a.json", zlib.compress, "is packed as .zlib, which is not read"),
         ("a.lzma", lambda text: lzma.compress(text, lzma.FORMAT_ALONE), "is packed as .lzma"),
         ("a.sz", lambda text: b"\xff\x06\x00\x00sNaPpY" + text, "is packed as .sz"),
@@ -452,6 +463,9 @@ def test_a_file_that_tells_spark_of_other_columns_is_refused(spark, tmp_path):
     assert re.search(r"more.a\.parquet does not tell Spark .* \(level\)", refused(more))
     pq.write_table(pq.read_table(more).replace_schema_metadata(None), more)
     find_forms(find_files(more).files)
+    changed = table.set_column(0, "ts", pa.array([START_MS * 1000]).cast(pa.timestamp("us")))
+    pq.write_table(changed, more)
+    assert re.search(r"more.a\.parquet does not tell Spark .* \(ts\)", refused(more))
     # What is only in the note is null to Spark, and is not there.
     pq.write_table(table.drop_columns(["userId"]), more)
     find_forms(find_files(more).files)
@@ -593,8 +607,9 @@ def verdict(spark, check: str):
 
 
 @pytest.mark.long
-def test_a_clock_that_was_wrong_is_told(spark, settings, tmp_path):
-    far = START_MS + 90 * 86_400_000
+@pytest.mark.parametrize("days", [8, 90])
+def test_a_clock_that_was_wrong_is_told(spark, settings, tmp_path, days):
+    far = START_MS + days * 86_400_000
     (tmp_path / "a.json").write_text(as_json(events() + events(1, ts=far)))
     transform.build(settings, "--select", "path:models/staging", events=str(tmp_path))
     found = verdict(spark, "no_gap")
@@ -609,9 +624,32 @@ def test_one_wrong_file_of_many_is_told(spark, settings, tmp_path):
     for name, wrong in (("in-seconds", {"ts": START_MS // 1000}), ("no-level", {"level": "x"})):
         (tmp_path / f"{name}.json").write_text(as_json([row | wrong for row in events(30)]))
     (tmp_path / "short.json").write_text(as_json([row | {"ts": 1} for row in events(3)]))
+    # A day that is one line, of which nothing is left, and one on which nobody was logged in.
+    (tmp_path / "cut.json").write_text(json.dumps(events(100))[:-5])
+    (tmp_path / "wrapped.json").write_text(json.dumps({"events": events(100)}))
+    nobody = events(100, auth="Logged Out", userId="")
+    (tmp_path / "nobody.json").write_text(as_json(nobody))
     transform.build(settings, "--select", "path:models/staging", events=str(tmp_path))
     found = verdict(spark, "wrong_files")
-    assert (found.status, found.failure_count) == ("warn", 2)
+    assert (found.status, found.failure_count) == ("warn", 4)
+
+
+@pytest.mark.long
+def test_who_is_not_logged_in_does_not_hide_that_the_others_are_rejected(settings, tmp_path):
+    rows = events(85, auth="Logged Out", userId="") + [row | {"page": ""} for row in events(15)]
+    (tmp_path / "a.json").write_text(as_json(rows))
+    with pytest.raises(CheckFailed, match="rejected_share"):
+        transform.build(settings, "--select", "path:models/staging", events=str(tmp_path))
+
+
+@pytest.mark.long
+def test_the_names_of_many_files_have_room(staged, tmp_path):
+    """Where names do not say what files are, each is listed; a view has no room for so many."""
+    pd.DataFrame(events(1)).to_parquet(tmp_path / "part-0")
+    for i in range(1, 400):
+        os.link(tmp_path / "part-0", tmp_path / f"part-{i:05}-{'x' * 80}")
+    rows = staged(tmp_path)
+    assert rows["copy_count"].tolist() == [400]
 
 
 @pytest.mark.long
@@ -660,12 +698,29 @@ def test_a_file_cut_off_within_its_compression_is_named(staged, tmp_path):
 
 
 def test_files_that_are_passed_over_are_found(tmp_path):
-    for name in ("_SUCCESS", "a.json", "_b.json", ".c.json.crc", "_day=1/d.json", "_tmp/e.json"):
+    names = ("_SUCCESS", "a.json", "_b.json", ".c.json.crc", "_day=1/d.json", "_tmp/e.json")
+    called_alike = ("_started_2018.json", "_SUCCESSFUL.json", "_metadata_events.json", "_x.crc")
+    for name in (*names, "_started_12", *called_alike):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text("{}")
     found = find_files(tmp_path)
     assert [file.name for file in found.files] == ["d.json", "a.json"]
-    assert [file.name for file in found.passed_over] == ["_b.json", "e.json"]
+    passed_over = {file.name for file in found.passed_over}
+    assert passed_over == {"_b.json", "e.json", *called_alike}
+
+
+def test_a_hidden_folder_that_nobody_may_look_into_is_not_missed(monkeypatch, tmp_path):
+    (tmp_path / "a.json").write_text("{}")
+
+    def walk(folder, *, onerror, **_):
+        onerror(PermissionError(13, "Permission denied", f"{folder}/{name}"))
+        yield str(folder), [], ["a.json"]
+
+    monkeypatch.setattr(os, "walk", walk)
+    name = ".Trash-0"
+    assert [file.name for file in find_files(tmp_path).files] == ["a.json"]
+    name = "days"
+    assert "days cannot be read (Permission denied)" in refused(tmp_path)
 
 
 @pytest.mark.long

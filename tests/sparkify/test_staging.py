@@ -63,13 +63,17 @@ ACCEPTED = [
     # Ids that are no floats.
     line(itemInSession=69, userId="+4915112345"),
     line(itemInSession=70, userId="1.000000000001"),
+    line(itemInSession=71, userId="007.0"),
+    # What spreadsheets and web pages leave around an id.
+    line(itemInSession=72, userId="\u00a030\u200b", sessionId="\ufeff29"),
     line(itemInSession=67, userId="29")[:-1] + ', "userId": "30"}' + line(itemInSession=68),
 ]
 # What the lines above hold beyond one each: an array, and objects one behind the other.
 ACCEPTED_ROWS = len(ACCEPTED) + 5
 REJECTED = {
     "anonymous": [line(auth="Logged Out", userId=""), line(auth="Guest", userId="1261737")],
-    "missing_user_id": [line(userId=id) for id in ("", "  ", ..., "None", "nan", "<NA>", "null")],
+    "missing_user_id": [line(userId=id) for id in ("", "  ", ..., "None", "nan", "<NA>", "null")]
+    + [line(userId=id) for id in ("NA", "NONE", "#N/A", "nat", "\u00a0NULL\u00a0", "\u200b")],
     "invalid_ts": [
         line(ts=1538352117),  # seconds: 1970
         line(ts=7258118400000),  # 2200

@@ -111,11 +111,31 @@ def test_a_version_means_what_a_table_does_as_far_as_both_are_known():
 def test_a_version_chosen_by_hand_is_not_said_to_be_in_use_for_what_its_training_decided(how, why):
     told = {"version": 2, "decision": "It is better than version 1."}
     champion = SimpleNamespace(**told, is_proven=True)
-    reign = SimpleNamespace(how=how, at="2018-11-19T06:00:00+00:00")
+    reign = [SimpleNamespace(version=2, how=how, at="2018-11-19T06:00:00+00:00")]
     assert in_use(champion, reign) == f"version 2 since 2018-11-19: {why}"
     unproven = in_use(SimpleNamespace(**told, is_proven=False), reign)
     assert unproven.endswith("by hand; it is unproven") == (how != "trained")
     assert in_use(champion, reign, fits=False).startswith("no model; version 2, the champion, does")
+    again = [SimpleNamespace(version=2, how="fits again", at="2018-11-20T06:00:00+00:00")]
+    assert in_use(champion, again) == "version 2 since 2018-11-20: it fits the tables again"
+    elsewhere = [SimpleNamespace(version=1, how="trained", at="2018-11-19T06:00:00+00:00")]
+    assert in_use(champion, elsewhere).endswith("told elsewhere, not by `sparkify`")
+
+
+def test_a_version_in_use_that_is_left_behind_is_named():
+    newest, old = version(learned_until=MONDAYS[2]), version(learned_until=MONDAYS[0])
+    found = advice([newest], "", outcomes=OUTCOMES, judged=judged(), champion=old)
+    assert found == (
+        f"{KNOWS} Version 2, in use, knows nothing of 2 dates of these, and what was trained since "
+        "is not clearly better."
+    )
+    assert advice([newest], "", outcomes=OUTCOMES, judged=judged(), champion=newest) == KNOWS
+
+
+def test_dates_on_which_nobody_left_are_no_reproach():
+    nobody = judged(0.001).assign(no_skill=1e-8)
+    found = advice([version(learned_until=MONDAYS[2])], "", outcomes=OUTCOMES, judged=nobody)
+    assert found == KNOWS
 
 
 def test_what_came_true_is_told_in_the_unit_of_the_dates():

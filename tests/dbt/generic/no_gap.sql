@@ -1,6 +1,7 @@
 {#
-    No day is more than so many days after the one before: else some clock was wrong, or months of
-    the log are missing. Labels between would say that nobody left, for nothing was watched.
+    No day is more than so many days after the one before, or than the days that a label looks ahead:
+    else some clock was wrong, or a part of the log is missing. Labels that look at these days would
+    say that nobody left, for nothing was watched.
 #}
 {% test no_gap(model, column_name, days) %}
 with gaps as (
@@ -12,5 +13,5 @@ with gaps as (
 
 select *
 from gaps
-where datediff(next_date, last_date) > {{ days }}
+where datediff(next_date, last_date) > least({{ days }}, {{ valid_var('horizon_days', otherwise=14) }})
 {% endtest %}
