@@ -164,7 +164,10 @@ def candidates(
         rule.encode(x="at:Q")
         + base.mark_rule(strokeWidth=2).encode(
             x=alt.X(
-                "ci_low:Q", title=title, scale=alt.Scale(zero=False), axis=alt.Axis(tickCount=4)
+                "ci_low:Q",
+                title=title,
+                scale=alt.Scale(zero=False),
+                axis=alt.Axis(tickCount=4, labelOverlap="greedy", labelSeparation=8),
             ),
             x2="ci_high:Q",
         )

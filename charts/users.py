@@ -166,12 +166,14 @@ def survival(curve: pd.DataFrame) -> alt.LayerChart:
         x=alt.X("tenure_days:Q", title="days since registration"),
         color=_levels(curve["cohort"], field="cohort"),
     )
-    return (
-        base.mark_area(opacity=0.15, interpolate="step-after").encode(
-            y=alt.Y("ci_low:Q", title="share who are still here", axis=PERCENT), y2="ci_high:Q"
-        )
-        + base.mark_line(interpolate="step-after").encode(
-            y="survival:Q",
+    band = base.mark_area(opacity=0.15, interpolate="step-after").encode(
+        y=alt.Y("ci_low:Q", title=""), y2="ci_high:Q"
+    )
+    return alt.layer(
+        # Where nobody left there is no interval.
+        *([band] if curve["ci_low"].notna().any() else []),
+        base.mark_line(interpolate="step-after").encode(
+            y=alt.Y("survival:Q", title="share who are still here", axis=PERCENT),
             tooltip=[
                 alt.Tooltip("cohort:N", title="began"),
                 alt.Tooltip("tenure_days:Q", title="days"),
@@ -179,7 +181,7 @@ def survival(curve: pd.DataFrame) -> alt.LayerChart:
                 *limits(".0%"),
                 alt.Tooltip("at_risk_count:Q", title="users at risk"),
             ],
-        )
+        ),
     ).properties(height=260)
 
 

@@ -20,7 +20,8 @@
         name,
         (severity or 'error') | lower,
         result.status | string,
-        (result.message or '') | replace('\n', ' ') | truncate(500),
+        modules.re.sub('^Got \\d+ results?, configured to (warn|fail) if != 0$', '', result.message or '')
+            | replace('\n', ' ') | truncate(500),
     ]) ~ ', ' ~ ('null' if failures is none else failures)
     ~ ', ' ~ ('true' if result.node and result.node.resource_type == 'test' else 'false') ~ ')') %}
 {% endmacro %}

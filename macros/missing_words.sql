@@ -6,7 +6,7 @@
 {% macro missing_words() %}
     {% set found = ['\\N', 'NaN', 'NaT'] %}
     {% for word in ['nan', 'nat', 'na', 'n/a', '#n/a', '<na>', 'none', 'null', 'undefined'] %}
-        {% do found.extend([word, word | upper, word | capitalize] | unique | list) %}
+        {% do found.extend([word, word | upper, word | capitalize] | unique(case_sensitive=true) | list) %}
     {% endfor %}
     {% do return(found) %}
 {% endmacro %}

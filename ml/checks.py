@@ -40,12 +40,12 @@ class TableSpec:
     time: the date a row is as of, None if the table has one period only. exclude: columns that are
     never features. allow: columns that may separate the label alone, which is otherwise taken for
     a leak. horizon_days: days after `time` that the label looks at, None where nobody says, which
-    only a table without `time` may leave open. definitions: what else the
-    rows mean, by name, such as what counts as a churn. name, version: of the table, recorded with
-    the model. wording: by column, how explanations tell it; without, by its name. exposure: how
-    long, or how much, a row was observed, a number; min_exposure: what of it a row needs to be
-    learned from. core: the few columns that little data is enough for: whether they alone do
-    better is tried.
+    only a table without `time` may leave open. definitions: what else the rows mean, by name, such
+    as what counts as a churn. made_by: what tells the code that made the table from other code;
+    empty where nothing is known of it. name, version: of the table, recorded with the model.
+    wording: by column, how explanations tell it; without, by its name. exposure: how long, or how
+    much, a row was observed, a number; min_exposure: what of it a row needs to be learned from.
+    core: the few columns that little data is enough for: whether they alone do better is tried.
     """
 
     id: str
@@ -55,6 +55,7 @@ class TableSpec:
     allow: tuple[str, ...] = ()
     horizon_days: int | None = 14
     definitions: Mapping[str, str] = field(default_factory=dict)
+    made_by: str = ""
     name: str = ""
     version: int | None = None
     wording: Mapping[str, Wording] = field(default_factory=dict)

@@ -23,10 +23,13 @@ BACKGROUND = "background"
 PATTERNS = (
     (
         BACKGROUND,
-        # Whole names: a payment_state is something to act on, and an account_age is a tenure.
-        r"^((user|customer|client|member|home|billing)_)?(gender|sex|age|birth\w*|state|city|"
-        r"country|region|location|zip|platform|device|browser|os|user_agent)"
-        r"(_(code|name|type|group|id))?$|left_truncated|observed_day",
+        # Of a person in any part of a name; other words as the whole of it or its end, for a
+        # payment_state is something to act on, and so is an account_age.
+        r"(^|_)(gender|sex|birth\w*)(_|$)|^((?!account|tenure|subscription|contract|device)\w+_)?age"
+        r"(_(years?|band|group|range|class|bucket))?$|"
+        r"^((user|customer|client|member|home|billing|signup|device)_)?(state|city|country|region|"
+        r"location|zip|platform|device|browser|os|user_agent)"
+        r"(_(code|name|type|group|id|version|of_\w+|[a-z]{2}))?$|left_truncated|observed_day",
     ),
     ("trend", r"trend"),
     ("adverts and trouble", r"advert|error|help|settings|downgrade_page|logout"),
@@ -146,9 +149,9 @@ def explain(rows: DataFrame, model: Explainable, *, id: str, time: str | None) -
     Columns: id, [time], probability, typical_probability (of the typical user), reasons (those of
     `reasons`, in order), family, contribution (exact Shapley value, log-odds: log-odds of
     probability = log-odds of typical_probability + the sum of a user's contributions),
-    is_actionable, and details: a sentence for each feature, the user's value beside the typical
-    one, what moves the score most by itself first. Background families are in it, too. The columns
-    and keys of `rows` must fit the model: see `scoring.check_columns`.
+    is_actionable, and details: a sentence for each feature that moves the score by itself, the
+    user's value beside the typical one, what moves it most first. Background families are in it,
+    too. The columns and keys of `rows` must fit the model: see `scoring.check_columns`.
     """
     keys = [id, time] if time else [id]
     rows = read_written(rows, model.features)
@@ -204,6 +207,7 @@ def _family(family: str, places: Sequence[int], at_risk: Column) -> Column:
     places: of its features among those of the model.
     """
     ranked = F.sort_array(F.array(*(F.get(MOVES, F.lit(i)) for i in places)))
+    moving = F.filter(ranked, lambda each: each["alone"] != 0)
     contribution, first = F.element_at("contributions", family), ranked[0]
     raises = (contribution >= LEAST) & (first["alone"] > 0) & first["is_telling"]
     reason = F.when(at_risk & raises, first["text"])
@@ -213,7 +217,7 @@ def _family(family: str, places: Sequence[int], at_risk: Column) -> Column:
         F.lit(family).alias("family"),
         contribution.alias("contribution"),
         F.lit(family != BACKGROUND).alias("is_actionable"),
-        F.transform(ranked, lambda each: each["text"]).alias("details"),
+        F.transform(moving, lambda each: each["text"]).alias("details"),
         (F.lit(None).cast("string") if family == BACKGROUND else reason).alias("reason"),
     )
 

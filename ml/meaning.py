@@ -10,9 +10,6 @@ from ml.errors import TableMismatch
 from ml.preprocessing import Columns
 from ml.scoring import check_columns
 
-# A hash of the SQL that makes the features. It changes with the other definitions too.
-FEATURE_SQL = "feature_sql"
-
 
 def misfit(
     card: Mapping[str, Any],
@@ -28,14 +25,13 @@ def misfit(
     score it all of it has to, but to be compared on it the model can miss a value or two.
     """
     learned = meaning(card["spec"])
-    other = {
-        name: f"{name} {learned[name]}, and the table of {value}"
+    other = [
+        f"{name} {learned[name]}, and the table of {value}"
         for name, value in definitions.items()
         if learned.get(name, value) != value
-    }
+    ]
     if other:
-        told = [said for name, said in other.items() if name != FEATURE_SQL or len(other) == 1]
-        return f"The model is of {'; of '.join(told)}."
+        return f"The model is of {'; of '.join(other)}."
     try:
         check_columns(rows, Columns(features_of(card)), keys=list(keys), is_any_enough=True)
     except TableMismatch as error:

@@ -60,7 +60,8 @@ class Champion:
     horizon_days the days after it that a label looks at.
     predict: what its pipeline says of rows, given as user and time, in their order; nan of a row
     that the table lacks. hashes: of what it reads of these rows now, in the same way. misfit: why
-    it cannot score the present table, as a sentence, or None.
+    it cannot score the present table, as a sentence, or None. is_of_other_code: other code has made
+    the features since it learned from them.
     """
 
     version: int
@@ -71,6 +72,7 @@ class Champion:
     predict: Callable[[pd.DataFrame], np.ndarray]
     hashes: Callable[[pd.DataFrame], np.ndarray] | None = None
     misfit: str | None = None
+    is_of_other_code: bool = False
 
     @property
     def name(self) -> str:
@@ -90,7 +92,8 @@ def decide(
     """The alias of a new model, champion or challenger, and why, as a sentence.
 
     The two are compared on `shared_rows`, by the 95 % interval of the paired difference in log
-    loss, resampling users. The recipe in use on newer data takes over unless it is clearly worse
+    loss, resampling users. The recipe in use on newer data takes over, and so does it on features
+    that other code makes, unless it is clearly worse
     (all of the interval below -`MARGIN`); anything else only if it is better (all of it above 0,
     and the gain more than `STANDARD_ERRORS`).
     Without a row to compare on, or with rows of one class only, the recipe in use takes over with
@@ -116,8 +119,10 @@ def decide(
             )
     shared = shared_rows(new, champion)
     other = is_other_data(new, champion)
-    is_update = recipe == champion.recipe and (other or _is_newer(result, new, champion))
-    updated = f"It is the recipe of {champion.name} on {'other' if other else 'newer'} data, and"
+    is_newer = not other and _is_newer(result, new, champion)
+    is_update = recipe == champion.recipe and (other or is_newer or champion.is_of_other_code)
+    data = "other data" if other else "newer data" if is_newer else "features of other code"
+    updated = f"It is the recipe of {champion.name} on {data}, and"
     if not rarer_users(shared["y"].to_numpy(), shared["user"].to_numpy()):
         lacking = _lacking(shared)
         if is_update:

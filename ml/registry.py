@@ -77,9 +77,9 @@ class Registry:
     ) -> ModelVersion:
         """Record a run, register its model, and give it the alias that `decide` says.
 
-        It meets the champion; where that is gone or does not fit the table, the last one before it
-        that does, which comes back if the new one does not take its place. A challenger of another
-        recipe keeps its alias when the champion's own recipe comes out once more.
+        It meets the champion; where there is none or it does not fit the table, the last one before
+        it that does, which comes back if the new one does not take its place. A challenger of
+        another recipe keeps its alias when the champion's own recipe comes out once more.
 
         `rows` is the table that was learned from, some of which the champion predicts to be
         compared. The run holds parameters, every metric with its interval, and plots; the model's
@@ -111,8 +111,8 @@ class Registry:
             if self._number(client, CHAMPION) != current:
                 alias, comes_back = CHALLENGER, False
                 card["decision"] = (
-                    "It met no champion: another one came into use during its training. Train it "
-                    "once more."
+                    "It is compared with nobody: another champion came into use during its "
+                    "training. Train it once more."
                 )
                 write_card(folder, card)
             if alias == CHAMPION:
@@ -122,7 +122,7 @@ class Registry:
             elif comes_back:
                 self._put_in_use(client, champion.version, FITS_AGAIN)
             if alias == CHALLENGER:
-                if self._is_in_the_way(client, card, champion):
+                if self._is_in_the_way(client, card, champion, rows, spec):
                     alias = None
                 else:
                     client.set_registered_model_alias(self.name, CHALLENGER, made.version)
@@ -243,7 +243,7 @@ class Registry:
         is no step back.
 
         Raises:
-            NotTrainable: there was none before.
+            UnknownVersion: there was none before.
         """
         found = self.versions()
         present = next((each for each in found if each.alias == CHAMPION), None)
@@ -262,12 +262,15 @@ class Registry:
             )
             before = previous(history[:first], {each.version for each in found})
         if before is None:
+            others = [each for each in found if each is not present]
             remedy = (
                 f"`sparkify models --name {self.name} promote VERSION` makes a version champion."
-                if self.versions()
+                if others
+                else f"version {present.version} is the only one."
+                if present
                 else "it has no version yet: `sparkify train` makes one."
             )
-            raise NotTrainable(f"{self.name} has no earlier champion to roll back to; {remedy}")
+            raise UnknownVersion(f"{self.name} has no earlier champion to roll back to; {remedy}")
         return self._crown(before, how=ROLLED_BACK)
 
     def champions(self) -> list[Reign]:
@@ -312,17 +315,27 @@ class Registry:
             champion = self._rival(known[reigns[-1].version], rows, spec)
         return champion, [self._rival(known[each], rows, spec) for each in rejected(reigns)]
 
-    def _is_in_the_way(self, client: Any, card: dict[str, Any], champion: Champion | None) -> bool:
+    def _is_in_the_way(
+        self,
+        client: Any,
+        card: dict[str, Any],
+        champion: Champion | None,
+        rows: DataFrame,
+        spec: TableSpec,
+    ) -> bool:
         """Whether a new model, of the champion's recipe, would end the trial of another recipe."""
         held = self._by_alias(client, CHALLENGER)
-        if held is None or champion is None or not has_files(held):
+        if held is None or champion is None or champion.misfit or not has_files(held):
             return False
-        recipe = recipe_of(card)
-        return recipe == champion.recipe and recipe != recipe_of(read_card(held))
+        tried, recipe = read_card(held), recipe_of(card)
+        if recipe != champion.recipe or recipe == recipe_of(tried) or tried["skill"]["value"] <= 0:
+            return False
+        return not misfit(tried, rows, keys=spec.keys, definitions=meaning(asdict(spec)))
 
     def _rival(self, version: Any, rows: DataFrame, spec: TableSpec) -> Champion:
         """A version as a model of `rows` meets it."""
         card = read_card(version)
+        made_by = card["spec"].get("made_by")
 
         def predict(keys: pd.DataFrame) -> np.ndarray:
             return predicted(load(self.name, version), rows, spec, keys)
@@ -339,6 +352,7 @@ class Registry:
             predict=predict,
             hashes=hashes,
             misfit=misfit(card, rows, keys=spec.keys, definitions=meaning(asdict(spec))),
+            is_of_other_code=bool(made_by and spec.made_by and made_by != spec.made_by),
         )
 
     def _crown(self, version: int, *, how: str) -> ModelVersion:

@@ -22,7 +22,7 @@ class ModelVersion:
     last as-of date that it learned from, None without dates. learned: from how many rows, and how
     many of them are churners'; older cards do not tell. warnings: what a reader should know.
     shift: how far the rows to be scored differed then, if they were given. definitions: what its
-    rows and its label mean (see `meaning`).
+    rows and its label mean (see `meaning`); made_by: the code that made them, if it is known.
     """
 
     name: str
@@ -43,6 +43,7 @@ class ModelVersion:
     learned: tuple[int, int] | None = None
     warnings: tuple[str, ...] = ()
     shift: str = ""
+    made_by: str = ""
     definitions: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -77,6 +78,7 @@ def version_of(name: str, card: dict[str, Any], made: Any, alias: str | None) ->
         learned=_learned(card),
         warnings=tuple(card.get("warnings", ())),
         shift=card.get("shift") or "",
+        made_by=card["spec"].get("made_by") or "",
         definitions=meaning(card["spec"]),
     )
 

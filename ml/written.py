@@ -76,7 +76,7 @@ def identity(value: str, *, kind: str) -> str:
         return f"if({value} % 1 = 0, {whole}, cast({value} as string))"
     if kind not in ("float", "double"):
         # A CSV file has 17.0 where ids were numbers and some were missing.
-        return f"regexp_replace({text(value)}, '^([0-9]+)[.]0+$', '$1')"
+        return f"regexp_replace({text(value)}, '^(0|[1-9][0-9]*)[.]0+$', '$1')"
     return (
         f"case when {value} = rint({value}) and abs({value}) < 1e18 "
         f"then cast(cast({value} as bigint) as string) "

@@ -32,7 +32,7 @@ from sparkify.interrupt import leave, leave_on_signals
 from sparkify.remote import has_remote, is_gone, say_goodbye
 from sparkify.settings import Settings, addressed, command_for, read_vars
 from sparkify.terminal import emit, line, quietly, stage, visible, warn
-from sparkify.wording import plural
+from sparkify.wording import plural, split
 
 # The exit codes of errors of `ml`.
 CODES = {
@@ -46,6 +46,8 @@ WITHOUT_DELTA = (
     "`sparkify setup` tries again"
 )
 FOLDER = click.Path(path_type=Path)
+# A file to write, refused before anything is read for it.
+WRITTEN = {"type": FOLDER, "callback": lambda *given: writable(given[2])}
 AT_LEAST_1, PORT = click.IntRange(min=1), click.IntRange(1, 65_535)
 # What Spark and scikit-learn both take.
 SEED = click.IntRange(0, 2**31 - 1)
@@ -99,6 +101,16 @@ class Learners(click.Option):
         known = f"{', '.join(FAST)} (these without the option), {others}"
         self.help = f"Learners, with commas between: {known}."
         return super().get_help_record(context)
+
+    def process_value(self, context: click.Context, value: str) -> tuple[str, ...]:
+        if not (given := super().process_value(context, value)):
+            return ()
+        from ml.options import TrainOptions
+
+        try:
+            return TrainOptions(models=tuple(split(given))).models
+        except ValueError as error:
+            raise WrongUse(str(error)) from error
 
 
 @click.group(
@@ -199,7 +211,7 @@ def status(settings: Settings) -> None:
 @cli.command(epilog="Example: sparkify targets --top 20 --csv contact.csv")
 @click.option("--top", type=AT_LEAST_1, help="Users at most; else a file has all, a terminal 20.")
 @click.option("--everybody", is_flag=True, help="Also those whom an offer does not pay for.")
-@click.option("--csv", "out", type=FOLDER, help="CSV file to write them to.")
+@click.option("--csv", "out", **WRITTEN, help="CSV file to write them to.")
 @click.pass_obj
 def targets(settings: Settings, top: int | None, everybody: bool, out: Path | None) -> None:
     """List whom to contact, who brings most first, and why."""
@@ -334,7 +346,7 @@ def train(settings: Settings, **arguments) -> None:
 )
 @click.option("--id", "id_column", help="Its column that names the user.")
 @click.option("--time", help="Its column with the date a row is as of, if a user has several rows.")
-@click.option("--out", type=FOLDER, help="CSV file to write its scores to.")
+@click.option("--out", **WRITTEN, help="CSV file to write its scores to.")
 @NAME
 @click.pass_obj
 def score(settings: Settings, **arguments) -> None:
@@ -566,6 +578,15 @@ def model_name(given: str | None) -> str | None:
     if given and set(given) & set("/:'"):
         raise click.BadParameter(f"{given!r} has a slash, a colon or a quote; choose another name")
     return given
+
+
+def writable(out: Path | None) -> Path | None:
+    """A file that can be made."""
+    if out is not None:
+        from sparkify.spreadsheet import check_writable
+
+        check_writable(out)
+    return out
 
 
 def check_events(given: str | None) -> None:

@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from pyspark.sql import DataFrame, SparkSession
 
 from ml.checks import TableSpec
-from ml.meaning import FEATURE_SQL
 from sparkify import own_table
 from sparkify.errors import BadInput
 from sparkify.settings import Settings
@@ -20,8 +19,6 @@ OF_CHURN = {"churn_definition", "churn_pages", "downgrade_pages", "inactive_days
 USER_SHARE = "user_share"
 # By which definition the snapshots were made when these were written down.
 MADE_BY = "snapshots_made_by"
-# As many of its digits tell it from others.
-HASH_DIGITS = 8
 # What is known of a version that was built by other definitions than the present one.
 AS_OF_THEN = "definitions"
 # Followed by the horizon, as 14d.
@@ -67,10 +64,9 @@ def feature_table(
     # Which users are kept is no part of what the rows mean.
     built = definitions(spark, settings)
     built.pop(USER_SHARE, None)
-    if made_by := built.pop(MADE_BY, None):
-        built[FEATURE_SQL] = made_by[:HASH_DIGITS]
+    made_by = built.pop(MADE_BY, "")
     if not is_as_now:
-        built = {AS_OF_THEN: f"those of version {version}"}
+        built, made_by = {AS_OF_THEN: f"those of version {version}"}, ""
     if label:
         # The column knows it of an earlier version too.
         built["horizon_days"] = label.removeprefix(LABEL).removesuffix("d")
@@ -81,6 +77,7 @@ def feature_table(
         exclude=("days_to_churn", "input_version"),
         horizon_days=int(built.get("horizon_days", 14)),
         definitions=built,
+        made_by=made_by,
         name=name,
         version=version,
         wording=wording_of(rows.columns),

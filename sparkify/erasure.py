@@ -114,9 +114,10 @@ def erase(settings: Settings, given: str, *, is_confirmed: bool, is_known: bool 
     with stage("Starting Spark"):
         spark = open_session(settings)
     user = User(given, tuple(dict.fromkeys([given, stored_id(given)])))
-    restore(spark, settings)
     with stage("Looking for the user"):
         _, counts = look(spark, settings, user)
+        if not (counts.get(settings.table(ROWS)) or is_remembered(spark, settings, given)):
+            check_key(spark, settings, given)
         files = [file for file, how in personal_files(settings.home) if how == "rows"]
         files = [file for file in files if without_rows(file, user)[1]]
     is_found = any(counts.values()) or files or is_remembered(spark, settings, given)
@@ -133,6 +134,7 @@ def erase(settings: Settings, given: str, *, is_confirmed: bool, is_known: bool 
         confirm(f"Erase user {given}, {what}, for good?")
     with run_held(settings), delta_settings(spark, QUIET), stage("Erasing") as say:
         # A run may have written before this one is held, as while the answer was awaited.
+        restore(spark, settings)
         say("looking again")
         places, counts = look(spark, settings, user)
         unchanged.forget(settings)
@@ -146,6 +148,8 @@ def erase(settings: Settings, given: str, *, is_confirmed: bool, is_known: bool 
                 forget_history(spark, place.name)
         done = list(erase_files(settings.home, user))
     show(settings, given, counts, done)
+    for folder in strays(spark, settings):
+        line(f"Not looked at: {folder}, which the catalogue does not know as a table.")
 
 
 def look(spark: SparkSession, settings: Settings, user: User) -> tuple[list[Place], dict[str, int]]:
@@ -209,8 +213,14 @@ def naming_columns(types: dict[str, str]) -> list[str]:
 
 def provider_of(spark: SparkSession, name: str) -> str:
     """What a table is stored as, such as delta or parquet."""
-    rows = spark.sql(f"describe table extended {name}").where("col_name = 'Provider'").collect()
-    return rows[0]["data_type"].lower() if rows else ""
+    return told_of(spark, name, "Provider").lower()
+
+
+def told_of(spark: SparkSession, name: str, what: str) -> str:
+    """What the catalogue says of a table: its Provider, Type or Location."""
+    rows = spark.sql(f"describe table extended {name}").where(f"col_name = '{what}'").collect()
+    # Columns of the same name come first.
+    return rows[-1]["data_type"] or "" if rows else ""
 
 
 def personal_columns(told: dict) -> dict[str, str]:
@@ -280,6 +290,23 @@ def check_id(spark: SparkSession, places: list[Place], user: User) -> None:
         )
 
 
+def check_key(spark: SparkSession, settings: Settings, given: str) -> None:
+    """Refuse tables of keyed hashes where no key is set: their user would stay, and come back.
+
+    Raises:
+        BadInput: every id of the tables looks like such a hash, and the given one does not.
+    """
+    name = settings.table(ROWS)
+    is_one = re.fullmatch("[0-9a-f]{32}", given)
+    if not key_digest() and not is_one and spark.catalog.tableExists(name):
+        is_hash = "bool_and(user_id rlike '^[0-9a-f]{32}$')"
+        if spark.sql(f"select {is_hash} from {name} where user_id is not null").first()[0]:
+            raise BadInput(
+                "the tables call users by keyed hashes: set the SPARKIFY_USER_KEY that they were "
+                "built with"
+            )
+
+
 def check_reach(spark: SparkSession, settings: Settings, places: list[Place], user: User) -> None:
     """Refuse what would leave a trace: logs of tables elsewhere, views and files that name users.
 
@@ -288,6 +315,13 @@ def check_reach(spark: SparkSession, settings: Settings, places: list[Place], us
     """
     rows = settings.table(ROWS)
     for place in places:
+        is_yours = not place.is_delta and "EXTERNAL" in told_of(spark, place.name, "Type")
+        if is_yours and count(spark, place, user):
+            where = told_of(spark, place.name, "Location") or "elsewhere"
+            raise BadInput(
+                f"{place.name} refers to files of yours that name the user ({where}): take the "
+                "user out of these, or drop the table, and erase the user then"
+            )
         if place.is_delta and not log_of(spark, place.name):
             raise BadInput(
                 f"the files of {place.name} are out of reach, and its history cannot be erased "
@@ -460,8 +494,10 @@ def others(settings: Settings, given: str) -> dict[str, list[str]]:
     Every schema remembers by itself who is erased from it.
     """
     found: dict[str, list[str]] = {}
-    for place, target in (("warehouse", "local"), ("parquet/warehouse", "parquet")):
-        warehouse = settings.home / place
+    places = [(settings.home / "warehouse", "local")]
+    if settings.local_warehouse not in (None, places[0][0]):
+        places.append((settings.local_warehouse, "local"))
+    for warehouse, target in (*places, (settings.home / "parquet" / "warehouse", "parquet")):
         is_own = (target == "parquet") == (settings.target == "parquet")
         for folder in sorted(each for each in warehouse.glob("[!._]*") if each.is_dir()):
             is_schema = folder.name.endswith(".db")
@@ -470,8 +506,25 @@ def others(settings: Settings, given: str) -> dict[str, list[str]]:
             if not is_seen and any(each.is_file() for each in folder.rglob("*")):
                 chosen = f"SPARKIFY_TARGET={target} SPARKIFY_SCHEMA={schema}"
                 command = f"{chosen} sparkify erase --user {shlex.quote(given)}"
-                found.setdefault(command, []).append(f"{place}/{folder.name}")
+                is_below = folder.is_relative_to(settings.home)
+                shown = folder.relative_to(settings.home) if is_below else folder
+                found.setdefault(command, []).append(str(shown))
     return found
+
+
+def strays(spark: SparkSession, settings: Settings) -> Iterator[Path]:
+    """The folders of tables that the catalogue does not know, as after a metastore was lost.
+
+    Of a session of this process: what a server has need not lie in this home.
+    """
+    is_parquet = settings.target == "parquet"
+    warehouse = settings.home / "parquet" / "warehouse" if is_parquet else settings.local_warehouse
+    for schema in (settings.schema, f"{settings.schema}_ml"):
+        if warehouse and not has_remote() and (place := warehouse / f"{schema}.db").is_dir():
+            known = {name.lower() for name in tables_of(spark, schema)}
+            for folder in sorted(each for each in place.iterdir() if each.is_dir()):
+                if folder.name.lower() not in known and any(folder.rglob("*.parquet")):
+                    yield folder
 
 
 def show(settings: Settings, given: str, counts: dict[str, int], done: list) -> None:
@@ -500,7 +553,7 @@ def show(settings: Settings, given: str, counts: dict[str, int], done: list) -> 
     line(
         settings.addressed(
             "Totals over users are made anew by the next `sparkify build --events PATH`, the page "
-            "by `sparkify report`. Models that learned from the user too stay until the next "
-            "`sparkify train`."
+            "by `sparkify report`. Models that learned from the user too stay: "
+            "`sparkify train` makes one that did not."
         )
     )

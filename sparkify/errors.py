@@ -36,7 +36,9 @@ SERVER_GONE = (
     "the Spark server has ended or is out of reach; no table is half written: start it "
     "again with `sparkify serve` and run the same command again"
 )
-JAVA_GONE = "Java has ended, killed or out of memory (log: {}); {}"
+JAVA_GONE = (
+    "Java has ended, killed or out of memory (log: {}; SPARKIFY_DRIVER_MEMORY gives it more); {}"
+)
 # As Python and Java have it.
 NO_SPACE = os.strerror(errno.ENOSPC)
 DISK_FULL = "the disk is full: free some space on that of {}; {}"

@@ -91,10 +91,10 @@ UNREADABLE = ("TIME", "UUID", "FLOAT16", "INTERVAL")
 SPARKS_NOTE = b"org.apache.spark.sql.parquet.row.metadata"
 # What columns are to Arrow that the note calls so.
 NOTED = {
-    "string": ("string", "large_string", "binary"),
+    "string": ("string", "large_string", "string_view", "binary"),
     "integer": ("int32",),
-    "long": ("int64",),
-    "double": ("double",),
+    "long": ("int64", "int32"),
+    "double": ("double", "float"),
     "boolean": ("bool",),
 }
 MAX_DECIMAL_DIGITS = 38
@@ -482,7 +482,7 @@ def check_note(file: Path, note: bytes | None, columns: pa.Schema) -> None:
     note: what Spark wrote into it, which other programs hand on when they add a column.
     """
     try:
-        noted = {each["name"].lower(): each["type"] for each in json.loads(note)["fields"]}
+        noted = {each["name"].lower(): each.get("type") for each in json.loads(note)["fields"]}
     except (TypeError, ValueError):  # none, or as Spark wrote it before there was Parquet in pandas
         return
     hidden = [name for name in columns.names if name.lower() not in noted]
@@ -490,14 +490,19 @@ def check_note(file: Path, note: bytes | None, columns: pa.Schema) -> None:
         each.name
         for each in columns
         if isinstance(kind := noted.get(each.name.lower()), str)
-        and str(each.type) not in NOTED.get(kind, (str(each.type),))
+        and str(value_type(each.type)) not in NOTED.get(kind, (str(value_type(each.type)),))
     ]
     if hidden or changed:
         raise BadInput(
-            f"{file} does not tell Spark of all its columns as they are "
-            f"({', '.join(hidden + changed)}): write it again without Spark's note, with pyarrow "
+            f"{file} does not tell Spark of all its columns ({', '.join(hidden + changed)}), or of "
+            "other types: write it again without Spark's note, with pyarrow "
             "`table.replace_schema_metadata(None)`"
         )
+
+
+def value_type(kind: pa.DataType) -> pa.DataType:
+    """The type of the values that a column holds, which a dictionary may hold for it."""
+    return kind.value_type if pa.types.is_dictionary(kind) else kind
 
 
 def of_other_type(file: Path, column: str, kind: str) -> BadInput:

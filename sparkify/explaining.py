@@ -24,7 +24,9 @@ def explain_user(settings: Settings, user: str) -> None:
         NotTrainable: there is no champion, or it does not fit the table.
     """
     from ml.errors import NotTrainable
+    from ml.evaluation import Gain
     from ml.explaining import explain
+    from ml.promotion import is_proven
 
     require_model(settings, settings.model)
     spark = open_stage(settings)
@@ -43,6 +45,8 @@ def explain_user(settings: Settings, user: str) -> None:
             raise NotTrainable(reason)
         found = explain(rows, champion, id=features.spec.id, time=features.spec.time).toPandas()
     show_explanation(found.sort_values("contribution", ascending=False), user=user, model=champion)
+    if not is_proven(Gain(**champion.metadata["skill"])):
+        line(UNPROVEN)
     table_name = settings.table("fct_churn_scores")
     if not spark.catalog.tableExists(table_name):
         return
@@ -62,9 +66,6 @@ def explain_user(settings: Settings, user: str) -> None:
 
 def show_explanation(found: pd.DataFrame, *, user: str, model) -> None:
     """The reasons, and the families in the order of what they add, each with what tells most."""
-    from ml.evaluation import Gain
-    from ml.promotion import is_proven
-
     first = found.iloc[0]
     average = model.average_risk
     for reason in first["reasons"]:
@@ -80,5 +81,3 @@ def show_explanation(found: pd.DataFrame, *, user: str, model) -> None:
         ],
         note=f"({model.name} version {model.version})",
     )
-    if not is_proven(Gain(**model.metadata["skill"])):
-        line(UNPROVEN)

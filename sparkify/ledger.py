@@ -254,6 +254,8 @@ def found_instead(row) -> str:
     """How many rows do not hold, and such as what; of a verdict on a model its own words."""
     if row.tool == "ml" and row.detail:
         return row.detail
+    if row.check_name.startswith("wrong_files") and row.failure_count > 0:
+        return f"{plural(int(row.failure_count), 'file')}, by its source_file and its rejections"
     rows = "" if pd.isna(row.row_count) else f" of {row.row_count:,.0f}"
     count = "" if pd.isna(row.failure_count) else f"{row.failure_count:,.0f}{rows}"
     return f"{count} {row.detail or ''}".strip()

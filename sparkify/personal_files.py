@@ -102,9 +102,15 @@ def unknown_files(home: Path) -> list[Path]:
 
 
 def ruled(home: Path) -> Iterator[tuple[Path, str | None]]:
-    """Every file of a home with its rule: see `rule_of`."""
-    files = sorted(file for file in home.rglob("*") if file.is_file())
-    return ((file, rule_of(file, home)) for file in files)
+    """Every file of a home with its rule: see `rule_of`.
+
+    None fits a link, which leads elsewhere, nor a list that is not UTF-8, as Excel writes it.
+    """
+    for file in sorted(file for file in home.rglob("*") if file.is_file() or file.is_symlink()):
+        how = rule_of(file, home)
+        is_list = how == "rows" and file.suffix.lower() != ".parquet"
+        is_other = file.is_symlink() or (is_list and b"\0" in file.read_bytes())
+        yield file, None if is_other else how
 
 
 def without_rows(file: Path, user: User) -> tuple[bytes, int]:

@@ -48,7 +48,8 @@ IN_COMMENT = re.compile(r"(?P<begin>/\*(?!\+))|(?P<end>\*/)|.", re.DOTALL)
 STARTING = re.compile(r"\.(ScriptTransformation|\w*Reflect\w*|Hive\w*(UDF|UDTF|UDAF)\w*)$")
 STARTS = "`sparkify sql` only reads, and this statement {}; if that is meant, add --write"
 GRAIN = re.compile(r"One row per ([^.]+)\.")
-POSITION = re.compile(r"[;.]? *\(?line \d+,? pos \d+\)?")
+# What Spark adds for programs, and places in the text that it was given, which is not the user's.
+DEBRIS = re.compile(r"[;.]? *\(?line \d+,? pos \d+\)?|\[[A-Z_.]+\] |;? *SQLSTATE: \w+;?")
 MARTS = ("dim_", "fct_")
 # Of what lies between them and the log some columns are described.
 BETWEEN = ("base_", "int_")
@@ -69,8 +70,7 @@ def run_query(settings: Settings, query: str, *, style: str, write: bool = False
     except PySparkException as error:
         if is_gone(error):
             raise
-        # Positions are those of the text that Spark was given, which is not the user's.
-        said = POSITION.sub("", first_line(str(error))).rstrip(".")
+        said = DEBRIS.sub("", first_line(str(error))).rstrip(". ")
         raise WrongUse(f"the query cannot be run: {said}{hint(spark, settings, error)}") from error
     if style == "table":
         print_table(rows)
@@ -189,7 +189,7 @@ def show_tables(settings: Settings) -> None:
         count = spark.table(settings.table(name)).count()
         rows.append((settings.table(name), f"{count:,}", grain[1] if grain else ""))
     table(None, {"table": "left", "rows": "right", "one row per": "left"}, rows)
-    line(f"`{settings.command} tables {marts[0]}` tells what its columns mean", style="dim")
+    line(f"`{settings.command} tables NAME` tells what the columns of one mean", style="dim")
 
 
 def show_columns(settings: Settings, name: str) -> None:

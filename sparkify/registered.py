@@ -34,11 +34,11 @@ def require_model(settings: Settings, name: str) -> None:
 
 
 def how_to_train(settings: Settings, name: str) -> str:
-    """What makes a model of this name, whether there are tables yet or not."""
+    """What makes a model of this name, or tells why not, whether there are tables yet or not."""
     if name == OWN_MODEL:
         return "run `sparkify train --parquet PATH --id COLUMN --label COLUMN`"
     if name == settings.model:
-        return "run `sparkify build --events PATH`, then `sparkify train`"
+        return "`sparkify build --events PATH`, then `sparkify train` makes one, or says what lacks"
     return (
         f"run `sparkify build --events PATH`, then `sparkify train --name {shlex.quote(name)}`; "
         "or, of a table of your own, the latter with --table, --id and --label"
@@ -88,7 +88,8 @@ def decision_of(version, reigns) -> str:
     reigns: every change of champion, the oldest first.
     """
     by_hand = {"promoted": "promoted", "rolled back": "rolled back to"}
-    last = next((each for each in reversed(reigns) if each.version == version.version), None)
+    chosen = (each for each in reversed(reigns) if each.how != "fits again")
+    last = next((each for each in chosen if each.version == version.version), None)
     if last is None or last.how not in by_hand:
         return version.decision
     return f"{version.decision} It was {by_hand[last.how]} by hand on {last.at[:10]}."

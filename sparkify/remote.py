@@ -7,10 +7,12 @@ import threading
 import warnings
 from concurrent.futures import Future
 from contextlib import suppress
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from sparkify.errors import BadInput, WrongUse
 from sparkify.settings import Settings
+from sparkify.terminal import warn
 
 THRIFT_PORT = 10000
 CONNECT_PORT = 15002
@@ -22,6 +24,8 @@ REFUSED = (
     "the server at {} does not take this token: it has to be the one in the folder `tokens` of the "
     "SPARKIFY_HOME that the server was started with; set SPARKIFY_HOME to that, or {} to the token"
 )
+# A state of a socket, in /proc/net/tcp.
+LISTENS = "0A"
 # A server that is there answers within milliseconds.
 ANSWER_S = 10
 # A Thrift server makes a session before it answers.
@@ -34,23 +38,60 @@ GOODBYE_S = 5
 def show_token(settings: Settings) -> None:
     """Have clients show a server on this machine the writer's token, unless another one is given.
 
-    A server elsewhere never sees it.
+    A server elsewhere never sees it, nor one of another user.
+
+    Raises:
+        BadInput: what listens here is of another user, who would get the token.
     """
     url = os.environ.get("SPARK_REMOTE", "")
     with suppress(ValueError):  # no address: told by `check_server`
-        host = urlsplit(url).hostname
+        address = urlsplit(url)
+        host, port = address.hostname, address.port or CONNECT_PORT
         # To a server of any other name the client sends a token over TLS only.
         if host == "127.0.0.1":
             os.environ["SPARK_REMOTE"] = url.replace(host, "localhost", 1)
         with suppress(OSError):  # started with --open, or with another home
             token = (settings.tokens / "writer").read_text()
-            if thrift_host() in THIS_MACHINE:
-                os.environ.setdefault(THRIFT_TOKEN, token)
-            if host in THIS_MACHINE and "token=" not in url:
-                os.environ.setdefault(CONNECT_TOKEN, token)
+            is_here = thrift_host() in THIS_MACHINE
+            if settings.target == "thrift" and is_here and THRIFT_TOKEN not in os.environ:
+                check_listener(os.environ.get("SPARKIFY_THRIFT_PORT", str(THRIFT_PORT)))
+                os.environ[THRIFT_TOKEN] = token
+            is_here = host in THIS_MACHINE and "token=" not in url
+            if is_here and CONNECT_TOKEN not in os.environ:
+                check_listener(str(port))
+                os.environ[CONNECT_TOKEN] = token
     for name in {THRIFT_TOKEN, CONNECT_TOKEN} & {*os.environ}:
         # A file's line end is no part of a token; with it a client would try for a minute.
         os.environ[name] = os.environ[name].strip()
+
+
+def check_listener(port: str) -> None:
+    """Refuse a port of this machine at which a program of another user listens, at any address.
+
+    A name such as localhost may lead to another one than the server has. Where the system does not
+    tell whose a program is, as on macOS, nothing is known of it.
+
+    Raises:
+        BadInput: it is so.
+    """
+    others = listeners(port) - {os.getuid()}
+    if others:
+        raise BadInput(
+            f"at port {port} a program of another user listens (uid {min(others)}), which is shown "
+            "no token: start `sparkify serve` at another port"
+        )
+
+
+def listeners(port: str) -> set[int]:
+    """The ids of the users whose programs listen at a port of this machine, as far as is known."""
+    found = set()
+    for table in (Path("/proc/net/tcp"), Path("/proc/net/tcp6")):
+        with suppress(OSError):
+            for row in map(str.split, table.read_text().splitlines()[1:]):
+                place, state, uid = row[1], row[3], row[7]
+                if state == LISTENS and str(int(place.rpartition(":")[2], 16)) == port:
+                    found.add(int(uid))
+    return found
 
 
 def open_remote(url: str):
@@ -74,6 +115,10 @@ def open_remote(url: str):
             raise BadInput(REFUSED.format(urlsplit(url).netloc, CONNECT_TOKEN)) from error
         raise
     spark.client.set_retry_policies([DefaultPolicy(max_retries=TRIES)])
+    # As in a session of one's own, whatever the server's are.
+    for name, value in (("spark.sql.session.timeZone", "UTC"), ("spark.sql.ansi.enabled", "false")):
+        if spark.conf.get(name) != value:
+            spark.conf.set(name, value)
     return spark
 
 
@@ -124,6 +169,8 @@ def check_thrift() -> None:
     remedy = f"; {how_to_start(host, '--thrift-port', int(port), THRIFT_PORT)}"
     if not listens(host, int(port)):
         raise BadInput(answer + remedy)
+    if host not in THIS_MACHINE:
+        warn(f"what goes to {host} over Thrift is not encrypted, the password neither")
     done = Future()
 
     def log_in() -> None:

@@ -109,6 +109,7 @@ def score_stage(spark: SparkSession, settings: Settings) -> str | None:
     A challenger that fits is scored in shadow: who is contacted does not depend on it.
     """
     from ml.scoring import probabilities, score
+    from sparkify.maintenance import run_held
 
     features = feature_table(spark, settings, FEATURES)
     champion, reason = champion_of(settings, features)
@@ -118,14 +119,14 @@ def score_stage(spark: SparkSession, settings: Settings) -> str | None:
     table = settings.ml_table("churn_scores")
     scored = {"features_hash": F.lit(fingerprint(features)).cast("bigint")}
     if champion:
-        with stage("Scoring the active users"):
+        with run_held(settings), stage("Scoring the active users"):
             stamp = stamp_of(champion, features)
             scores = score(features.rows, champion, id=features.spec.id, time=features.spec.time)
             scores = scores.withColumns(stamp | scored | meaning_of(champion, is_shadow=False))
             append(spark, settings, scores, table)
             drift_stage(spark, settings, champion, features, stamp)
     if challenger:
-        with stage("Scoring them by the challenger too, in shadow"):
+        with run_held(settings), stage("Scoring them by the challenger too, in shadow"):
             scores = probabilities(features.rows, challenger, keys=features.spec.keys)
             stamp = stamp_of(challenger, features) | scored
             stamp |= meaning_of(challenger, is_shadow=True)

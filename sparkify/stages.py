@@ -88,8 +88,10 @@ def report_stage(spark: SparkSession, settings: Settings) -> Path:
 
     check_offer(spark, settings)
 
-    with stage("Writing the report and the notebook"), ThreadPoolExecutor(1) as beside:
+    with stage("Writing the report and the notebook") as say, ThreadPoolExecutor(1) as beside:
         notebook = beside.submit(write_notebook, spark, settings)
+        say("the page, and the notebook beside it")
         page = write_page(spark, settings)
+        say("the notebook, cell by cell")
         notebook.result()
     return page

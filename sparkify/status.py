@@ -1,6 +1,7 @@
 """What `sparkify status` does: whether to train again, why, and what changed in a week."""
 
 import datetime as dt
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -56,6 +57,8 @@ def show_status(settings: Settings) -> None:
             outcomes=outcomes,
             judged=judged,
             champion=None if misfit else champion,
+            reigns=reigns,
+            made_by=features.spec.made_by,
             refused=ledger.refusal(spark, settings),
         ),
         "In use": in_use(champion, reigns, fits=not misfit) if champion else "no model",
@@ -101,6 +104,8 @@ def advice(
     outcomes: dict[dt.date, tuple[int, int]],
     judged: pd.DataFrame,
     champion=None,
+    reigns: Sequence = (),
+    made_by: str = "",
     tried: int | None = None,
     refused: str = "",
 ) -> str:
@@ -109,8 +114,9 @@ def advice(
     versions: those that mean what the tables do, the newest first. misfit: why there is no champion
     to use, if so; tried: the version that fits the tables and waits as the challenger then. One
     that does not beat the base rate comes out again from the same outcomes. champion: the version
-    in use, which may have learned less than the newest. refused: why the last
-    training since the build was, if so: it would be again. outcomes: see `known_outcomes`.
+    in use, which may have learned less than the newest; reigns: the changes of it. made_by: the
+    code that makes the tables. refused: why the last training since the build was, if so: it would
+    be again. outcomes: see `known_outcomes`.
     """
     if refused:
         return f"no. {misfit or refused}"
@@ -123,6 +129,8 @@ def advice(
     new = [date for date in outcomes if learned and date > learned]
     if changed := changed_since(versions[0], outcomes):
         return f"yes. {changed}"
+    if made_by and versions[0].made_by not in ("", made_by):
+        return "yes. Other code, or of other users, has made the tables since the last training."
     if new:
         return (
             f"yes. The outcome of {plural(len(new), 'date')} is known since the "
@@ -133,24 +141,27 @@ def advice(
             f"no. The last training knew every outcome that is known, and more are needed. {misfit}"
         )
     # Where nobody left, to expect nobody to is right, and no model is as sure of it.
-    judged = judged[judged["no_skill"] > ALIKE]
+    judged = judged[judged["no_skill"].astype(float) > ALIKE]
+    late = behind(champion, reigns, outcomes)
     if len(judged) and (judged["log_loss"] > judged["no_skill"]).all():
         return (
             "no, though the last scores came true no better than giving all users the share who "
-            f"left: the last training knew every outcome that is known.{behind(champion, outcomes)}"
+            f"left: the last training knew every outcome that is known.{late}"
         )
-    return f"no. The last training knew every outcome that is known.{behind(champion, outcomes)}"
+    return f"no. The last training knew every outcome that is known.{late}"
 
 
-def behind(champion, outcomes: dict[dt.date, tuple[int, int]]) -> str:
+def behind(champion, reigns: Sequence, outcomes: dict[dt.date, tuple[int, int]]) -> str:
     """That the version in use has not learned from the newest outcomes, or nothing to say."""
     known = champion and champion.learned_until
     later = [date for date in outcomes if known and date > known]
     if not later:
         return ""
+    by_hand = reigns and reigns[-1].how in ("promoted", "rolled back")
+    why = "was chosen by hand" if by_hand else "what was trained since is not clearly better"
     return (
         f" Version {champion.version}, in use, knows nothing of {plural(len(later), 'date')} of "
-        "these, and what was trained since is not clearly better."
+        f"these, and {why}."
     )
 
 
@@ -190,7 +201,8 @@ def judged_scores(spark: SparkSession, settings: Settings) -> pd.DataFrame:
     """
     table = settings.table("fct_score_outcomes")
     if not spark.catalog.tableExists(table):
-        return pd.DataFrame(columns=["model_version", "is_shadow", "horizon_days"])
+        names = ("model_version", "is_shadow", "horizon_days", "as_of_date", "log_loss", "no_skill")
+        return pd.DataFrame(columns=[*names])
     found = spark.table(table).where(F.col("model_name") == settings.model)
     # A table that was last built before there were challengers' scores has none.
     for name, otherwise in (("is_shadow", False), ("horizon_days", None)):

@@ -103,12 +103,12 @@ def show_data(settings: Settings, data: dict) -> None:
                 f"{data['churned_users']:,} of whom churned" + (f"; {share}" if share else ""),
             ),
             (
-                "checks passed",
+                "data checks passed",
                 f"{tests + expectations:,}",
                 f"{plural(tests, 'dbt test')}, {plural(expectations, 'expectation')}",
             ),
             *(
-                [("checks warned", f"{warned:,}", f"`{settings.command} checks` names them")]
+                [("data checks warned", f"{warned:,}", f"`{settings.command} checks` names them")]
                 if warned
                 else []
             ),

@@ -1,6 +1,5 @@
 """What `sparkify train` does, on the snapshots or on a table of the user's own."""
 
-import csv
 from dataclasses import replace
 
 from pyspark.sql import DataFrame, SparkSession
@@ -15,8 +14,10 @@ from sparkify.datasets import (
     feature_table,
     read_own_table,
 )
-from sparkify.errors import WrongUse
+from sparkify.erasure import ERASED
+from sparkify.errors import BadInput, WrongUse
 from sparkify.evaluation import PUBLIC, whole_history
+from sparkify.maintenance import is_shared, run_held
 from sparkify.registered import OWN_MODEL, champion_of, check_kind, registry
 from sparkify.settings import Settings
 from sparkify.stages import check_tables, open_stage
@@ -24,6 +25,7 @@ from sparkify.summary import show_training
 from sparkify.tables import append, append_pandas, now
 from sparkify.terminal import line, stage
 from sparkify.transform import Say
+from sparkify.wording import split
 
 # How far the label of an own table with dates looks ahead, where nobody says.
 HORIZON_DAYS = 14
@@ -34,7 +36,7 @@ def train_command(
     *,
     feature_version: int | None,
     exclude: str,
-    models: str,
+    models: tuple[str, ...],
     origins: int,
     seed: int,
     stable_only: bool,
@@ -47,7 +49,7 @@ def train_command(
     """
     from ml.options import TrainOptions
 
-    chosen = {"models": tuple(split(models))} if models else {}
+    chosen = {"models": models} if models else {}
     try:
         options = TrainOptions(
             origins=origins,
@@ -248,15 +250,34 @@ def fit_and_register(
 
     `scoring`, the rows to be scored, are held against those to learn from. `keep` gets the two
     before the version may come into use, so that what it writes is there whenever that is.
+
+    Raises:
+        BadInput: users were erased meanwhile, on a server or in a shared metastore.
     """
     from ml.training import train
 
+    spark = learned.rows.sparkSession
+    erased = erased_count(spark, settings)
     result = train(learned.rows, learned.spec, options=options, progress=say, scoring=scoring)
     say("Registering the model")
-    registered = registry(settings, model).log(
-        result, learned.rows, learned.spec, options, keep=keep
-    )
+    with run_held(settings):
+        # Who was erased beside it would come back with what is written now.
+        if erased_count(spark, settings) != erased:
+            raise BadInput(
+                "users were erased during the training, which knows them: train once more"
+            )
+        registered = registry(settings, model).log(
+            result, learned.rows, learned.spec, options, keep=keep
+        )
     return result, registered
+
+
+def erased_count(spark: SparkSession, settings: Settings) -> int:
+    """How many erased users are remembered; 0 where nobody else could erase one meanwhile."""
+    name = settings.table(ERASED)
+    return (
+        spark.table(name).count() if is_shared(settings) and spark.catalog.tableExists(name) else 0
+    )
 
 
 def keep_champion(settings: Settings, snapshots: Dataset, features: Dataset) -> None:
@@ -333,9 +354,3 @@ def skill_check(result) -> dict:
         rows=int(result.metrics["row_count"].iloc[0]),
         detail=f"log loss {skill.value:+.4f} [{skill.ci_low:+.4f}, {skill.ci_high:+.4f}]",
     )
-
-
-def split(names: str) -> list[str]:
-    """Names with commas between; a name with a comma in it stands in double quotes."""
-    found = next(csv.reader([names], skipinitialspace=True), [])
-    return [name.strip() for name in found if name.strip()]

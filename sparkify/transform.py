@@ -15,12 +15,14 @@ from dbt_common.events.functions import reset_metadata_vars
 from sparkify.errors import (
     DISK_FULL,
     NO_SPACE,
+    SERVER_GONE,
     BadInput,
     CheckFailed,
     SparkifyError,
     run_again,
 )
 from sparkify.events import find_files, find_forms, local_path, size_of, uri_of
+from sparkify.remote import has_remote
 from sparkify.settings import Settings, written
 from sparkify.wording import digits, plural
 
@@ -28,6 +30,11 @@ Say = Callable[[str], None]
 # dbt hands what stands under this name on to macros, without parsing the project anew.
 EVENTS = "DBT_ENV_CUSTOM_ENV_SPARKIFY_EVENTS"
 UNREADABLE = re.compile(r"Encountered error while reading file (\S+?)\.(?:\s|$)")
+# What clients of Thrift and of Connect say of a server that is gone.
+OUT_OF_REACH = re.compile(
+    r"TSocket read 0 bytes|Could not connect to any of|Connection (reset|refused)|Broken pipe|"
+    r"UNAVAILABLE"
+)
 HEADING = re.compile(
     r"[A-Z]\w+ Error( in .*)?$|An error occurred while calling|Encountered an error"
 )
@@ -106,7 +113,7 @@ def described(settings: Settings, events: str) -> dict:
 
 
 def run_dbt(settings: Settings, *arguments: str, say: Say | None = None) -> dbtRunnerResult:
-    """Run a dbt command quietly; one line a finished model goes to `say`."""
+    """Run a dbt command quietly; what is begun, model or test, goes to `say`."""
     settings.export()
     reset_metadata_vars()
     errors = []
@@ -114,9 +121,9 @@ def run_dbt(settings: Settings, *arguments: str, say: Say | None = None) -> dbtR
     def tell(event) -> None:
         if event.info.name == "RunningOperationCaughtError":
             errors.append(event.data.exc)
-        if say and event.info.name == "LogModelResult":
+        if say and event.info.name == "LogStartLine":
             place = f"{event.data.index} of {event.data.total}"
-            say(f"{place}, {event.data.node_info.node_name} {event.data.execution_time:.1f} s")
+            say(f"{place}, {event.data.node_info.node_name}")
 
     runner = dbtRunner(callbacks=[tell])
     result = runner.invoke(
@@ -164,6 +171,8 @@ def raise_failure(settings: Settings, result: dbtRunnerResult) -> None:
     if any(NO_SPACE in (node.message or "") for node in bad):
         disks = " or ".join(map(str, settings.disks))
         raise BadInput(DISK_FULL.format(disks, run_again()))
+    if has_remote() and any(OUT_OF_REACH.search(node.message or "") for node in bad):
+        raise BadInput(SERVER_GONE)
     words = "; ".join(f"{name_of(node)}: {reason(settings, node)}" for node in bad)
     if failed:
         raise CheckFailed(f"{plural(len(failed), 'data test')} failed: {words}")

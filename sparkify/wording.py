@@ -1,5 +1,6 @@
 """What models/marts/features/_features.yml says of how features are told."""
 
+import csv
 import re
 from collections.abc import Iterable
 from decimal import ROUND_HALF_UP, Decimal
@@ -12,7 +13,7 @@ from sparkify.settings import PROJECT
 DESCRIBED = PROJECT / "models" / "marts" / "features" / "_features.yml"
 WINDOW = re.compile(r"_(\d+)d(?=_|$)")
 # Keys of `meta` that are not of the sentence.
-OTHER_KEYS = {"unit", "core"}
+OTHER_KEYS = {"unit", "core", "label"}
 
 
 def wording_of(columns: Iterable[str]) -> dict:
@@ -72,15 +73,22 @@ def money(value: float, currency: str) -> str:
     return f"{value:,.2f} {currency}" if abs(value) < 10 else f"{value:,.0f} {currency}"
 
 
+def split(names: str) -> list[str]:
+    """Names with commas between; a name with a comma in it stands in double quotes."""
+    found = next(csv.reader(names.split("\n"), skipinitialspace=True), [])
+    return [name.strip() for name in found if name.strip()]
+
+
 def share_in_words(user_share: float) -> str:
     """Which part of the users of the log the tables hold; nothing to say of all of them."""
     return f"{digits(100 * user_share, 4)} % of the users of the log" if user_share < 1 else ""
 
 
 def label_of(column: str) -> str:
-    """A feature's name in words, such as `thumbs down per song, 28 days`."""
+    """A feature's declared label, or its name in words, such as `thumbs down per song, 28 days`."""
     windows = WINDOW.findall(column)
     words = WINDOW.sub("", column).removeprefix("is_").replace("_", " ").strip()
+    words = _described().get(WINDOW.sub("_#d", column), {}).get("label", words)
     days = " over ".join(windows)
     return f"{words}, {days} day{'s' if days != '1' else ''}" if windows else words
 

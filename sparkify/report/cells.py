@@ -4,11 +4,10 @@ import textwrap
 import warnings
 
 import altair as alt
-import vl_convert
 from IPython.display import Markdown, display
 
 from sparkify.report.figures import Figure, Missing
-from sparkify.report.page import VEGA_LITE, own_names
+from sparkify.report.page import drawn, own_names
 
 # Libraries that would draw a progress bar complain that they cannot; nobody misses it.
 warnings.filterwarnings("ignore", message="IProgress not found")
@@ -48,7 +47,7 @@ def picture(row: list[Figure]) -> str:
         whole = charts[0] if len(charts) == 1 else alt.hconcat(*charts, spacing=30)
         spec = whole.properties(background="white", padding=12).to_dict()
     spec["config"]["font"] = FONT
-    return own_names(vl_convert.vegalite_to_svg(spec, vl_version=VEGA_LITE), row[0].key)
+    return own_names(drawn(spec), row[0].key)
 
 
 def titled(figure: Figure) -> alt.TopLevelMixin:

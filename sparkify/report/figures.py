@@ -26,6 +26,8 @@ from sparkify.report.words import (
 
 # Weeks of which so many days lie inside the data are compared, and cohorts followed for so many.
 WHOLE_WEEK = 7
+# A share of fewer users is told as their number.
+FEW = 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -223,8 +225,8 @@ def survival(curve: pd.DataFrame) -> Figure | Missing:
         title=f"{plural(shared, 'day')} after registration {said} are still here"
         + (" (the intervals overlap)" if overlap else ""),
         note="Kaplan-Meier by the first level; a curve begins where enough users are at risk and "
-        "is of those who stayed until then: two that begin on different days do not compare. The "
-        "band is the 95 % interval.",
+        "is of those who stayed until then: two that begin on different days do not compare."
+        + (" The band is the 95 % interval." if curve["ci_low"].notna().any() else ""),
         chart=users.survival(curve),
     )
 
@@ -270,8 +272,8 @@ def cohorts(table: pd.DataFrame) -> Figure | Missing:
         )
     else:
         title = (
-            f"No week of registration stands out: {percent(table['rate'].min())} to "
-            f"{percent(table['rate'].max())} leave in 30 days, and the intervals overlap"
+            f"No week of registration stands out: {between(table['rate'])} leave in 30 days, and "
+            "the intervals overlap"
         )
     return Figure(
         key="cohorts",
@@ -281,6 +283,12 @@ def cohorts(table: pd.DataFrame) -> Figure | Missing:
         f"{WHOLE_WEEK} days are known is left out.",
         chart=users.cohorts(table),
     )
+
+
+def between(rates: pd.Series) -> str:
+    """The least and the most of rates, or what is both."""
+    least, most = percent(rates.min()), percent(rates.max())
+    return least if least == most else f"{least} to {most}"
 
 
 def _activity(data: ReportData) -> Iterator[Figure | Missing]:
@@ -306,12 +314,16 @@ def active(whole: pd.DataFrame) -> Figure | Missing:
     total = whole.groupby("week_start").sum(numeric_only=True).reset_index()
     first, last = total.iloc[0], total.iloc[-1]
     count = last["active_user_count"]
-    change = count / max(1, first["active_user_count"]) - 1
+    before = first["active_user_count"]
+    change = count / max(1, before) - 1
     than = f"{percent(abs(change))} {'more' if change > 0 else 'fewer'} than" if change else "as"
+    # Of a handful a share says little.
+    is_told = before >= FEW or not change
+    compared = f"{than} in the first" if is_told else f"and {number(before)} in the first"
     return Figure(
         key="active",
         title=f"{plural(count, 'user')} {noun(count, 'was', 'were')} active in the last whole week"
-        + (f", {than} in the first" if len(total) > 1 else "")
+        + (f", {compared}" if len(total) > 1 else "")
         if count
         else "Nobody was active in the last whole week",
         note="Users with any event, by the level they came into the week with; whole weeks only.",
@@ -353,12 +365,18 @@ def _churn(whole: pd.DataFrame) -> Figure | Missing:
     )
     total = rates.groupby("week_start").sum(numeric_only=True).reset_index()
     churn = total["churned_user_count"] / total["at_risk_user_count"]
-    worst = total.loc[churn.idxmax()]
+    least, _ = wilson(churn, total["at_risk_user_count"])
     mean = total["churned_user_count"].sum() / total["at_risk_user_count"].sum()
+    apart = churn[least > mean]
     return Figure(
         key="churn",
-        title=f"{percent(mean)} of the users at risk leave in a week; the most, "
-        f"{percent(churn.max())}, in that of {day(worst['week_start'])}"
+        title=f"{percent(mean)} of the users at risk leave in a week; "
+        + (
+            f"more, {percent(apart.max())}, in that of "
+            f"{day(total.loc[apart.idxmax(), 'week_start'])}"
+            if len(apart)
+            else "no week stands out"
+        )
         if churn.max() > 0
         else "Nobody left in these weeks",
         note="Churned users over users at risk (active lately and not gone), by the level they "

@@ -50,7 +50,8 @@ def write_notebook(spark: SparkSession, settings: Settings) -> Path:
 
 def execute(notebook: nbformat.NotebookNode, environment: dict[str, str]) -> None:
     """Run every cell of a notebook in a kernel of its own, which ends with it."""
-    logging.getLogger("traitlets").setLevel(logging.ERROR)
+    # What it would print of a kernel that dies is told in one line.
+    logging.getLogger("traitlets").setLevel(logging.CRITICAL)
     with scratch_folder() as folder, ThreadPoolExecutor(1) as thread:
         # Unlike over TCP, the default, nobody else on the machine can listen in. The sockets lie
         # beside the connection file; without one their names depend on the working folder.

@@ -27,6 +27,10 @@ VEGA_LITE = ".".join(alt.SCHEMA_VERSION.removeprefix("v").split(".")[:2])
 LISTED = 5_000
 # So many are in the page without scripts.
 FIRST = 20
+# Of fewer users no control group can be left out.
+CONTROLLED = 50
+# What XML has no character for.
+FORBIDDEN = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 # How wide a picture is drawn for readers without scripts, by its size.
 WIDTHS = {"wide": 900, "half": 460, "third": 320}
 
@@ -186,7 +190,7 @@ def _cards(data: ReportData, worth: pd.DataFrame) -> Iterator[dict[str, str]]:
     expected, spread = p.sum(), 1.96 * np.sqrt((p * (1 - p)).sum())
     low, high = max(0.0, expected - spread), min(len(p), expected + spread)
     yield {
-        "value": words.number(expected),
+        "value": words.number(expected) if expected >= 1 else words.two_digits(expected),
         "label": f"expected to leave within {words.plural(about.horizon_days, 'day')}",
         "note": f"of {words.plural(len(p), 'active user')}; {low:.0f} to {high:.0f} if the "
         "probabilities hold",
@@ -298,6 +302,9 @@ def contact_note(data: ReportData, *, shown: int) -> str:
     control = (
         " Leave a random tenth of the list alone, as a control group: without it nobody will know "
         "whether the offers worked."
+        if worth >= CONTROLLED
+        else " They are too few for a control group, by which to know whether offers work: leave a "
+        "random tenth alone over several lists."
     )
     return held + (control if worth else "")
 
@@ -460,15 +467,29 @@ def spec_of(chart: alt.TopLevelMixin) -> dict[str, object]:
 
 def picture(spec: dict[str, object], figure: Figure) -> str:
     """The chart as SVG, for readers without scripts."""
-    import vl_convert
-
     fixed = spec | {
         "width": WIDTHS[figure.size],
         "autosize": {"type": "fit-x", "contains": "padding"},
     }
-    svg = own_names(vl_convert.vegalite_to_svg(fixed, vl_version=VEGA_LITE), figure.key)
+    svg = own_names(drawn(fixed), figure.key)
     width, height = re.search(r'width="([\d.]+)" height="([\d.]+)"', svg).groups()
     return svg.replace(f'width="{width}" height="{height}"', f'width="{width}"', 1)
+
+
+def drawn(spec: dict[str, object]) -> str:
+    """A chart as SVG."""
+    import vl_convert
+
+    return vl_convert.vegalite_to_svg(printable(spec), vl_version=VEGA_LITE)
+
+
+def printable(value: object) -> object:
+    """What JSON holds, with what XML does not as an escape: drawn, it would end the process."""
+    if isinstance(value, str):
+        return FORBIDDEN.sub(lambda found: found[0].encode("unicode_escape").decode(), value)
+    if isinstance(value, dict):
+        return {printable(key): printable(each) for key, each in value.items()}
+    return [printable(each) for each in value] if isinstance(value, list) else value
 
 
 def own_names(svg: str, key: str) -> str:

@@ -288,7 +288,7 @@ def test_a_trial_of_other_definitions_does_not_end_the_reign_of_the_model_in_use
     assert log(0.6).alias == "champion"
     # One step back is to what means the same, over the trial.
     assert registry.roll_back().version == 1
-    with pytest.raises(NotTrainable, match="no earlier champion"):
+    with pytest.raises(UnknownVersion, match="no earlier champion"):
         registry.roll_back()
 
 
@@ -323,8 +323,27 @@ def test_of_two_trainings_at_a_time_the_later_replaces_only_whom_it_met(
     log(0.1)
     late = registry.log(make_result(0.3), rows, SPEC, OPTIONS, keep=lambda *_: log(0.6) and None)
     assert (late.alias, registry.champion()[0].version) == ("challenger", 3)
-    assert "another one came into use during its training" in late.decision
+    assert "another champion came into use during its training" in late.decision
     assert registry.card(late.version)[1]["decision"] == late.decision
+
+
+def test_features_of_other_code_are_news_to_the_recipe_in_use(log):
+    made = replace(SPEC, made_by="code")
+    assert log(0.4, spec=made).alias == "champion"
+    assert log(0.4, spec=made).alias == "challenger"
+    anew = log(0.4, spec=replace(SPEC, made_by="other code"))
+    assert anew.alias == "champion" and anew.made_by == "other code"
+    assert "It is the recipe of version 1 on features of other code, and" in anew.decision
+    # What an older version does not tell is no other code.
+    assert log(0.3, spec=SPEC).alias == "challenger"
+
+
+def test_a_challenger_that_fits_no_more_makes_place(registry, log, rows):
+    log(0.6)
+    log(0.3, spec=replace(SPEC, core=("thumbs_down",)))
+    week = replace(SPEC, horizon_days=7)
+    assert log(-0.1, spec=week).alias == "challenger"
+    assert registry.challenger_for(rows, keys=["user_id"], definitions=meaning(asdict(week)))
 
 
 def test_the_recipe_in_use_over_again_does_not_end_the_trial_of_another(registry, log, rows):
@@ -408,7 +427,7 @@ def test_a_version_can_be_promoted_by_hand_and_rolled_back_step_by_step(registry
     assert registry.champion()[0].version == 2
     assert registry.roll_back().version == 3
     assert registry.roll_back().version == 1
-    with pytest.raises(NotTrainable, match="no earlier champion"):
+    with pytest.raises(UnknownVersion, match="no earlier champion"):
         registry.roll_back()
     history = [(reign.version, reign.how) for reign in registry.champions()]
     assert history == [
@@ -524,7 +543,7 @@ def test_a_version_that_was_deleted_is_not_rolled_back_to(registry, make_result,
     with registry._client() as client:
         client.delete_model_version(registry.name, "2")
     assert registry.roll_back().version == 1
-    with pytest.raises(NotTrainable, match="no earlier champion"):
+    with pytest.raises(UnknownVersion, match="no earlier champion"):
         registry.roll_back()
 
 

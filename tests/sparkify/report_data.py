@@ -56,7 +56,7 @@ def report_data(
         model=model(generator, hostile=hostile) if scored else None,
         differences=differences(hostile) if has_churn else pd.DataFrame(columns=["feature"]),
         run_up=run_up() if has_churn else pd.DataFrame(columns=["label"]),
-        survival=survival() if users > 1 else pd.DataFrame(columns=["cohort"]),
+        survival=survival(has_churn) if users > 1 else pd.DataFrame(columns=["cohort"]),
         cohorts=cohorts(6 if users > 1 else 0),
         activity=activity(users),
         rows=pd.DataFrame(
@@ -184,7 +184,8 @@ def run_up() -> pd.DataFrame:
     )
 
 
-def survival() -> pd.DataFrame:
+def survival(has_churn: bool = True) -> pd.DataFrame:
+    """By level; where nobody leaves all stay, and there are no intervals."""
     days = np.arange(1, 100, 3)
     parts = [
         pd.DataFrame(
@@ -200,7 +201,9 @@ def survival() -> pd.DataFrame:
         )
         for level, scale in (("free", 90), ("paid", 200))
     ]
-    return pd.concat(parts, ignore_index=True)
+    found = pd.concat(parts, ignore_index=True)
+    stay = {"survival": 1.0, "ci_low": np.nan, "ci_high": np.nan}
+    return found if has_churn else found.assign(**stay)
 
 
 def cohorts(weeks: int) -> pd.DataFrame:

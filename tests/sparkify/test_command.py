@@ -22,7 +22,7 @@ from ml.tuning import LEARNERS
 from sparkify import cli, remote
 from sparkify.errors import SparkifyError
 from sparkify.registered import registry
-from sparkify.remote import CONNECT_TOKEN, show_token
+from sparkify.remote import CONNECT_TOKEN, listeners, show_token
 from sparkify.session import TOKEN, child_environment, is_there
 from sparkify.settings import PROJECT, Settings
 from sparkify.simulator.worlds import WORLDS
@@ -273,6 +273,22 @@ def test_only_a_server_of_this_machine_is_shown_the_token(
     show_token(Settings(home=tmp_path, jars=tmp_path, target="local"))
     assert os.environ["SPARK_REMOTE"] == shown
     assert (os.environ.get(CONNECT_TOKEN) == "secret") == is_handed_out
+
+
+def test_a_program_of_another_user_is_shown_no_token(tmp_path, monkeypatch):
+    """Be it at an address of this machine at which the server does not listen."""
+    (tmp_path / "tokens").mkdir()
+    (tmp_path / "tokens" / "writer").write_text("secret")
+    home = Settings(home=tmp_path, jars=tmp_path, target="local")
+    monkeypatch.delenv(CONNECT_TOKEN, raising=False)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        monkeypatch.setenv("SPARK_REMOTE", f"sc://127.0.0.1:{port}")
+        assert listeners(str(port)) == {os.getuid()}
+        monkeypatch.setattr(os, "getuid", lambda: 12345)
+        with pytest.raises(cli.BadInput, match=f"at port {port} a program of another user listens"):
+            show_token(home)
+    assert CONNECT_TOKEN not in os.environ
 
 
 def test_a_token_is_shown_without_the_line_end_of_its_file(tmp_path, monkeypatch):

@@ -2,9 +2,11 @@
 
 import json
 import re
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from urllib.parse import quote, quote_plus
 
 import pandas as pd
@@ -12,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
 
-from sparkify import erasure, transform
+from sparkify import erasure, training, transform
 from sparkify.cli import cli
 from sparkify.erasure import (
     QUIET,
@@ -24,6 +26,7 @@ from sparkify.erasure import (
     others,
     personal_columns,
     restore,
+    strays,
 )
 from sparkify.errors import BadInput, WrongUse
 from sparkify.identity import stored_id
@@ -257,7 +260,11 @@ def test_ids_in_files_are_read_as_staging_reads_them(tmp_path):
     (tmp_path / "Contact.CSV").write_text("user,p\n'abc,1\n4,2\n")
     assert without_rows(tmp_path / "Contact.CSV", apart) == (b"user,p\n4,2\n", 1)
     (tmp_path / "notes.xlsx").touch()
-    assert unknown_files(tmp_path) == [tmp_path / "notes.xlsx"]
+    # As Excel writes a list as "Unicode text"; and what lies elsewhere.
+    (tmp_path / "excel.csv").write_text("user,p\n36,1\n", encoding="utf-16")
+    (tmp_path / "link.csv").symlink_to(tmp_path / "Contact.CSV")
+    unknown = [file.name for file in unknown_files(tmp_path)]
+    assert unknown == ["excel.csv", "link.csv", "notes.xlsx"]
 
 
 @pytest.mark.parametrize(
@@ -310,6 +317,43 @@ def test_tables_of_other_schemas_and_targets_are_named_with_their_command(settin
             ("parquet", "mine", ["parquet/warehouse/mine.db"]),
         )
     }
+
+
+def test_a_training_beside_an_erasure_registers_nothing(settings, monkeypatch):
+    counts = iter([0, 1])
+    monkeypatch.setattr(training, "erased_count", lambda *_: next(counts))
+    monkeypatch.setattr("ml.training.train", lambda *_, **__: None)
+    monkeypatch.setattr(training, "registry", lambda *_: pytest.fail("it registers"))
+    learned = SimpleNamespace(rows=SimpleNamespace(sparkSession=None), spec=None)
+    with pytest.raises(BadInput, match="users were erased during the training"):
+        training.fit_and_register(settings, learned, options=None, model="any", say=lambda _: None)
+
+
+def test_files_of_yours_to_which_a_table_refers_are_not_written(spark, asking, tmp_path):
+    (tmp_path / "log.json").write_text('{"userId": "late-7"}\n{"userId": "other-9"}\n')
+    spark.sql("create table asking.one using delta as select 'late-7' as user_id")
+    spark.sql(f"create table asking.mine (userId string) using json location '{tmp_path}'")
+    before = (tmp_path / "log.json").read_bytes()
+    with pytest.raises(BadInput, match="asking.mine refers to files of yours that name the user"):
+        erasure.erase(asking, "late-7", is_confirmed=True)
+    assert [file.read_bytes() for file in tmp_path.iterdir()] == [before]
+    assert spark.table("asking.one").count() == 1
+
+
+def test_tables_of_keyed_hashes_need_their_key(spark, asking, monkeypatch):
+    monkeypatch.delenv("SPARKIFY_USER_KEY", raising=False)
+    hashed = "select md5(string(id)) as user_id, 'a.json' as source_file from range(3)"
+    spark.sql(f"create table asking.base_sparkify__rows using delta as {hashed}")
+    with pytest.raises(BadInput, match="set the SPARKIFY_USER_KEY that they were built with"):
+        erasure.erase(asking, "36", is_confirmed=True, is_known=False)
+
+
+def test_a_table_that_the_catalogue_has_lost_is_named(spark, asking):
+    spark.sql("create table asking.one using parquet as select 'late-7' as user_id")
+    place = asking.local_warehouse / "asking.db"
+    shutil.copytree(place / "one", place / "lost")
+    assert [*strays(spark, asking)] == [place / "lost"]
+    shutil.rmtree(place / "lost")
 
 
 @pytest.fixture

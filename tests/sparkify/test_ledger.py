@@ -136,8 +136,10 @@ def test_a_build_that_could_not_build_a_model_is_a_run(record):
 
 
 def test_a_verdict_on_a_model_counts_no_rows_that_it_is_not_of():
-    counts = {"failure_count": 5, "row_count": 85}
+    counts = {"check_name": "any", "failure_count": 5, "row_count": 85}
     verdict = SimpleNamespace(tool="ml", detail="features that drift: a, b", **counts)
     assert ledger.found_instead(verdict) == "features that drift: a, b"
     check = SimpleNamespace(tool="great_expectations", detail="such as [1.5]", **counts)
     assert ledger.found_instead(check) == "5 of 85 such as [1.5]"
+    files = SimpleNamespace(tool="dbt", detail="", **counts | {"check_name": "wrong_files_rows"})
+    assert ledger.found_instead(files).startswith("5 files, by its source_file")

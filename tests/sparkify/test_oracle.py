@@ -90,13 +90,8 @@ def registered_log(spark, settings, hostile_log, tmp_path_factory) -> dict[str, 
     return hostile_log
 
 
-@pytest.mark.parametrize(
-    "changed",
-    [
-        pytest.param(changed, id=name, marks=[pytest.mark.long] if changed else [])
-        for name, changed in OTHER_DEFINITIONS.items()
-    ],
-)
+@pytest.mark.long
+@pytest.mark.parametrize("changed", OTHER_DEFINITIONS.values(), ids=OTHER_DEFINITIONS)
 def test_every_row_and_value_is_what_its_description_says(spark, settings, registered_log, changed):
     transform.run_dbt(settings, "run", "--select", *MODELS, "--vars", json.dumps(changed))
     definitions = DEFINITIONS | changed

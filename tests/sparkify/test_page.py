@@ -133,8 +133,9 @@ def test_every_chart_is_seen_whole_and_holds_something(show, page, width):
         assert chart["cut"] == [], chart
 
 
-def test_the_page_asks_no_host_for_anything_and_says_nothing_in_the_console(show, page):
-    shown = show(page)
+@pytest.mark.parametrize("has_churn", [True, False])
+def test_the_page_asks_no_host_for_anything_and_says_nothing_in_the_console(show, page, has_churn):
+    shown = show(page if has_churn else render(report_data(has_churn=False)))
     sent = [json.loads(entry["message"])["message"] for entry in shown.get_log("performance")]
     asked = {
         event["params"]["request"]["url"].split(":")[0]
@@ -410,7 +411,7 @@ def test_a_hazard_of_1_percent_a_day_loses_26_percent_in_30_days():
     shown = figure.chart.data
     for column, hazard in (("low", 0.005), ("rate", 0.01), ("high", 0.02)):
         assert shown[column].tolist() == pytest.approx([1 - (1 - hazard) ** 30] * 4)
-    assert "26\u00a0% to 26\u00a0% leave in 30 days" in figure.title
+    assert "stands out: 26\u00a0% leave in 30 days" in figure.title
     # Two of the six weeks are known for five days and six.
     assert "fewer than 7 days are known is left out" in figure.note
 
@@ -455,6 +456,10 @@ def test_a_title_counts_one_user_and_no_tenth_of_few():
     assert figures.active(week).title == "1 user was active in the last whole week"
     same = figures.active(pd.concat([week, activity(1).iloc[2:4].assign(active_user_count=[0, 1])]))
     assert same.title.endswith("in the last whole week, as in the first")
+    more = figures.active(
+        pd.concat([week, activity(1).iloc[2:4].assign(active_user_count=[0, 77])])
+    )
+    assert more.title == "77 users were active in the last whole week, and 1 in the first"
     few = figures.risk(pd.Series([0.1, 0.3]), horizon_days=14)
     assert few.title.startswith("The riskiest of 2 users carries 75")
     assert "this is the user closest to it" in contact_note(report_data(users=1), shown=1)
@@ -643,6 +648,8 @@ def test_features_are_called_by_their_labels_wherever_a_sentence_names_them():
 
 
 def test_a_page_of_22000_users_is_small_enough_to_mail():
-    html = render(report_data(users=22_000))
+    assert len(render(report_data(users=22_000)).encode()) < 5_000_000
+    # As many as a page has room for.
+    html = render(report_data(users=40_000))
     assert len(html.encode()) < 5_000_000
-    assert f"The first {LISTED:,} of" in html or "All " in html
+    assert f"The first {LISTED:,} of " in html and " users worth contacting, of 40,000" in html

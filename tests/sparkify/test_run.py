@@ -44,6 +44,7 @@ from sparkify.settings import Settings
 from sparkify.stages import retention_stage
 from sparkify.tables import append
 from sparkify.targets import list_targets
+from sparkify.training import train_snapshots
 from tests.declared import declared
 from tests.reasons import expected_reasons, reasons_by_user
 from tests.sparkify.pages import CONTRIBUTING, DOCS, README, follow
@@ -408,7 +409,8 @@ def test_snapshots_of_another_build_than_their_meaning_are_not_learned_from(
     datasets.check_one_build(spark, settings)
     other = built | {"snapshots_made_by": "that of a build that was cut short"}
     monkeypatch.setattr(datasets, "definitions", lambda *_: dict(other))
-    assert "are not of one build" in str(CliRunner().invoke(cli, ["train"]).exception)
+    with pytest.raises(BadInput, match="are not of one build"):
+        train_snapshots(spark, settings)
 
 
 @pytest.mark.long

@@ -29,7 +29,8 @@ def judged(*losses: float) -> pd.DataFrame:
 
 def version(**known) -> SimpleNamespace:
     """The newest version, as far as advice looks at it."""
-    return SimpleNamespace(version=2, skill=SimpleNamespace(value=0.1), **{"learned": None} | known)
+    usual = {"learned": None, "made_by": "code"}
+    return SimpleNamespace(version=2, skill=SimpleNamespace(value=0.1), **usual | known)
 
 
 @pytest.mark.parametrize(
@@ -130,6 +131,26 @@ def test_a_version_in_use_that_is_left_behind_is_named():
         "is not clearly better."
     )
     assert advice([newest], "", outcomes=OUTCOMES, judged=judged(), champion=newest) == KNOWS
+    by_hand = [SimpleNamespace(version=2, how="rolled back", at="")]
+    found = advice([newest], "", outcomes=OUTCOMES, judged=judged(), champion=old, reigns=by_hand)
+    assert found.endswith("2 dates of these, and was chosen by hand.")
+
+
+def test_tables_that_other_code_makes_are_a_reason_to_train():
+    newest = version(learned_until=MONDAYS[2])
+    of_now = {"outcomes": OUTCOMES, "judged": judged()}
+    assert advice([newest], "", made_by="other", **of_now).startswith("yes. Other code, or of")
+    assert advice([newest], "", made_by="code", **of_now) == KNOWS
+    # An older version does not tell.
+    assert (
+        advice([version(learned_until=MONDAYS[2], made_by="")], "", made_by="x", **of_now) == KNOWS
+    )
+
+
+def test_without_outcomes_of_scores_there_is_advice_too():
+    none = pd.DataFrame(columns=["model_version", "as_of_date", "log_loss", "no_skill"])
+    found = advice([version(learned_until=MONDAYS[2])], "", outcomes=OUTCOMES, judged=none)
+    assert found == KNOWS
 
 
 def test_dates_on_which_nobody_left_are_no_reproach():
