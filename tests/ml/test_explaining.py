@@ -128,8 +128,9 @@ def test_an_explanation_adds_up_and_tells_every_value_beside_the_typical_one(row
     assert row["thumbs_down_count_7d"] == 3 and list(details["likes and dislikes"]) == []
     typical = sum(row[each.name] == model.typical[each.name] for each in model.features)
     assert 0 < typical == len(model.features) - sum(map(len, details))
-    other = explain(rows.filter("user_id = 2"), model, id="user_id", time=None).toPandas()
-    down = rows.filter("user_id = 2").first()["thumbs_down_count_7d"]
+    busy = rows.filter("thumbs_down_count_7d > 3").first()
+    who, down = busy["user_id"], busy["thumbs_down_count_7d"]
+    other = explain(rows.filter(F.col("user_id") == who), model, id="user_id", time=None).toPandas()
     assert list(other.set_index("family")["details"]["likes and dislikes"]) == [
         f"thumbs down count 7d is {down}; typically 3"
     ]
