@@ -17,7 +17,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import LongType, StringType, StructField, StructType
 
 from sparkify.errors import BadInput
-from sparkify.events import SPARKS_NOTE, check_note, check_types
+from sparkify.events import SPARKS_NOTE, check_note, check_types, value_type
 from sparkify.settings import Settings
 from sparkify.transform import first_line
 from sparkify.versions import history
@@ -383,10 +383,7 @@ def _parquet_schema(file: Path) -> dict[str, pa.DataType]:
     _check_names(str(file), schema.names)
     check_types(file, footer.schema, schema)
     check_note(file, (footer.metadata or {}).get(SPARKS_NOTE), schema)
-    return {
-        field.name: field.type.value_type if pa.types.is_dictionary(field.type) else field.type
-        for field in schema
-    }
+    return {field.name: value_type(field.type) for field in schema}
 
 
 def _typed(name: str, schema: dict[str, pa.DataType]) -> str:

@@ -7,7 +7,7 @@ from pyspark.sql import DataFrame, SparkSession
 from sparkify import ledger
 from sparkify.datasets import FEATURES
 from sparkify.errors import BadInput
-from sparkify.registered import registry, require_model
+from sparkify.registered import require_model
 from sparkify.scoring import why_no_scores, why_stale
 from sparkify.session import open_session
 from sparkify.settings import Settings
@@ -48,7 +48,7 @@ def list_targets(settings: Settings, *, top: int | None, everybody: bool, out: P
         rows = targets_of_now(spark, settings).orderBy("priority").toPandas()
     if rows is None or rows.empty:
         # What was refused is not advised.
-        if not (registry(settings, settings.model).versions() or ledger.refusal(spark, settings)):
+        if not ledger.refusal(spark, settings):
             require_model(settings, settings.model)
         raise BadInput(why_no_scores(spark, settings))
     check_offer(spark, settings)

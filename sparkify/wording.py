@@ -75,7 +75,7 @@ def money(value: float, currency: str) -> str:
 
 def split(names: str) -> list[str]:
     """Names with commas between; a name with a comma in it stands in double quotes."""
-    found = next(csv.reader(names.split("\n"), skipinitialspace=True), [])
+    found = next(csv.reader([names.replace("\n", " ")], skipinitialspace=True), [])
     return [name.strip() for name in found if name.strip()]
 
 
