@@ -18,7 +18,7 @@ from pyspark.sql import functions as F
 
 from expectations.previous import previous_build
 from expectations.suites import COMPARED, SUITES, layer_of, rules_of
-from ml.threads import in_threads
+from ml.parallel import in_threads
 
 
 @dataclass(frozen=True)

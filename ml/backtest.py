@@ -8,13 +8,13 @@ from functools import partial
 import pandas as pd
 from pyspark.sql import DataFrame
 
-from ml import evaluation, preprocessing, protocol, stacking, written
-from ml.checks import TableSpec
+from ml import evaluation, parsing, preprocessing, protocol, stacking
 from ml.options import TrainOptions
+from ml.parallel import in_threads
 from ml.preprocessing import Columns
 from ml.protocol import FOLD, LABEL, Origins
 from ml.stacking import BASE_RATE, Fitted
-from ml.threads import in_threads
+from ml.table_spec import TableSpec
 from ml.tuning import Learner, Point
 
 # The name of a date, the rows known there, and the rows to predict.
@@ -191,7 +191,7 @@ def _predict(test: DataFrame, plan: Plan, fitted: Fitted, *, split: str) -> pd.D
     """What every candidate says of `test`: the backtest of a TrainingResult."""
     also = {name: preprocessing.quote(column) for name, column in plan.also.items()}
     if "is_paid" in also:
-        also["is_paid"] = written.truth(also["is_paid"])
+        also["is_paid"] = parsing.truth(also["is_paid"])
     also["row"] = preprocessing.row_hash(plan.columns.features)
     more = {f"ml__{name}": value for name, value in also.items()}
     margins = stacking.margins(test, fitted, keys=plan.spec.keys, more=more)

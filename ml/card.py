@@ -8,7 +8,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from ml.checks import TableSpec
+from ml.table_spec import TableSpec
 from ml.training import TrainingResult, TrainOptions
 from ml.tuning import LEARNERS
 

@@ -8,9 +8,9 @@ import pandas as pd
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from ml import written
+from ml import parsing
+from ml.covariate_shift import check_scoring
 from ml.preprocessing import NONE, Columns, Feature, clean, quote
-from ml.shift import check_scoring
 
 BINS = 10
 # The chi-square approximation wants this many rows in a cell; rarer categories are put together,
@@ -142,7 +142,7 @@ def _counts(
 def _bin(feature: Feature, edges: list[float]) -> str:
     """SQL for the bin's name; a missing value has one of its own."""
     if feature.kind != "numeric":
-        return f"coalesce(nullif({written.text(quote(feature.name))}, ''), '{NONE}')"
+        return f"coalesce(nullif({parsing.text(quote(feature.name))}, ''), '{NONE}')"
     value, ends = clean(feature), ", ".join(f"{edge!r}D" for edge in edges)
     # One call a column: a sum of comparisons would outgrow what Spark can compile. In the body of a
     # lambda a column of its argument's name, in any case, would be that argument.

@@ -5,10 +5,10 @@ from decimal import Decimal
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from ml import written
-from ml.checks import FLOATS, TableSpec, check_named
+from ml import parsing
 from ml.errors import NotTrainable, TableMismatch
 from ml.preprocessing import quote
+from ml.table_spec import FLOATS, TableSpec, check_named
 
 # Two tables differ where the median of one lies outside the middle half of the other.
 QUARTILES = (0.25, 0.5, 0.75)
@@ -70,7 +70,7 @@ def _value(rows: DataFrame, name: str) -> str:
     """SQL for the exposure as a number; null where there is none, which NaN says too."""
     kind, value = dict(rows.dtypes)[name], quote(name)
     if kind == "string":
-        return written.number(value)
+        return parsing.number(value)
     return f"nanvl({value}, null)" if kind in FLOATS else value
 
 
@@ -78,7 +78,7 @@ def _check_values(rows: DataFrame, name: str) -> None:
     """Refuse a text that is no number."""
     if dict(rows.dtypes)[name] != "string":
         return
-    given = written.is_given(quote(name))
+    given = parsing.is_given(quote(name))
     wrong = rows.filter(f"{given} and {_value(rows, name)} is null").select(quote(name)).first()
     if wrong is not None:
         raise TableMismatch(

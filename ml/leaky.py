@@ -17,13 +17,13 @@ from pyspark.ml.classification import GBTClassifier, LogisticRegression, RandomF
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from ml import checks, evaluation, preprocessing, protocol
-from ml.checks import TableSpec
+from ml import evaluation, preprocessing, protocol, table_spec
 from ml.errors import NotTrainable
+from ml.parallel import in_threads
 from ml.preprocessing import FEATURES
 from ml.protocol import LABEL
 from ml.stacking import BASE_RATE
-from ml.threads import in_threads
+from ml.table_spec import TableSpec
 
 LEARNERS = {
     "logistic_regression": LogisticRegression,
@@ -52,11 +52,11 @@ def public_protocol(
         TableMismatch, NotTrainable: as in `training.train`.
     """
     spec = replace(spec, time=None)
-    columns = checks.check_schema(table, spec)
-    labelled, found = checks.label_rows(table, spec)
-    checks.check_enough(found, min_churners=2)
+    columns = table_spec.check_schema(table, spec)
+    labelled, found = table_spec.label_rows(table, spec)
+    table_spec.check_enough(found, min_churners=2)
     columns = preprocessing.screen(labelled, columns, keys=spec.keys, users=found.users)
-    checks.check_features(columns)
+    table_spec.check_features(columns)
     rows = protocol.compact(labelled, keys=spec.keys, count=found.rows).localCheckpoint()
     train, test = rows.randomSplit([TRAIN_SHARE, 1 - TRAIN_SHARE], seed=seed)
     preparation = preprocessing.fit_preparation(train, columns, scaled=False)

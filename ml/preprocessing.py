@@ -17,7 +17,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import BooleanType, DataType, NullType, NumericType, StringType
 
-from ml import written
+from ml import parsing
 
 # Every column that a pipeline adds begins so, and no column that does is taken as a feature.
 PREFIX = "ml__"
@@ -114,12 +114,12 @@ def find_written(table: DataFrame, columns: Columns) -> Columns:
     aggregates = []
     for i, feature in enumerate(texts):
         value = quote(feature.name)
-        boolean = f"lower({written.text(value)}) in ('true', 'false')"
+        boolean = f"lower({parsing.text(value)}) in ('true', 'false')"
         aggregates += [
-            F.count_if(F.expr(written.is_value(value))).alias(f"given_{i}"),
-            F.count(F.expr(written.number(value))).alias(f"numeric_{i}"),
+            F.count_if(F.expr(parsing.is_value(value))).alias(f"given_{i}"),
+            F.count(F.expr(parsing.number(value))).alias(f"numeric_{i}"),
             F.count_if(F.expr(boolean)).alias(f"boolean_{i}"),
-            F.count_if(F.expr(written.is_date(value))).alias(f"date_{i}"),
+            F.count_if(F.expr(parsing.is_date(value))).alias(f"date_{i}"),
         ]
     found = table.agg(*aggregates).first()
     held, dates = {}, []
@@ -168,7 +168,7 @@ def find_unreadable(
             continue
         readable = kind == "category" or (kind, feature.kind) == ("numeric", "boolean")
         wrong = f"{_reading(value, feature.kind)} is null" if readable else "true"
-        given = f"{written.is_value(value)} and {wrong}" if kind else f"{value} is not null"
+        given = f"{parsing.is_value(value)} and {wrong}" if kind else f"{value} is not null"
         first[feature.name] = F.min(F.expr(f"if({given}, cast({value} as string), null)"))
         if is_any_enough and readable:
             count = F.count(F.expr(_reading(value, feature.kind)))
@@ -309,7 +309,7 @@ def _cleaning(train: DataFrame, columns: Columns) -> tuple[str, list[str], list[
     parts, numbers, texts = [], [], []
     for feature, name in zip(columns.features, safe_names(columns), strict=True):
         if feature.kind == "category":
-            value = f"nullif({written.text(quote(feature.name))}, '')"
+            value = f"nullif({parsing.text(quote(feature.name))}, '')"
             parts.append(f"coalesce({value}, '{NONE}') as {name}")
             texts.append(name)
             continue
@@ -354,7 +354,7 @@ def _facts(train: DataFrame, numeric: list[Feature]) -> dict[str, tuple]:
 def _looks(feature: Feature, keys: Sequence[str]) -> dict[str, str]:
     """What `screen` wants to know of a column, as aggregates in SQL."""
     category, text = feature.kind == "category", quote(feature.name)
-    value = written.text(text) if category else clean(feature)
+    value = parsing.text(text) if category else clean(feature)
     looks = {
         "count": f"count({value})",
         "min": f"min({value})",
@@ -364,9 +364,9 @@ def _looks(feature: Feature, keys: Sequence[str]) -> dict[str, str]:
     }
     # A sketch for every column would cost more than the rest of the job.
     if category:
-        odd = f"{written.is_value(text)} and {written.number(text)} is null"
-        looks["given"] = f"count_if({written.is_value(text)})"
-        looks["like_numbers"] = f"count_if({written.text(text)} rlike '{written.LIKE_NUMBER}')"
+        odd = f"{parsing.is_value(text)} and {parsing.number(text)} is null"
+        looks["given"] = f"count_if({parsing.is_value(text)})"
+        looks["like_numbers"] = f"count_if({parsing.text(text)} rlike '{parsing.LIKE_NUMBER}')"
         looks["odd"] = f"min(if({odd}, {text}, null))"
     if category or _named_id(feature.name):
         looks["distinct"] = f"approx_count_distinct({value}, 0.02)"
@@ -449,4 +449,4 @@ def _reading(value: str, kind: str) -> str:
     """SQL that reads a value of another type as a number, boolean or category."""
     if kind == "category":
         return f"cast({value} as string)"
-    return written.number(value) if kind == "numeric" else written.truth(value)
+    return parsing.number(value) if kind == "numeric" else parsing.truth(value)

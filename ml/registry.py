@@ -25,7 +25,6 @@ from ml.artifacts import (
     write_card,
 )
 from ml.card import make_card, run_metrics, run_params
-from ml.checks import TableSpec
 from ml.errors import NotTrainable, UnknownVersion
 from ml.meaning import meaning, misfit
 from ml.preprocessing import Feature, quote, read_written, row_hash
@@ -48,6 +47,7 @@ from ml.promotion import (
     write_history,
 )
 from ml.scoring import DeployedModel, probabilities
+from ml.table_spec import TableSpec
 from ml.training import TrainingResult, TrainOptions
 from ml.versions import ModelVersion, version_of
 

@@ -8,7 +8,7 @@ from pyspark.ml.feature import StringIndexerModel
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from ml import checks, explaining, preprocessing, written
+from ml import explaining, parsing, preprocessing, table_spec
 from ml.errors import TableMismatch
 from ml.explaining import Explainable
 from ml.preprocessing import Columns, Feature, quote
@@ -47,10 +47,10 @@ def score(rows: DataFrame, model: Explainable, *, id: str, time: str | None) -> 
             missing or repeats.
     """
     keys = [id, time] if time else [id]
-    checks.check_keys(keys)
+    table_spec.check_keys(keys)
     check_columns(rows, model, keys=keys)
-    found = rows.agg(*checks.key_counts(rows, keys)).first().asDict()
-    checks.refuse_keys(rows, keys, found)
+    found = rows.agg(*table_spec.key_counts(rows, keys)).first().asDict()
+    table_spec.refuse_keys(rows, keys, found)
     rows = preprocessing.read_written(rows, model.features)
     work = found["all_rows"] * (2 ** len(model.families) + len(model.features))
     explained = explaining.contributions(
@@ -80,7 +80,7 @@ def find_unseen(rows: DataFrame, model: DeployedModel) -> tuple[str, ...]:
         return ()
     aggregates = []
     for i, (name, values) in enumerate(known.items()):
-        value = F.expr(written.text(quote(name)))
+        value = F.expr(parsing.text(quote(name)))
         unseen = (value != "") & ~value.isin(sorted(values))
         aggregates += [
             F.count_if(unseen).alias(f"count_{i}"),
@@ -153,5 +153,5 @@ def _kind(feature: Feature) -> str:
 
 
 def _like(name: str, names: dict[str, str]) -> str:
-    like = checks.nearest(name, names)
+    like = table_spec.nearest(name, names)
     return f" (did you mean `{like}`?)" if like else ""

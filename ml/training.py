@@ -12,30 +12,30 @@ from pyspark.sql import DataFrame
 from ml import (
     backtest,
     calibration,
-    checks,
-    choice,
     economics,
     evaluation,
     explaining,
     exposure,
-    guards,
+    leakage,
+    model_selection,
     preprocessing,
     protocol,
     stacking,
+    table_spec,
 )
 from ml.backtest import ALL_ROWS, PAID, Plan, Run, Split
-from ml.checks import Labelled, TableSpec
+from ml.covariate_shift import MAX_ROUNDS, NO_ROWS, Shift, check_scoring, find_shift
 from ml.drift import Reference, find_reference
 from ml.economics import MaximumProfit, Offer
 from ml.errors import TableMismatch
 from ml.evaluation import Gain
 from ml.options import TrainOptions
+from ml.parallel import in_threads
 from ml.preprocessing import Columns, Feature
 from ml.protocol import FOLD, LABEL
 from ml.scoring import check_columns
-from ml.shift import MAX_ROUNDS, NO_ROWS, Shift, check_scoring, find_shift
 from ml.stacking import AVERAGE, BASE_RATE, STACK, Fitted
-from ml.threads import in_threads
+from ml.table_spec import Labelled, TableSpec
 from ml.tuning import LEARNERS, Point
 from ml.wording import Wording
 
@@ -58,7 +58,7 @@ class TrainingResult:
     metrics: see `evaluation.performance`; calibration: see `calibration.reliability`, policies:
     see `economics.policies`, profit: see `economics.profit_curve`, of the deployed candidate;
     maximum_profit: the most it could earn, and by contacting which share.
-    choice: see `choice.Choice`. stack_gain: the stack over the best single learner;
+    choice: see `model_selection.Choice`. stack_gain: the stack over the best single learner;
     skill: the deployed candidate over the base rate. meta_weights: intercept and weights of the
     deployed stack, or, if it is not deployed, of the one fitted last in the backtest;
     out_of_fold: the log-odds it was fitted on (user, time, y, fold, a column a learner).
@@ -132,8 +132,8 @@ def train(
     on what was known at the first origin, and for the candidate to deploy once more on all rows.
     Without, it is user-level cross-validation, in which
     tuning, bases and stack are all learned anew without the users of each outer fold.
-    `scoring`, the rows to be scored, are held against the training rows (see `shift.find_shift`);
-    their features decide what `options.stable_only` leaves out.
+    `scoring`, the rows to be scored, are held against the training rows (see
+    `covariate_shift.find_shift`); their features decide what `options.stable_only` leaves out.
 
     Raises:
         TableMismatch: a column of `spec` is missing or has a wrong type or values.
@@ -150,7 +150,7 @@ def train(
     data = labelled.select(*map(preprocessing.quote, names))
     data = protocol.compact(data, keys=spec.keys, count=found.rows).persist()
     try:
-        allowed = guards.refuse_leaks(data, columns, user=spec.id, found=found, allow=spec.allow)
+        allowed = leakage.refuse_leaks(data, columns, user=spec.id, found=found, allow=spec.allow)
         columns = replace(columns, notes=columns.notes + allowed)
         if scoring is not None:
             scoring = _comparable(scoring, columns, spec)
@@ -169,20 +169,20 @@ def _checked(
 
     Five Spark jobs at most, and two for a column of exposure.
     """
-    columns = replace(checks.check_schema(rows, spec), core=spec.core)
-    rows, notes = checks.of_closed_dates(rows, spec)
-    columns = replace(columns, notes=columns.notes + notes + checks.outlived(rows, spec))
-    notes = exposure.find_notes(checks.with_label(rows, spec), spec, scoring)
+    columns = replace(table_spec.check_schema(rows, spec), core=spec.core)
+    rows, notes = table_spec.of_closed_dates(rows, spec)
+    columns = replace(columns, notes=columns.notes + notes + table_spec.outlived(rows, spec))
+    notes = exposure.find_notes(table_spec.with_label(rows, spec), spec, scoring)
     columns = replace(columns, notes=columns.notes + notes)
-    labelled, found = checks.label_rows(exposure.long_enough(rows, spec), spec)
-    checks.check_enough(found, min_churners=options.min_churners)
+    labelled, found = table_spec.label_rows(exposure.long_enough(rows, spec), spec)
+    table_spec.check_enough(found, min_churners=options.min_churners)
     if spec.time is None:
         others = found.users - found.churners
         protocol.check_outer_folds(found.churners, others, folds=options.folds)
     columns = preprocessing.find_written(labelled, columns)
     labelled = preprocessing.read_written(labelled, columns.features)
     columns = preprocessing.screen(labelled, columns, keys=spec.keys, users=found.users)
-    checks.check_features(columns)
+    table_spec.check_features(columns)
     return labelled, found, columns
 
 
@@ -248,7 +248,7 @@ def compare(
     if options.stable_only:
         reason = "tells rows to score from training rows"
         columns = preprocessing.leave_out(columns, found.unstable, reason=reason)
-        checks.check_features(columns)
+        table_spec.check_features(columns)
     return columns, found
 
 
@@ -265,7 +265,7 @@ def _result(
     mean_offer = options.offer.on_average(predictions)
     metrics = evaluation.performance(predictions, offer=mean_offer, **sampling)
     learners = [name for name in LEARNERS if name in options.models]
-    chosen = choice.choose(predictions, metrics, learners, **sampling)
+    chosen = model_selection.choose(predictions, metrics, learners, **sampling)
     plan.progress(f"Fitting {chosen.candidate} on all {plan.row_count} labelled rows")
     pipeline, fitted = _deploy(data, plan, run, chosen.candidate)
     stack = fitted if chosen.candidate == STACK else run.last

@@ -21,9 +21,9 @@ from pyspark.ml.param import Param
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from ml.parallel import in_threads
 from ml.preprocessing import CORE, FEATURES, PREFIX, SCALED, Columns
 from ml.protocol import FOLD, LABEL
-from ml.threads import in_threads
 
 Point = dict[str, float | int | str]
 # The key of a point that says which columns are learned from, and its values.

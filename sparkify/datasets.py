@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 from pyspark.sql import DataFrame, SparkSession
 
-from ml.checks import TableSpec
+from ml.table_spec import TableSpec
 from sparkify import own_table
 from sparkify.errors import BadInput
 from sparkify.settings import Settings

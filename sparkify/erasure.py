@@ -16,7 +16,7 @@ import click
 import pandas as pd
 from pyspark.sql import SparkSession
 
-from ml.written import identity
+from ml.parsing import identity
 from sparkify import unchanged
 from sparkify.errors import BadInput, WrongUse
 from sparkify.identity import cleaned_id, key_digest, stored_id

@@ -4,7 +4,7 @@ import pandas as pd
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
-from ml.checks import TableSpec
+from ml.table_spec import TableSpec
 from sparkify.datasets import Dataset
 from sparkify.errors import BadInput
 from sparkify.registered import how_to_train, registry

@@ -79,8 +79,8 @@ def check_columns(
     Raises:
         TableMismatch: it names the column.
     """
-    from ml.checks import check_named
     from ml.errors import TableMismatch
+    from ml.table_spec import check_named
 
     given = {"id": id, "label": label, "time": time}
     given = {role: name for role, name in given.items() if name is not None}
@@ -144,10 +144,10 @@ def prepare(rows: DataFrame, *, id: str, time: str | None = None) -> DataFrame:
         TableMismatch: a column is missing, the id is of a type that names nobody, or a time is no
             date.
     """
-    from ml.checks import check_named
     from ml.errors import TableMismatch
+    from ml.parsing import identity, is_given, text
     from ml.preprocessing import quote
-    from ml.written import identity, is_given, text
+    from ml.table_spec import check_named
 
     types = dict(rows.dtypes)
     for name, role in ((id, "id"), (time, "time")):
@@ -176,7 +176,7 @@ def check_users(rows: DataFrame, *, id: str, time: str | None = None) -> None:
 
     One Spark job.
     """
-    from ml.checks import key_counts, refuse_keys
+    from ml.table_spec import key_counts, refuse_keys
 
     keys = [id, time] if time in rows.columns else [id]
     refuse_keys(rows, keys, rows.agg(*key_counts(rows, keys)).first().asDict())

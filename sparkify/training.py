@@ -310,12 +310,12 @@ def keep_champion(settings: Settings, snapshots: Dataset, features: Dataset) -> 
 
 def append_learned(spark: SparkSession, settings: Settings, result, *, run_id: str) -> None:
     """Append every prediction of the backtest, what the stack was fitted on, and its weights."""
-    from ml import tables
+    from ml import results
 
     for name, rows in (
-        ("backtest", tables.backtest_table(result, run_id=run_id)),
-        ("out_of_fold", tables.out_of_fold_table(result, run_id=run_id)),
-        ("stack_weights", tables.weights_table(result, run_id=run_id)),
+        ("backtest", results.backtest_table(result, run_id=run_id)),
+        ("out_of_fold", results.out_of_fold_table(result, run_id=run_id)),
+        ("stack_weights", results.weights_table(result, run_id=run_id)),
     ):
         append_pandas(spark, settings, rows, settings.ml_table(name))
 

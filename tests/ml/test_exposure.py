@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 from pyspark.sql import functions as F
 
-from ml.checks import TableSpec, check_schema, with_label
 from ml.errors import NotTrainable, TableMismatch
 from ml.exposure import find_notes, long_enough
+from ml.table_spec import TableSpec, check_schema, with_label
 
 SPEC = TableSpec(id="id", label="left", exposure="days", min_exposure=14)
 

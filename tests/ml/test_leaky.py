@@ -3,9 +3,9 @@ import pytest
 from pyspark.ml.evaluation import MulticlassClassificationEvaluator
 from sklearn.metrics import f1_score
 
-from ml.checks import TableSpec
 from ml.leaky import HONEST, PUBLIC, public_protocol, side_by_side
 from ml.stacking import BASE_RATE
+from ml.table_spec import TableSpec
 
 SPEC = TableSpec(id="user_id", label="churn")
 

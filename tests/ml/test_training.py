@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from pyspark.sql import functions as F
 
-from ml import card, tables
+from ml import card, results
 from ml.backtest import ALL_ROWS, judged_with
 from ml.errors import NotTrainable, TableMismatch
 from ml.preprocessing import Columns, Feature
@@ -125,9 +125,9 @@ def test_the_calibration_table_counts_every_row_of_the_deployed_candidate(result
 
 
 def test_out_of_fold_and_backtest_rows_can_be_appended_to_tables(spark, result):
-    oof = tables.out_of_fold_table(result, run_id="r1")
+    oof = results.out_of_fold_table(result, run_id="r1")
     stored = spark.createDataFrame(oof, ddl("out_of_fold")).toPandas()
-    backtest = tables.backtest_table(result, run_id="r1")
+    backtest = results.backtest_table(result, run_id="r1")
 
     assert set(stored["model"]) == set(OPTIONS.models)
     assert len(stored) == len(result.out_of_fold) * len(OPTIONS.models)
@@ -139,7 +139,7 @@ def test_out_of_fold_and_backtest_rows_can_be_appended_to_tables(spark, result):
 
 
 def test_the_weights_of_the_stack_are_readable(spark, result):
-    weights = tables.weights_table(result, run_id="r1").set_index("model")
+    weights = results.weights_table(result, run_id="r1").set_index("model")
 
     assert list(weights.index) == ["intercept", *OPTIONS.models]
     assert weights["share"].sum() == pytest.approx(1)
@@ -286,7 +286,7 @@ def test_churners_count_by_date_where_a_user_has_several(crossed):
 
 
 def test_without_a_time_out_of_fold_rows_have_no_date(spark, crossed):
-    oof = tables.out_of_fold_table(crossed, run_id="r2")
+    oof = results.out_of_fold_table(crossed, run_id="r2")
 
     rows = spark.createDataFrame(oof, ddl("out_of_fold"))
     assert rows.filter("as_of_date is null").count() == 100

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from ml.checks import TableSpec
+from ml.table_spec import TableSpec
 from sparkify import training
 from sparkify.datasets import Dataset
 from sparkify.errors import WrongUse

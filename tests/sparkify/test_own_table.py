@@ -14,8 +14,8 @@ import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
 
-from ml.checks import TableSpec, check_schema
 from ml.errors import NotTrainable, TableMismatch
+from ml.table_spec import TableSpec, check_schema
 from sparkify import own_table
 from sparkify.cli import cli, main
 from sparkify.datasets import read_own_table

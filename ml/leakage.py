@@ -9,10 +9,10 @@ import pandas as pd
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from ml.checks import Labelled
 from ml.errors import NotTrainable
 from ml.preprocessing import Columns, clean, quote
 from ml.protocol import LABEL
+from ml.table_spec import Labelled
 
 # Honest features of churn reach .6 to .8 by themselves; what reaches this has seen the outcome.
 LEAK_AUC = 0.97

@@ -7,12 +7,12 @@ import pandas as pd
 import pytest
 
 from benchmarks.simulator import aggregates
-from ml import shift, training
+from ml import covariate_shift, training
+from ml.covariate_shift import SHIFTED_AUC, find_shift
 from ml.drift import Reference, find_drift, find_reference
 from ml.errors import TableMismatch
 from ml.options import TrainOptions
 from ml.preprocessing import find_columns
-from ml.shift import SHIFTED_AUC, find_shift
 from ml.training import TableSpec
 from sparkify.simulator import simulate
 
@@ -43,11 +43,11 @@ def early(until):
 
 
 def test_a_few_rows_to_score_are_all_compared_however_many_were_learned_from(spark, monkeypatch):
-    monkeypatch.setattr(shift, "SAMPLE_ROWS", 100)
+    monkeypatch.setattr(covariate_shift, "SAMPLE_ROWS", 100)
     training = spark.range(2_000).selectExpr("cast(id as string) as userId", "id % 7 as songs")
     scoring = training.where("userId < 9")
-    found = shift._both(training, scoring, features(training), user="userId")
-    counts = dict(found.groupBy(shift.LABEL).count().collect())
+    found = covariate_shift._both(training, scoring, features(training), user="userId")
+    counts = dict(found.groupBy(covariate_shift.LABEL).count().collect())
     assert counts[1.0] == 9 and 20 <= counts[0.0] <= 80
 
 
@@ -57,8 +57,8 @@ def test_importance_goes_to_the_column_whatever_words_are_in_its_name(spark):
         "cast(id as string) as userId", *(f"if(id % 5 = 0, null, id % 3) as {n}" for n in names)
     )
     other = rows.selectExpr("userId", "0 as embedding", "embedding_vector_1", "a_missing")
-    _, found = shift._tell_apart(
-        shift._both(rows, other, features(rows), user="userId"),
+    _, found = covariate_shift._tell_apart(
+        covariate_shift._both(rows, other, features(rows), user="userId"),
         features(rows),
         user="userId",
         draws=10,

@@ -2,8 +2,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ml.choice import choose
 from ml.evaluation import performance
+from ml.model_selection import choose
 from ml.stacking import AVERAGE, BASE_RATE, STACK
 
 SAMPLING = {"draws": 200, "seed": 1}

@@ -3,7 +3,9 @@ from dataclasses import replace
 import pytest
 from pyspark.sql import functions as F
 
-from ml.checks import (
+from ml.errors import TableMismatch
+from ml.protocol import LABEL
+from ml.table_spec import (
     TableSpec,
     check_schema,
     key_counts,
@@ -12,8 +14,6 @@ from ml.checks import (
     outlived,
     refuse_keys,
 )
-from ml.errors import TableMismatch
-from ml.protocol import LABEL
 
 SPEC = TableSpec(id="id", label="left")
 

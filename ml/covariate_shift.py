@@ -11,10 +11,10 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from ml import evaluation, preprocessing, protocol
-from ml.checks import nearest
 from ml.errors import TableMismatch
 from ml.preprocessing import FEATURES, Columns, quote
 from ml.protocol import FOLD, LABEL, TWO_CLASSES
+from ml.table_spec import nearest
 
 NO_ROWS = "The table to be scored has no rows: nothing to compare with."
 # A forest that tells the two sets of rows apart better than this has found more than a season:

@@ -4,12 +4,12 @@ import pytest
 from pyspark.sql import functions as F
 from sklearn.metrics import roc_auc_score
 
-from ml import guards
-from ml.checks import Labelled
+from ml import leakage
 from ml.errors import NotTrainable
-from ml.guards import refuse_leaks, separation
+from ml.leakage import refuse_leaks, separation
 from ml.preprocessing import find_columns
 from ml.protocol import LABEL
+from ml.table_spec import Labelled
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +107,7 @@ def test_honest_columns_pass_without_a_word(rows):
 def test_a_large_table_is_judged_by_some_users_of_each_class(rows, monkeypatch):
     numbers = rows.select("user_id", LABEL, "thumbs", "still_here")
     found = counted(numbers)
-    monkeypatch.setattr(guards, "SAMPLE_ROWS", 50)
+    monkeypatch.setattr(leakage, "SAMPLE_ROWS", 50)
     table = separation(numbers, features(numbers), user="user_id", found=found)
 
     assert found.positives < 50 < found.rows - found.positives

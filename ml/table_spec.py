@@ -17,7 +17,7 @@ from pyspark.sql.types import (
     TimestampType,
 )
 
-from ml import written
+from ml import parsing
 from ml.errors import NotTrainable, TableMismatch
 from ml.preprocessing import PREFIX, Columns, find_columns, quote
 from ml.protocol import LABEL
@@ -36,7 +36,7 @@ RESERVED = (
 class TableSpec:
     """Which columns of a table mean what.
 
-    id: the user. label: what `written.LABELS` says, as any type; None of rows that are only scored.
+    id: the user. label: what `parsing.LABELS` says, as any type; None of rows that are only scored.
     time: the date a row is as of, None if the table has one period only. exclude: columns that are
     never features. allow: columns that may separate the label alone, which is otherwise taken for
     a leak. horizon_days: days after `time` that the label looks at, None where nobody says, which
@@ -100,7 +100,7 @@ def check_schema(table: DataFrame, spec: TableSpec) -> Columns:
     label = types[spec.label]
     if not isinstance(label, (BooleanType, NumericType, StringType)):
         raise TableMismatch(
-            f"Label `{spec.label}` is {label.simpleString()}; it must be {written.LABELS}."
+            f"Label `{spec.label}` is {label.simpleString()}; it must be {parsing.LABELS}."
         )
     if spec.time and not isinstance(types[spec.time], (DateType, TimestampType, TimestampNTZType)):
         raise TableMismatch(
@@ -128,8 +128,8 @@ def of_closed_dates(table: DataFrame, spec: TableSpec) -> tuple[DataFrame, tuple
     """
     if spec.time is None:
         return table, ()
-    label, day = F.expr(written.label(quote(spec.label))), F.to_date(quote(spec.time))
-    is_given = F.expr(written.is_given(quote(spec.label)))
+    label, day = F.expr(parsing.label(quote(spec.label))), F.to_date(quote(spec.time))
+    is_given = F.expr(parsing.is_given(quote(spec.label)))
     counted = table.groupBy(day.alias("day")).agg(
         F.count(F.lit(1)).alias("rows"),
         F.count(label).alias("labelled"),
@@ -161,7 +161,7 @@ def outlived(table: DataFrame, spec: TableSpec) -> tuple[str, ...]:
     if spec.time is None or spec.definitions:
         return ()
     day = F.to_date(quote(spec.time))
-    is_churner = F.expr(f"{written.label(quote(spec.label))} = 1")
+    is_churner = F.expr(f"{parsing.label(quote(spec.label))} = 1")
     users = table.groupBy(quote(spec.id)).agg(
         F.min(F.when(is_churner, day)).alias("churned"), F.max(day).alias("last")
     )
@@ -179,12 +179,12 @@ def label_rows(table: DataFrame, spec: TableSpec) -> tuple[DataFrame, Labelled]:
     """The rows with an observed label, as ml__label 0.0 or 1.0, and their counts. One Spark job.
 
     Raises:
-        TableMismatch: a label that is none of `written.LABELS`, or any row, labelled or not, as in
+        TableMismatch: a label that is none of `parsing.LABELS`, or any row, labelled or not, as in
             `refuse_keys`.
     """
     name = quote(spec.label)
-    label, user = F.expr(written.label(name)), F.col(quote(spec.id))
-    other = f"{written.is_given(name)} and {written.label(name)} is null"
+    label, user = F.expr(parsing.label(name)), F.col(quote(spec.id))
+    other = f"{parsing.is_given(name)} and {parsing.label(name)} is null"
     found = table.agg(
         F.count(label).alias("rows"),
         F.count_if(label == 1).alias("positives"),
@@ -195,7 +195,7 @@ def label_rows(table: DataFrame, spec: TableSpec) -> tuple[DataFrame, Labelled]:
     ).first()
     if found["other"] is not None:
         raise TableMismatch(
-            f"Label `{spec.label}` holds `{found['other']}`; it must be {written.LABELS}."
+            f"Label `{spec.label}` holds `{found['other']}`; it must be {parsing.LABELS}."
         )
     refuse_keys(table, spec.keys, found.asDict())
     labelled = with_label(table, spec)
@@ -205,7 +205,7 @@ def label_rows(table: DataFrame, spec: TableSpec) -> tuple[DataFrame, Labelled]:
 
 def with_label(table: DataFrame, spec: TableSpec) -> DataFrame:
     """The rows whose label is observed, as ml__label."""
-    label = F.expr(written.label(quote(spec.label)))
+    label = F.expr(parsing.label(quote(spec.label)))
     return table.withColumn(LABEL, label).filter(F.col(LABEL).isNotNull())
 
 
@@ -303,7 +303,7 @@ def check_features(columns: Columns) -> None:
 def _is_missing(key: str, kind: str) -> str:
     value = quote(key)
     if kind == "string":
-        return f"not {written.is_value(value)}"
+        return f"not {parsing.is_value(value)}"
     return f"({value} is null or isnan({value}))" if kind in FLOATS else f"{value} is null"
 
 

@@ -3,7 +3,7 @@ from threading import Barrier
 
 import pytest
 
-from ml.threads import in_threads
+from ml.parallel import in_threads
 
 
 def test_results_come_in_the_order_of_the_tasks(spark):
