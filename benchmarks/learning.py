@@ -24,14 +24,13 @@ from ml.options import TrainOptions
 from ml.stacking import BASE_RATE
 from ml.training import TrainingResult
 from sparkify import transform
-from sparkify.datasets import SNAPSHOTS, feature_table
+from sparkify.commands.train import fit_and_register
+from sparkify.datasets import SNAPSHOTS, feature_table, whole_history
 from sparkify.engine import USER_BYTES
-from sparkify.evaluation import whole_history
 from sparkify.session import open_session
 from sparkify.settings import Settings
 from sparkify.simulator import simulate
 from sparkify.simulator.worlds import WORLDS
-from sparkify.training import fit_and_register
 
 MARTS = ("--select", "+path:models/marts/features", "dim_users")
 

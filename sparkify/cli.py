@@ -1,12 +1,10 @@
-"""The `sparkify` command: arguments, the order of the stages, and exit codes."""
+"""The `sparkify` command: its arguments, and how it ends; `sparkify.commands` does the work."""
 
 import io
 import json
 import logging
 import os
-import shlex
 import signal
-import subprocess
 import sys
 import traceback
 from contextlib import suppress
@@ -15,36 +13,15 @@ from pathlib import Path
 
 import click
 
-from ml.errors import FilesGone, NotTrainable, TableMismatch, UnknownVersion
-from sparkify.delta import POSTGRESQL, S3, has_jars, install_jars
-from sparkify.errors import (
-    DISK_FULL,
-    JAVA_GONE,
-    METASTORE_IN_USE,
-    NO_SPACE,
-    SERVER_GONE,
-    BadInput,
-    SparkifyError,
-    WrongUse,
-    run_again,
-)
+from sparkify.delta import WITHOUT_DELTA, has_jars
+from sparkify.errors import WrongUse
+from sparkify.failures import exit_code, in_words
 from sparkify.interrupt import leave, leave_on_signals
-from sparkify.remote import has_remote, is_gone, say_goodbye
-from sparkify.settings import Settings, addressed, command_for, read_vars
-from sparkify.terminal import emit, line, quietly, stage, visible, warn
+from sparkify.remote import has_remote, say_goodbye
+from sparkify.settings import Settings, read_vars
+from sparkify.terminal import emit, quietly, visible, warn
 from sparkify.wording import plural, split
 
-# The exit codes of errors of `ml`.
-CODES = {
-    NotTrainable: 5,
-    TableMismatch: BadInput.exit_code,
-    FilesGone: BadInput.exit_code,
-    UnknownVersion: WrongUse.exit_code,
-}
-WITHOUT_DELTA = (
-    "runs go to plain Parquet tables, which are not replaced atomically and have no history; "
-    "`sparkify setup` tries again"
-)
 FOLDER = click.Path(path_type=Path)
 # A file to write, refused before anything is read for it.
 WRITTEN = {"type": FOLDER, "callback": lambda *given: writable(given[2])}
@@ -164,7 +141,7 @@ def run(
 ) -> None:
     """Simulate or read, build, check, train, score, report."""
     check_events(events)
-    from sparkify.run import run_all
+    from sparkify.commands.run import run_all
 
     settings = with_share(settings, user_share)
     with quietly(quiet or as_json):
@@ -190,7 +167,7 @@ def build(
 ) -> None:
     """Build and test every table, and check the expectations."""
     check_events(events)
-    from sparkify.run import build_command
+    from sparkify.commands.build import build_command
 
     settings = with_share(settings, user_share)
     with quietly(quiet or as_json):
@@ -203,7 +180,7 @@ def build(
 @click.pass_obj
 def status(settings: Settings) -> None:
     """Say whether to train again, why, and what changed."""
-    from sparkify.status import show_status
+    from sparkify.commands.status import show_status
 
     show_status(settings)
 
@@ -215,7 +192,7 @@ def status(settings: Settings) -> None:
 @click.pass_obj
 def targets(settings: Settings, top: int | None, everybody: bool, out: Path | None) -> None:
     """List whom to contact, who brings most first, and why."""
-    from sparkify.targets import list_targets
+    from sparkify.commands.targets import list_targets
 
     list_targets(settings, top=top, everybody=everybody, out=out)
 
@@ -225,7 +202,7 @@ def targets(settings: Settings, top: int | None, everybody: bool, out: Path | No
 @click.pass_obj
 def explain(settings: Settings, user: str) -> None:
     """Say what raises and what lowers the score of a user."""
-    from sparkify.explaining import explain_user
+    from sparkify.commands.explain import explain_user
 
     explain_user(settings, user)
 
@@ -234,12 +211,9 @@ def explain(settings: Settings, user: str) -> None:
 @click.pass_obj
 def report(settings: Settings) -> None:
     """Write the retention team's page, and execute the notebook."""
-    from sparkify.session import open_session
-    from sparkify.stages import report_stage
+    from sparkify.commands.report import write_report
 
-    with stage("Starting Spark"):
-        spark = open_session(settings, shared=True)
-    line(f"Report: {report_stage(spark, settings)}", wrap=False)
+    write_report(settings)
 
 
 @cli.command(epilog="Example: sparkify tables fct_user_days")
@@ -247,7 +221,7 @@ def report(settings: Settings) -> None:
 @click.pass_obj
 def tables(settings: Settings, name: str | None) -> None:
     """List the marts, their grain and rows; or one's columns."""
-    from sparkify.query import show_columns, show_tables
+    from sparkify.commands.tables import show_columns, show_tables
 
     if name:
         show_columns(settings, name)
@@ -266,7 +240,7 @@ def tables(settings: Settings, name: str | None) -> None:
 @click.pass_obj
 def sql(settings: Settings, query: str, style: str, write: bool) -> None:
     """Print the result of a query on the tables."""
-    from sparkify.query import run_query
+    from sparkify.commands.sql import run_query
 
     run_query(settings, query, style=style, write=write)
 
@@ -275,7 +249,7 @@ def sql(settings: Settings, query: str, style: str, write: bool) -> None:
 @click.pass_obj
 def checks(settings: Settings) -> None:
     """Show how the checks stand, and what the last run changed."""
-    from sparkify.ledger import show_checks
+    from sparkify.commands.checks import show_checks
     from sparkify.session import open_session
 
     show_checks(open_session(settings), settings)
@@ -332,7 +306,7 @@ def checks(settings: Settings) -> None:
 @click.pass_obj
 def train(settings: Settings, **arguments) -> None:
     """Backtest, tune, stack and register a model."""
-    from sparkify.training import train_command
+    from sparkify.commands.train import train_command
 
     train_command(settings, **arguments)
 
@@ -351,7 +325,7 @@ def train(settings: Settings, **arguments) -> None:
 @click.pass_obj
 def score(settings: Settings, **arguments) -> None:
     """Score users with the champion."""
-    from sparkify.scoring import score_command
+    from sparkify.commands.score import score_command
 
     score_command(settings, **arguments)
 
@@ -361,7 +335,7 @@ def score(settings: Settings, **arguments) -> None:
 @click.pass_context
 def models(context: click.Context, name: str | None) -> None:
     """List the registered versions; promote one, or roll back."""
-    from sparkify.models import list_models
+    from sparkify.commands.models import list_models
 
     settings, name = context.obj, name or context.obj.model
     context.obj = (settings, name)
@@ -374,7 +348,7 @@ def models(context: click.Context, name: str | None) -> None:
 @click.pass_obj
 def promote(chosen: tuple[Settings, str], version: int) -> None:
     """Make a version champion."""
-    from sparkify.models import promote as promote_version
+    from sparkify.commands.models import promote as promote_version
 
     promote_version(chosen[0], version, name=chosen[1])
 
@@ -384,7 +358,7 @@ def promote(chosen: tuple[Settings, str], version: int) -> None:
 @click.pass_obj
 def card(chosen: tuple[Settings, str], version: int | None) -> None:
     """Write the model card of a version as HTML; of the champion without one."""
-    from sparkify.models import write_card
+    from sparkify.commands.models import write_card
 
     write_card(chosen[0], version, name=chosen[1])
 
@@ -393,7 +367,7 @@ def card(chosen: tuple[Settings, str], version: int | None) -> None:
 @click.pass_obj
 def rollback(chosen: tuple[Settings, str]) -> None:
     """Make the previous champion champion again."""
-    from sparkify.models import roll_back
+    from sparkify.commands.models import roll_back
 
     roll_back(chosen[0], name=chosen[1])
 
@@ -406,7 +380,7 @@ def evaluate(settings: Settings, protocol: str) -> None:
 
     Most public solutions learn from whole histories, the end included, and split users at random.
     """
-    from sparkify.evaluation import evaluate as run_evaluation
+    from sparkify.commands.evaluate import evaluate as run_evaluation
 
     run_evaluation(settings, protocol=protocol)
 
@@ -425,23 +399,9 @@ def evaluate(settings: Settings, protocol: str) -> None:
 @click.pass_obj
 def simulate(settings: Settings, users: int, seed: int, world: str, out: Path) -> None:
     """Write a log of events, and the truth beside it."""
-    from sparkify.engine import USER_BYTES
-    from sparkify.session import open_session
-    from sparkify.simulator import simulate as write
-    from sparkify.simulator import usable
+    from sparkify.commands.simulate import simulate_log
 
-    usable(out)
-    with stage("Starting Spark"):
-        spark = open_session(settings, size=users * USER_BYTES)
-    with stage(f"Simulating {plural(users, 'user')}"):
-        written = write(spark, users=users, seed=seed, out=out, world=world)
-    line(
-        f"{plural(written.rows, 'event')} of {plural(written.users, 'user')}, "
-        f"{written.churners:,} of whom cancel, in {out}",
-        wrap=False,
-    )
-    events = shlex.quote(str(out / "events"))
-    line(f"Next: {settings.command} build --events {events}", wrap=False)
+    simulate_log(settings, users=users, seed=seed, world=world, out=out)
 
 
 @cli.command(epilog="Example: sparkify serve --thrift-port 10001")
@@ -468,8 +428,8 @@ def serve(
     settings: Settings, thrift_port: int, connect_port: int, check: bool, **allowed: bool
 ) -> None:
     """Serve the tables to several people, on loopback, behind tokens."""
-    from sparkify.server import check_server
-    from sparkify.server import serve as run_server
+    from sparkify.commands.serve import check_server
+    from sparkify.commands.serve import serve as run_server
 
     if thrift_port == connect_port:
         raise WrongUse(f"--thrift-port and --connect-port are both {thrift_port}: choose two")
@@ -494,7 +454,7 @@ def maintain(settings: Settings, keep_days: int) -> None:
 
     Those that registered models learned from are kept.
     """
-    from sparkify.maintenance import maintain as run_maintenance
+    from sparkify.commands.maintain import maintain as run_maintenance
 
     run_maintenance(settings, keep_days=keep_days)
 
@@ -510,7 +470,7 @@ def erase(settings: Settings, user: str, yes: bool, anyway: bool) -> None:
     The user's rows in old files of the log stay out of every later build. These files, and what
     was written elsewhere than in SPARKIFY_HOME, are left as they are.
     """
-    from sparkify.erasure import erase as run_erasure
+    from sparkify.commands.erase import erase as run_erasure
 
     run_erasure(settings, user, is_confirmed=yes, is_known=not anyway)
 
@@ -529,37 +489,14 @@ def setup(settings: Settings, more: str | None, fast_start: bool) -> None:
     Without them runs go to plain Parquet tables. With SPARKIFY_METASTORE_URL set, also fetch the
     driver of PostgreSQL and make the tables of the metastore, where they are missing.
     """
-    from sparkify.session import check_java, java
+    from sparkify.commands.setup import set_up
 
-    check_java()
-    # Of a client's settings the server that starts here has its own.
-    settings = replace(settings, target="local")
-    try:
-        install_jars(settings.jars)
-    except BadInput as error:
-        warn(f"{error}: {WITHOUT_DELTA}")
-    if more:
-        install_jars(settings.jars, S3)
-    if settings.metastore_url:
-        from sparkify.metastore import check_needs, create_tables
-
-        install_jars(settings.jars, POSTGRESQL)
-        check_needs(settings)
-        settings.export()
-        with java(settings) as jvm:
-            is_new = create_tables(jvm, settings)
-        line(f"Metastore: {'its tables are made' if is_new else 'its tables are there'}.")
-    # One that is there is made anew where it fits no more.
-    if (fast_start or settings.class_archive.exists()) and has_jars(settings.jars):
-        from sparkify.archive import make_archive
-
-        with stage("Keeping the classes of Spark in an archive"):
-            make_archive(settings)
+    set_up(settings, has_s3=more == "s3", fast_start=fast_start)
 
 
 def emit_json(found: dict) -> None:
     """Print a summary for a program; JSON has no NaN, so it is null."""
-    from sparkify.query import plain
+    from sparkify.cells import plain
 
     emit(json.dumps(plain(found)) + "\n")
 
@@ -642,70 +579,11 @@ def run_command() -> int:
         if "--debug" in sys.argv[1:]:
             traceback.print_exc()
         else:
-            warn(f"error: {in_words(error, sys.argv[1:])}")
+            warn(f"error: {in_words(error, **given_options(sys.argv[1:]))}")
         return exit_code(error)
 
 
-def exit_code(error: Exception) -> int:
-    """The code of an error; 1 is for what nobody thought of."""
-    if is_disk_full(error) or java_has_ended(error):
-        return BadInput.exit_code
-    if isinstance(error, SparkifyError):
-        return error.exit_code
-    if is_metastore_in_use(error):
-        return WrongUse.exit_code
-    return BadInput.exit_code if is_gone(error) else CODES.get(type(error), 1)
-
-
-def in_words(error: Exception, arguments: list[str]) -> str:
-    """The line that an error is printed as; the commands in it are for the same target."""
+def given_options(arguments: list[str]) -> dict[str, str]:
+    """What stands before the command and has a part in what an error says."""
     given, *_ = cli.make_parser(click.Context(cli)).parse_args(arguments)
-    target = given.get("target") or os.environ.get("SPARKIFY_TARGET", "local")
-    if is_disk_full(error):
-        disks = Settings.from_environment(target=target, overrides={}).disks
-        return DISK_FULL.format(" or ".join(map(str, disks)), run_again())
-    if java_has_ended(error):
-        logs = Settings.from_environment(target=target, overrides={}).logs
-        return JAVA_GONE.format(logs / "spark.log", run_again())
-    of_ml = NotTrainable | TableMismatch | FilesGone | UnknownVersion
-    is_told = isinstance(error, SparkifyError | of_ml)
-    if is_told and exit_code(error) > 1:
-        return addressed(str(error), command_for(target, given.get("overrides") or ""))
-    # Not before: settings that cannot be read are an error that is told.
-    logs = Settings.from_environment(target=target, overrides={}).logs
-    if is_told:
-        return f"{error} (logs: {logs})"
-    if is_metastore_in_use(error):
-        return METASTORE_IN_USE.format(
-            Settings.from_environment(target=target, overrides={}).metastore
-        )
-    if is_gone(error):
-        return SERVER_GONE
-    first = str(error).strip().splitlines() or [""]
-    return f"{type(error).__name__}: {first[0]} (sparkify --debug shows where; logs: {logs})"
-
-
-def is_disk_full(error: Exception) -> bool:
-    """Whether Python, Java or dbt found no space to write to: some of Java's errors do not say."""
-    is_ours = isinstance(error, (SparkifyError, *CODES))
-    is_of_java = not is_ours or "java.lang." in str(error)
-    return NO_SPACE in str(error) or (
-        is_of_java and Settings.from_environment(overrides={}).has_full_disk
-    )
-
-
-def java_has_ended(error: Exception) -> bool:
-    """Whether the Java that this process started is gone, which is why whatever failed did."""
-    context = getattr(sys.modules.get("pyspark"), "SparkContext", None)
-    process = getattr(getattr(context, "_gateway", None), "proc", None)
-    if process is None:
-        return False
-    if isinstance(error, ConnectionError) or type(error).__name__.startswith("Py4J"):
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(timeout=1)
-    return process.poll() is not None
-
-
-def is_metastore_in_use(error: Exception) -> bool:
-    """Whether two processes opened the metastore at the same moment, and this one came second."""
-    return "Another instance of Derby" in str(error)
+    return {name: given[name] for name in ("target", "overrides") if given.get(name)}

@@ -8,6 +8,11 @@ from pathlib import Path
 from sparkify.errors import BadInput
 from sparkify.interrupt import scratch_folder
 
+WITHOUT_DELTA = (
+    "runs go to plain Parquet tables, which are not replaced atomically and have no history; "
+    "`sparkify setup` tries again"
+)
+
 
 @dataclass(frozen=True)
 class Jars:

@@ -10,6 +10,9 @@ from sparkify.datasets import SNAPSHOTS, Dataset, feature_table
 from sparkify.errors import BadInput, WrongUse
 from sparkify.settings import Settings
 
+# Where a run of training keeps how the usual public way would judge.
+PUBLIC = "public_protocol.csv"
+
 OWN_MODEL = "own-table"
 
 

@@ -1,9 +1,7 @@
 """The stages that several commands begin or end with."""
 
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
-from pathlib import Path
 
 from pyspark.sql import SparkSession
 
@@ -73,25 +71,3 @@ def retention_stage(spark: SparkSession, settings: Settings) -> int:
     same = as_built(settings, definitions(spark, settings))
     with stage("Building the retention marts") as say:
         return transform.build(same, "--select", *selection, say=say).test_count
-
-
-def report_stage(spark: SparkSession, settings: Settings) -> Path:
-    """Write the page and execute the notebook, which lies beside it; return the page.
-
-    Raises:
-        BadInput: there are no tables yet, or the vars are others than those of the contact list.
-    """
-    # Importing Altair and Jupyter takes seconds that other commands need not spend.
-    from sparkify.report import write_page
-    from sparkify.report.notebook import write_notebook
-    from sparkify.targets import check_offer
-
-    check_offer(spark, settings)
-
-    with stage("Writing the report and the notebook") as say, ThreadPoolExecutor(1) as beside:
-        notebook = beside.submit(write_notebook, spark, settings)
-        say("the page, and the notebook beside it")
-        page = write_page(spark, settings)
-        say("the notebook, cell by cell")
-        notebook.result()
-    return page

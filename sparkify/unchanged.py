@@ -10,7 +10,7 @@ from pathlib import Path
 from sparkify.events import find_files, local_path
 from sparkify.identity import key_digest
 from sparkify.settings import PROJECT, Settings
-from sparkify.tables import now
+from sparkify.sources import now
 
 # What tables and their checks are made by.
 CODE = ("dbt_project.yml", "models", "macros", "tests/dbt", "profiles", "expectations", "sparkify")

@@ -9,8 +9,8 @@ import pytest
 from pyspark.sql import SparkSession
 
 from sparkify import ledger, transform
+from sparkify.commands.run import run_all
 from sparkify.engine import SMALL, TINY
-from sparkify.run import run_all
 from sparkify.session import open_session
 from sparkify.settings import Settings
 from sparkify.simulator import simulate

@@ -11,16 +11,15 @@ import numpy as np
 import pandas as pd
 from pyspark.sql import SparkSession
 
-from sparkify import ledger, status
+from sparkify import ledger, scores
+from sparkify.contacts import targets_of_now
 from sparkify.datasets import FEATURES, SNAPSHOTS, USER_SHARE, definitions, feature_table
 from sparkify.errors import BadInput
-from sparkify.evaluation import PUBLIC
 from sparkify.events import SIMULATION
-from sparkify.registered import champion_of, decision_of, registry
+from sparkify.registered import PUBLIC, champion_of, decision_of, registry
 from sparkify.report.words import plural
-from sparkify.scoring import why_no_scores, why_stale
+from sparkify.scores import scored_dates, why_no_scores, why_stale
 from sparkify.settings import Settings
-from sparkify.targets import targets_of_now
 from sparkify.wording import label_of, wording_of
 
 # Resampled users: enough for the two digits that a page shows.
@@ -107,7 +106,7 @@ class ReportData:
     level and by week of registration. activity: fct_activity_rates. rows: what became of the rows
     read (outcome, row_count; left out: of users who are not kept), nulled: values set to null.
     drift: fct_feature_drift of the date scored. outcomes: scores that came true or not, by
-    `sparkify.status.judged_scores`, without those of challengers. checks: the last verdict of each
+    `sparkify.scores.judged_scores`, without those of challengers. checks: the last verdict of each
     since the last whole build; untested: what changed after them, as a sentence. labels: what
     features are called, by column.
     changes: sentences.
@@ -195,11 +194,11 @@ def collect(spark: SparkSession, settings: Settings) -> ReportData:
         ),
         # Of a model that is not used it says nothing.
         drift=drift.assign(label=drift["feature"].map(label_of)).head(len(targets) and len(drift)),
-        outcomes=status.judged_scores(spark, settings).query("not is_shadow"),
+        outcomes=scores.judged_scores(spark, settings).query("not is_shadow"),
         checks=last,
         labels={name: label_of(name) for name in spark.table(settings.table(FEATURES)).columns},
         changes=changes(
-            status.scored_dates(spark, settings),
+            scored_dates(spark, settings),
             last,
             before,
             as_of=about.as_of_date,
@@ -461,7 +460,7 @@ def changes(
 ) -> tuple[str, ...]:
     """What is different from before the last build, as sentences; empty after the first one.
 
-    scores: see `sparkify.status.scored_dates`; last, before: the checks as they stand and as they
+    scores: see `sparkify.scores.scored_dates`; last, before: the checks as they stand and as they
     stood. as_of: the date that is scored now.
     """
     if before.empty:

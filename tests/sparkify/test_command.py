@@ -20,7 +20,8 @@ from pyspark.errors.exceptions.connect import SparkConnectGrpcException
 from ml.errors import NotTrainable
 from ml.tuning import LEARNERS
 from sparkify import cli, remote
-from sparkify.errors import SparkifyError
+from sparkify.errors import BadInput, SparkifyError
+from sparkify.failures import exit_code, in_words
 from sparkify.registered import registry
 from sparkify.remote import CONNECT_TOKEN, listeners, show_token
 from sparkify.session import TOKEN, child_environment, is_there
@@ -60,7 +61,7 @@ def no_spark(monkeypatch):
         raise SparkStarts
 
     monkeypatch.setattr("sparkify.session.open_local", start)
-    monkeypatch.setattr("sparkify.server.check_machine", start)
+    monkeypatch.setattr("sparkify.commands.serve.check_machine", start)
     monkeypatch.setattr("pyspark.sql.SparkSession.getActiveSession", lambda: None)
     before = dict(os.environ)
     yield
@@ -286,7 +287,7 @@ def test_a_program_of_another_user_is_shown_no_token(tmp_path, monkeypatch):
         monkeypatch.setenv("SPARK_REMOTE", f"sc://127.0.0.1:{port}")
         assert listeners(str(port)) == {os.getuid()}
         monkeypatch.setattr(os, "getuid", lambda: 12345)
-        with pytest.raises(cli.BadInput, match=f"at port {port} a program of another user listens"):
+        with pytest.raises(BadInput, match=f"at port {port} a program of another user listens"):
             show_token(home)
     assert CONNECT_TOKEN not in os.environ
 
@@ -310,8 +311,8 @@ def test_a_home_that_cannot_be_written_is_told_in_a_line():
     ],
 )
 def test_a_full_disk_is_told_with_what_to_do(error):
-    assert cli.exit_code(error) == 3
-    assert "the disk is full: free some space" in cli.in_words(error, ["build"])
+    assert exit_code(error) == 3
+    assert "the disk is full: free some space" in in_words(error)
 
 
 @pytest.mark.parametrize(
@@ -324,9 +325,9 @@ def test_a_full_disk_is_told_with_what_to_do(error):
 )
 def test_java_that_does_not_say_why_is_asked_of_the_disk(monkeypatch, error, is_told):
     monkeypatch.setattr("sparkify.settings.FULL_BYTES", 2**60)
-    assert ("the disk is full" in cli.in_words(error, ["build"])) is is_told
+    assert ("the disk is full" in in_words(error)) is is_told
     monkeypatch.setattr("sparkify.settings.FULL_BYTES", 0)
-    assert "the disk is full" not in cli.in_words(error, ["build"])
+    assert "the disk is full" not in in_words(error)
 
 
 def test_a_log_on_a_full_disk_is_no_page_of_errors():
@@ -374,7 +375,7 @@ def test_a_column_that_a_csv_file_has_not_is_refused_before_spark_starts(no_spar
         raise ask(*train, "left").exception
     score = ["score", "--table", str(tmp_path / "a.csv"), "--out", str(tmp_path / "out.csv")]
     refused = ask(*score, "--id", "user").exception
-    assert "no column `user`" in str(refused) and cli.exit_code(refused) == 3
+    assert "no column `user`" in str(refused) and exit_code(refused) == 3
 
 
 def test_a_table_is_not_scored_by_a_model_that_there_is_not(no_spark, monkeypatch, tmp_path):
@@ -383,13 +384,13 @@ def test_a_table_is_not_scored_by_a_model_that_there_is_not(no_spark, monkeypatc
     arguments = ["--table", str(tmp_path / "new.csv"), "--id", "customer"]
     refused = ask("score", *arguments, "--out", str(tmp_path / "scores.csv"))
     remedy = "run `sparkify train --parquet PATH --id COLUMN --label COLUMN`"
-    assert remedy in str(refused.exception) and cli.exit_code(refused.exception) == 3
+    assert remedy in str(refused.exception) and exit_code(refused.exception) == 3
 
 
 def test_what_an_encoding_has_no_letter_for_is_shown_as_an_escape():
     done = call("tables", "dim_users", PYTHONIOENCODING="ascii")
     assert done.returncode == 0, done.stderr
-    program = "from sparkify import cli; cli.cli.main = lambda **_: cli.line('✓ ü'); cli.main()"
+    program = "from sparkify import cli; cli.cli.main = lambda **_: cli.emit('✓ ü\\n'); cli.main()"
     shown = subprocess.run(
         [sys.executable, "-c", program],
         cwd=PROJECT,
@@ -509,7 +510,7 @@ def test_every_message_and_page_names_commands_and_options_that_there_are():
 def test_a_command_in_a_message_is_for_the_target_in_use(monkeypatch, message, target, shown):
     monkeypatch.delenv("SPARKIFY_TARGET", raising=False)
     given = ["--target", target] if target else []
-    assert cli.in_words(cli.BadInput(message), [*given, "models"]) == shown
+    assert in_words(BadInput(message), **cli.given_options([*given, "models"])) == shown
 
 
 @pytest.mark.long
@@ -531,9 +532,9 @@ def test_a_client_ends_after_an_error_as_after_an_answer(spark):
 
 def test_a_lost_server_is_bad_input_that_names_the_server():
     lost = SparkConnectGrpcException("gone", grpc_status_code=StatusCode.UNAVAILABLE)
-    assert cli.exit_code(lost) == 3 and "`sparkify serve`" in cli.in_words(lost, ["train"])
+    assert exit_code(lost) == 3 and "`sparkify serve`" in in_words(lost)
     refused = SparkConnectGrpcException("no", grpc_status_code=StatusCode.INTERNAL)
-    assert cli.exit_code(refused) == cli.exit_code(ValueError("a column")) == 1
+    assert exit_code(refused) == exit_code(ValueError("a column")) == 1
 
 
 def test_the_token_of_a_session_stands_in_no_command_line_and_no_setting(spark):
@@ -575,7 +576,7 @@ def test_without_a_model_every_command_that_reads_one_says_how_to_train(
     reading = ("models", "models card", "models promote 1", "models rollback", "explain --user 5")
     for words in reading:
         refused = ask(*words.split()).exception
-        assert "then `sparkify train`" in str(refused) and cli.exit_code(refused) == 3, words
+        assert "then `sparkify train`" in str(refused) and exit_code(refused) == 3, words
     # To look makes nothing; what makes a store makes it for its owner alone.
     assert not home.exists()
     registry(Settings.from_environment(), "other")

@@ -6,10 +6,10 @@ from types import SimpleNamespace
 import pytest
 
 from ml.table_spec import TableSpec
-from sparkify import training
+from sparkify.commands import train
+from sparkify.commands.train import keep_champion
 from sparkify.datasets import Dataset
 from sparkify.errors import WrongUse
-from sparkify.training import keep_champion
 
 
 def table(horizon_days: int) -> Dataset:
@@ -31,13 +31,13 @@ def table(horizon_days: int) -> Dataset:
 def test_an_earlier_version_of_another_horizon_does_not_retire_the_champion(monkeypatch):
     card = {"spec": {"horizon_days": 14, "label": "is_churned_next_14d"}, "features": []}
     champion = SimpleNamespace(name="sparkify-churn", version=2, metadata=card)
-    monkeypatch.setattr(training, "champion_of", lambda *_: (champion, ""))
+    monkeypatch.setattr(train, "champion_of", lambda *_: (champion, ""))
     keep_champion(None, table(14), table(14))
     with pytest.raises(WrongUse, match="version 3 of .* 14, and the table of 7. Train it apart"):
         keep_champion(None, table(7), table(14))
-    monkeypatch.setattr(training, "champion_of", lambda *_: (None, "It does not fit."))
+    monkeypatch.setattr(train, "champion_of", lambda *_: (None, "It does not fit."))
     keep_champion(None, table(7), table(14))
     then = table(14)
-    then = replace(then, spec=replace(then.spec, definitions={training.AS_OF_THEN: "those of 3"}))
+    then = replace(then, spec=replace(then.spec, definitions={train.AS_OF_THEN: "those of 3"}))
     with pytest.raises(WrongUse, match="by other definitions than the tables of now"):
         keep_champion(None, then, table(14))

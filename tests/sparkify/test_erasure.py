@@ -14,9 +14,11 @@ import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
 
-from sparkify import erasure, training, transform
+from sparkify import transform
+from sparkify.catalog import described, tables_of
 from sparkify.cli import cli
-from sparkify.erasure import (
+from sparkify.commands import erase, train
+from sparkify.commands.erase import (
     QUIET,
     Place,
     check_id,
@@ -28,11 +30,10 @@ from sparkify.erasure import (
     restore,
     strays,
 )
+from sparkify.commands.maintain import delta_settings
 from sparkify.errors import BadInput, WrongUse
 from sparkify.identity import stored_id
-from sparkify.maintenance import delta_settings
 from sparkify.personal_files import User, personal_files, unknown_files, without_rows
-from sparkify.query import described, tables_of
 from sparkify.settings import Settings
 from tests.declared import declared
 
@@ -321,12 +322,12 @@ def test_tables_of_other_schemas_and_targets_are_named_with_their_command(settin
 
 def test_a_training_beside_an_erasure_registers_nothing(settings, monkeypatch):
     counts = iter([0, 1])
-    monkeypatch.setattr(training, "erased_count", lambda *_: next(counts))
+    monkeypatch.setattr(train, "erased_count", lambda *_: next(counts))
     monkeypatch.setattr("ml.training.train", lambda *_, **__: None)
-    monkeypatch.setattr(training, "registry", lambda *_: pytest.fail("it registers"))
+    monkeypatch.setattr(train, "registry", lambda *_: pytest.fail("it registers"))
     learned = SimpleNamespace(rows=SimpleNamespace(sparkSession=None), spec=None)
     with pytest.raises(BadInput, match="users were erased during the training"):
-        training.fit_and_register(settings, learned, options=None, model="any", say=lambda _: None)
+        train.fit_and_register(settings, learned, options=None, model="any", say=lambda _: None)
 
 
 def test_files_of_yours_to_which_a_table_refers_are_not_written(spark, asking, tmp_path):
@@ -335,7 +336,7 @@ def test_files_of_yours_to_which_a_table_refers_are_not_written(spark, asking, t
     spark.sql(f"create table asking.mine (userId string) using json location '{tmp_path}'")
     before = (tmp_path / "log.json").read_bytes()
     with pytest.raises(BadInput, match="asking.mine refers to files of yours that name the user"):
-        erasure.erase(asking, "late-7", is_confirmed=True)
+        erase.erase(asking, "late-7", is_confirmed=True)
     assert [file.read_bytes() for file in tmp_path.iterdir()] == [before]
     assert spark.table("asking.one").count() == 1
 
@@ -345,7 +346,7 @@ def test_tables_of_keyed_hashes_need_their_key(spark, asking, monkeypatch):
     hashed = "select md5(string(id)) as user_id, 'a.json' as source_file from range(3)"
     spark.sql(f"create table asking.base_sparkify__rows using delta as {hashed}")
     with pytest.raises(BadInput, match="set the SPARKIFY_USER_KEY that they were built with"):
-        erasure.erase(asking, "36", is_confirmed=True, is_known=False)
+        erase.erase(asking, "36", is_confirmed=True, is_known=False)
 
 
 def test_a_table_that_the_catalogue_has_lost_is_named(spark, asking):
@@ -374,8 +375,8 @@ def test_rows_that_come_while_the_answer_is_awaited_are_erased(spark, asking, mo
         spark.sql("insert into asking.two values ('late-7')")
         spark.sql("insert into asking.three values ('late-7')")
 
-    monkeypatch.setattr(erasure, "confirm", write)
-    erasure.erase(asking, "late-7", is_confirmed=False)
+    monkeypatch.setattr(erase, "confirm", write)
+    erase.erase(asking, "late-7", is_confirmed=False)
     left = {name: spark.table(f"asking.{name}").collect() for name in tables_of(spark, "asking")}
     assert {name: [row.user_id for row in left[name]] for name in ("one", "two", "three")} == {
         name: ["other-9"] for name in ("one", "two", "three")
@@ -429,10 +430,10 @@ def test_what_is_masked_in_a_broken_line_stays_so_when_it_is_read_again(
         return sorted(row.raw_row for row in found)
 
     rows("--full-refresh")
-    erasure.erase(own, "36", is_confirmed=True)
+    erase.erase(own, "36", is_confirmed=True)
     masked = ["17,…,NextSong", "page=Home", "u=auth0%7C36", "userId=auth0|…&page=Home"]
     assert rows() == masked and rows("--full-refresh") == masked
-    erasure.erase(own, "auth0|36", is_confirmed=True)
+    erase.erase(own, "auth0|36", is_confirmed=True)
     assert rows() == ["…"] * 4
     assert rows("--full-refresh") == ["…"] * 4
     for schema in ("masking", "masking_raw", "masking_ml"):
@@ -498,8 +499,8 @@ def test_no_build_brings_the_user_back(spark, make, before, erased, home):
     gone = rows[rows["rejection_reason"] == "erased"]
     assert len(gone) > 10 and gone["raw_row"].isna().all() and gone["user_id"].isna().all()
     settings = Settings.from_environment()
-    assert erasure.is_remembered(spark, settings, GONE)
+    assert erase.is_remembered(spark, settings, GONE)
     # One whom only old files of the log may name.
     done = CliRunner().invoke(cli, ["erase", "--user", "nobody", "--yes", "--anyway"])
     assert done.exit_code == 0, done.exception
-    assert erasure.is_remembered(spark, settings, "nobody")
+    assert erase.is_remembered(spark, settings, "nobody")

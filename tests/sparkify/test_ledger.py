@@ -8,6 +8,7 @@ from click.testing import CliRunner
 
 from sparkify import ledger
 from sparkify.cli import cli
+from sparkify.commands import checks
 from sparkify.errors import BadInput
 from sparkify.settings import Settings
 
@@ -79,7 +80,7 @@ def test_a_table_that_was_written_after_its_checks_is_told_of(spark, record):
 def test_bare_dbt_runs_alone_have_checked_nothing(spark, record):
     record(("bare", 2, "dbt run", "pass"))
     with pytest.raises(BadInput, match="nothing has been checked yet"):
-        ledger.show_checks(spark, Settings.from_environment())
+        checks.show_checks(spark, Settings.from_environment())
 
 
 def verdicts(spark) -> list[tuple[str, str]]:

@@ -11,8 +11,9 @@ from pyspark.errors import PySparkException
 
 from expectations.previous import previous_build
 from ml.artifacts import path_of
-from sparkify import datasets, maintenance
+from sparkify import datasets
 from sparkify.cli import cli
+from sparkify.commands import maintain
 from sparkify.errors import BadInput
 from sparkify.settings import Settings
 from sparkify.versions import history, readable
@@ -50,18 +51,18 @@ def values(spark, table: str, version: int | None = None) -> list[int]:
 def test_maintenance_frees_what_is_old_and_keeps_what_models_learned_from(
     spark, written, monkeypatch
 ):
-    monkeypatch.setattr(maintenance, "learned_from", lambda settings: {SNAPSHOTS: {1, 99}})
-    before = {name: spark.conf.get(name, None) for name in maintenance.DELTA}
+    monkeypatch.setattr(maintain, "learned_from", lambda settings: {SNAPSHOTS: {1, 99}})
+    before = {name: spark.conf.get(name, None) for name in maintain.DELTA}
     done = CliRunner().invoke(cli, ["maintain", "--keep-days", "0"])
     assert done.exit_code == 0, done.exception
-    assert {name: spark.conf.get(name, None) for name in maintenance.DELTA} == before
+    assert {name: spark.conf.get(name, None) for name in maintain.DELTA} == before
     shown = " ".join(done.output.split())
     assert "2 tables: " in shown and "kept.shown" not in shown and "kept_raw" not in shown
     assert f"Models learned from {SNAPSHOTS} version 1: kept." in shown
     assert "loses its files" in done.stderr
     for table in (SNAPSHOTS, DAYS):
         assert values(spark, table) == [10, 11, 12, 13]
-        assert maintenance.file_count(spark, table) == 1
+        assert maintain.file_count(spark, table) == 1
     # What a model learned from, and the build before it, are there; elsewhere they are gone.
     assert values(spark, SNAPSHOTS, version=1) == [0, 1]
     assert datasets.feature_table(spark, written, datasets.SNAPSHOTS, version=1).rows.count() == 2
@@ -74,8 +75,8 @@ def test_maintenance_frees_what_is_old_and_keeps_what_models_learned_from(
     freed = {table: bytes_freed(spark, table) for table in (SNAPSHOTS, DAYS)}
     assert freed[SNAPSHOTS] == 0 < freed[DAYS]
     # A second time there is nothing to do, and every version since the first can be read.
-    with maintenance.delta_settings(spark):
-        again = maintenance.maintain_table(spark, DAYS, keep_days=7)
+    with maintain.delta_settings(spark):
+        again = maintain.maintain_table(spark, DAYS, keep_days=7)
     assert (again.files_before, again.files_after, again.bytes_freed) == (1, 1, 0)
     for version in readable(history(spark, DAYS)):
         assert values(spark, DAYS, version) == [10, 11, 12, 13]
@@ -88,8 +89,8 @@ def bytes_freed(spark, table: str) -> int:
 
 
 def test_what_was_current_in_the_days_to_keep_stays_readable(spark, written):
-    with maintenance.delta_settings(spark):
-        found = maintenance.maintain_table(spark, DAYS, keep_days=1)
+    with maintain.delta_settings(spark):
+        found = maintain.maintain_table(spark, DAYS, keep_days=1)
     assert found.kept_from == 0 and found.bytes_freed == 0
     assert values(spark, DAYS, version=0) == [0]
 
@@ -116,14 +117,14 @@ def test_versions_of_weeks_ago_stay_readable_until_they_are_freed(spark, written
     assert previous_build(spark, SNAPSHOTS, compared=["n"]).row_count == 3
     found = datasets.feature_table(spark, written, datasets.SNAPSHOTS, version=1)
     assert found.rows.count() == 2
-    with maintenance.delta_settings(spark):
-        kept = maintenance.maintain_table(spark, DAYS, keep_days=30)
-        needed = maintenance.maintain_table(spark, SNAPSHOTS, keep_days=0, needed={1, 99})
+    with maintain.delta_settings(spark):
+        kept = maintain.maintain_table(spark, DAYS, keep_days=30)
+        needed = maintain.maintain_table(spark, SNAPSHOTS, keep_days=0, needed={1, 99})
         # What was current 30 days ago is gone from the table for ten.
         assert (kept.kept_from, kept.bytes_freed) == (2, 0)
         assert values(spark, DAYS, version=2) == [0, 1, 2]
         assert needed.needed == (1,) and values(spark, SNAPSHOTS, version=1) == [0, 1]
-        freed = maintenance.maintain_table(spark, DAYS, keep_days=9)
+        freed = maintain.maintain_table(spark, DAYS, keep_days=9)
     assert freed.kept_from == 3 and freed.bytes_freed > 0
     assert values(spark, DAYS, version=3) == [10, 11, 12]
     with pytest.raises((PySparkException, Py4JError)):
@@ -148,13 +149,13 @@ def test_a_version_of_other_definitions_does_not_mean_what_the_tables_mean_now(s
 
 
 def test_a_table_that_forgets_after_a_week_is_told_not_to(spark, written):
-    log, files = maintenance.REMEMBERED
+    log, files = maintain.REMEMBERED
     # In units of one's own, and longer than what is asked for.
     for given, told in (("520 WEEKS", 3640), ("interval 1 weeks", 90)):
         both = f"'{log}' = '{given}', '{files}' = 'interval 1 weeks'"
         spark.sql(f"alter table {DAYS} set tblproperties ({both})")
-        with maintenance.delta_settings(spark):
-            maintenance.maintain_table(spark, DAYS, keep_days=30)
+        with maintain.delta_settings(spark):
+            maintain.maintain_table(spark, DAYS, keep_days=30)
         rows = spark.sql(f"show tblproperties {DAYS}").collect()
         found = {row["key"]: row["value"] for row in rows}
         assert (found[log], found[files]) == (f"interval {told} days", "interval 90 days")

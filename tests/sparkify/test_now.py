@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import pytest
 
+from sparkify.contacts import targets_of_now
 from sparkify.datasets import as_built
 from sparkify.events import SIMULATION, uri_of
 from sparkify.personal_files import rule_of
 from sparkify.report.data import is_simulated
 from sparkify.settings import Settings
-from sparkify.targets import targets_of_now
 
 
 @pytest.fixture

@@ -12,7 +12,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sparkify import ledger, status
+from sparkify.commands import status
+from sparkify.commands.checks import show_standing
 from sparkify.report import exploring, figures, words
 from sparkify.report.card import render_card
 from sparkify.report.data import ReportData, changes
@@ -518,7 +519,7 @@ def test_one_of_anything_is_no_plural_in_the_terminal_and_the_notebook(capsys):
     }
     told |= {**dict.fromkeys(counts, 1), "user_share": 1}
     show_data(Settings.from_environment(), told)
-    ledger.show_standing(checks("").head(1), runs=pd.DataFrame({"began": [pd.Timestamp(0)]}))
+    show_standing(checks("").head(1), runs=pd.DataFrame({"began": [pd.Timestamp(0)]}))
     said = [capsys.readouterr().out]
     version = SimpleNamespace(learned=None, learned_until=1)
     said.append(status.advice([version], "", outcomes={2: (1, 1)}, judged=pd.DataFrame()))

@@ -12,8 +12,9 @@ import pyarrow as pa
 import pytest
 from click.testing import CliRunner, Result
 
-from sparkify import query, terminal
+from sparkify import catalog, cells, terminal
 from sparkify.cli import cli
+from sparkify.commands import sql
 from sparkify.errors import BadInput, WrongUse
 from sparkify.spreadsheet import check_writable, write_csv
 
@@ -63,12 +64,12 @@ NO_PROGRAMS = (
 
 @pytest.mark.parametrize("statement", PROGRAMS)
 def test_a_client_that_sees_no_plan_knows_a_program_by_its_words(statement):
-    assert query.PROGRAMS.search(query.without_texts(statement))
+    assert sql.PROGRAMS.search(sql.without_texts(statement))
 
 
 @pytest.mark.parametrize("statement", NO_PROGRAMS)
 def test_a_client_takes_no_text_or_comment_for_a_program(statement):
-    assert not query.PROGRAMS.search(query.without_texts(statement))
+    assert not sql.PROGRAMS.search(sql.without_texts(statement))
 
 
 @pytest.mark.parametrize(
@@ -123,7 +124,7 @@ def test_what_may_write_is_refused_unless_it_is_asked_for(schema, spark, stateme
     refused = ask("sql", statement).exception
     assert isinstance(refused, WrongUse) and "--write" in str(refused)
     assert spark.table("asked.dim_users").count() == 1
-    assert query.tables_of(spark, "asked") == ["dim_users"]
+    assert catalog.tables_of(spark, "asked") == ["dim_users"]
 
 
 def test_two_statements_are_no_query(schema, spark):
@@ -161,9 +162,9 @@ def test_before_a_build_it_is_said_how_to_build(spark, monkeypatch):
 
 
 def test_a_row_is_one_row_and_what_is_too_wide_stands_below_each_other(capsys):
-    query.print_table(pa.table({"day": [dt.datetime(2018, 10, 1, 12)]}))
+    sql.print_table(pa.table({"day": [dt.datetime(2018, 10, 1, 12)]}))
     assert capsys.readouterr().out.splitlines()[1:] == ["2018-10-01 12:00:00", "1 row"]
-    query.print_table(pa.table({f"c{i}": [f"value {i}"] * 2 for i in range(40)}))
+    sql.print_table(pa.table({f"c{i}": [f"value {i}"] * 2 for i in range(40)}))
     shown = capsys.readouterr().out.splitlines()
     assert [text.split() for text in shown[:3]] == [
         ["row", "1"],
@@ -175,8 +176,8 @@ def test_a_row_is_one_row_and_what_is_too_wide_stands_below_each_other(capsys):
 
 def test_a_number_that_is_not_zero_does_not_look_like_it():
     numbers = {0.0: "0.0000", 0.00004: "0.00004", -1.2e-7: "-0.00000012", 0.00005: "0.0001"}
-    assert [query.show(each) for each in numbers] == [*numbers.values()]
-    assert query.show(1234.5) == "1234.5000" and query.show(3) == "3"
+    assert [cells.show(each) for each in numbers] == [*numbers.values()]
+    assert cells.show(1234.5) == "1234.5000" and cells.show(3) == "3"
 
 
 def test_the_columns_of_a_table_are_told_without_spark():
@@ -200,7 +201,7 @@ EVERY_KIND = {
 
 
 def test_json_is_json_and_no_digit_of_a_number_is_lost():
-    found = [json.loads(text) for text in query.as_json(pa.table(EVERY_KIND)).splitlines()]
+    found = [json.loads(text) for text in sql.as_json(pa.table(EVERY_KIND)).splitlines()]
     assert found == [
         {
             "whole": 2**60,
@@ -216,15 +217,15 @@ def test_json_is_json_and_no_digit_of_a_number_is_lost():
     ]
     # A reader of JSON has a number as a float, which would round these.
     digits = [Decimal("12345678901234567.89"), Decimal("2.50")]
-    found = query.as_json(pa.table({"sum": pa.array(digits, pa.decimal128(38, 2))}))
+    found = sql.as_json(pa.table({"sum": pa.array(digits, pa.decimal128(38, 2))}))
     assert found.splitlines() == ['{"sum":"12345678901234567.89"}', '{"sum":2.5}']
-    assert query.as_json(pa.table({"none": pa.array([], pa.int64())})) == ""
+    assert sql.as_json(pa.table({"none": pa.array([], pa.int64())})) == ""
     with pytest.raises(WrongUse, match="two columns are called a"):
-        query.as_json(pa.Table.from_arrays([pa.array([1]), pa.array([2])], names=["a", "a"]))
+        sql.as_json(pa.Table.from_arrays([pa.array([1]), pa.array([2])], names=["a", "a"]))
 
 
 def test_csv_keeps_whole_numbers_whole_beside_nulls():
-    first, second = csv.DictReader(io.StringIO(query.as_csv(pa.table(EVERY_KIND))))
+    first, second = csv.DictReader(io.StringIO(sql.as_csv(pa.table(EVERY_KIND))))
     assert first == {
         "whole": str(2**60),
         "exact": "0.10",

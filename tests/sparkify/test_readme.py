@@ -6,7 +6,7 @@ import shlex
 import pytest
 import yaml
 
-from sparkify import query
+from sparkify import catalog
 from sparkify.events import FIELDS
 from sparkify.settings import PROJECT
 from tests.sparkify.pages import (
@@ -78,12 +78,12 @@ def test_the_fields_of_the_input_are_those_that_are_read():
 
 
 def test_the_tables_that_are_listed_are_the_marts():
-    listed, described = names(rows_of(README, "table")), set(query.described())
+    listed, described = names(rows_of(README, "table")), set(catalog.described())
     assert listed <= described
     # These say how the others were made.
     told = {"dim_definitions", "dim_snapshot_dates"}
-    assert {name for name in described if name.startswith(query.MARTS)} == told | {
-        name for name in listed if name.startswith(query.MARTS)
+    assert {name for name in described if name.startswith(catalog.MARTS)} == told | {
+        name for name in listed if name.startswith(catalog.MARTS)
     }
 
 
@@ -103,7 +103,7 @@ def test_the_settings_that_are_listed_are_those_that_are_read():
 def test_the_worked_example_of_a_feature_is_as_the_others_are():
     (shown,) = blocks(CONTRIBUTING, "yaml")
     column = yaml.safe_load(shown.text)[0]
-    others = query.described()["fct_user_snapshots"]["columns"]
+    others = catalog.described()["fct_user_snapshots"]["columns"]
     like = next(other for other in others if other["name"] == "help_count_28d")
     assert column.keys() == like.keys()
     assert column["config"]["meta"].keys() == like["config"]["meta"].keys()

@@ -5,8 +5,8 @@ import pytest
 
 from ml.errors import NotTrainable
 from sparkify import ledger
+from sparkify.commands.train import train_snapshots
 from sparkify.stages import RETENTION
-from sparkify.training import train_snapshots
 
 pytestmark = pytest.mark.long
 

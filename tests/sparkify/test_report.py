@@ -8,7 +8,7 @@ import nbformat.v4
 import pandas as pd
 import pytest
 
-from sparkify import run
+from sparkify.commands import build, run
 from sparkify.errors import SparkifyError
 from sparkify.report import cells, exploring, figures
 from sparkify.report import notebook as report
@@ -44,7 +44,11 @@ def test_what_came_out_is_told_before_the_report_which_may_fail(monkeypatch, set
     tells = ("told_of_data", "show_data", "show_backtest", "told_of", "show_most_at_risk")
     tells += ("show_targets", "show_next")
     for name in (*stages, *tells):
-        results = {"build_all": run.Checked(1, 1), "train_snapshots": (1, 2), "retention_stage": 0}
+        results = {
+            "build_all": build.Checked(1, 1),
+            "train_snapshots": (1, 2),
+            "retention_stage": 0,
+        }
         result = results.get(name)
 
         def noted(*_, name=name, result=result, **__):

@@ -27,24 +27,22 @@ from ml.wording import UNKNOWN
 from sparkify import (
     datasets,
     ledger,
-    maintenance,
     personal_files,
     registered,
-    scoring,
+    scores,
     stages,
-    status,
     terminal,
-    training,
     transform,
 )
 from sparkify.cli import cli
+from sparkify.commands import maintain, report, score, train
+from sparkify.commands.targets import list_targets
+from sparkify.commands.train import train_snapshots
 from sparkify.errors import BadInput, CheckFailed, SparkifyError, WrongUse
 from sparkify.report.card import render_card
 from sparkify.settings import Settings
+from sparkify.sources import append
 from sparkify.stages import retention_stage
-from sparkify.tables import append
-from sparkify.targets import list_targets
-from sparkify.training import train_snapshots
 from tests.declared import declared
 from tests.reasons import expected_reasons, reasons_by_user
 from tests.sparkify.pages import CONTRIBUTING, DOCS, README, follow
@@ -415,16 +413,16 @@ def test_snapshots_of_another_build_than_their_meaning_are_not_learned_from(
 
 @pytest.mark.long
 def test_scores_of_other_features_than_those_of_now_are_told(spark, settings, monkeypatch):
-    assert scoring.why_stale(spark, settings) == ""
+    assert scores.why_stale(spark, settings) == ""
     features = datasets.feature_table(spark, settings, datasets.FEATURES)
     turned = replace(features, rows=features.rows.orderBy(F.rand(1)).repartition(3))
-    assert scoring.fingerprint(turned) == scoring.fingerprint(features)
+    assert scores.fingerprint(turned) == scores.fingerprint(features)
     late = replace(features, rows=features.rows.withColumn("error_count_7d", F.lit(99)))
     fewer = replace(features, rows=features.rows.where("user_id != '36'"))
     for changed in (late, fewer):
         with monkeypatch.context() as patched:
-            patched.setattr(scoring, "feature_table", lambda *_, of=changed: of)
-            assert "have changed since they were scored" in scoring.why_stale(spark, settings)
+            patched.setattr(scores, "feature_table", lambda *_, of=changed: of)
+            assert "have changed since they were scored" in scores.why_stale(spark, settings)
             said = CliRunner().invoke(cli, ["targets"])
             assert "have changed since they were scored" in " ".join(said.output.split())
             said = CliRunner().invoke(cli, ["status"])
@@ -462,7 +460,7 @@ def test_a_champion_of_other_definitions_scores_nobody_and_the_marts_are_built(
     before = spark.table(table).count()
     built = datasets.definitions(spark, settings)
     other = built | {"horizon_days": "7"}
-    for module in (datasets, status):
+    for module in (datasets, scores):
         monkeypatch.setattr(module, "definitions", lambda *_: dict(other))
     done = CliRunner().invoke(cli, ["score"])
     assert "horizon_days 14, and the table of 7. `sparkify train`" in str(done.exception)
@@ -480,8 +478,8 @@ def test_where_nobody_is_active_nobody_is_scored_and_no_drift_is_told(spark, set
     empty = replace(features, rows=features.rows.limit(0))
     tables = [settings.ml_table(name) for name in ("churn_scores", "feature_drift")]
     before = [spark.table(name).count() for name in tables]
-    monkeypatch.setattr(scoring, "feature_table", lambda *_: empty)
-    assert scoring.score_stage(spark, settings) == scoring.NOBODY
+    monkeypatch.setattr(score, "feature_table", lambda *_: empty)
+    assert score.score_stage(spark, settings) == scores.NOBODY
     assert [spark.table(name).count() for name in tables] == before
 
 
@@ -493,7 +491,7 @@ def test_why_a_training_was_refused_is_told_until_one_succeeds(
         raise NotTrainable("18 users churned, 20 are needed.")
 
     with monkeypatch.context() as patched:
-        patched.setattr(training, "fit_and_register", refuse)
+        patched.setattr(train, "fit_and_register", refuse)
         assert isinstance(CliRunner().invoke(cli, ["train"]).exception, NotTrainable)
     told = "The last training was refused: 18 users churned, 20 are needed."
     assert ledger.refusal(spark, settings) == told
@@ -503,7 +501,7 @@ def test_why_a_training_was_refused_is_told_until_one_succeeds(
     monkeypatch.setenv("SPARKIFY_HOME", str(tmp_path))
     empty = Settings.from_environment()
     assert registered.champion_of(empty, features)[1].endswith(told)
-    ledger.record(spark, settings, [training.trainable_check()], tool="ml")
+    ledger.record(spark, settings, [train.trainable_check()], tool="ml")
     assert ledger.refusal(spark, settings) == ""
 
 
@@ -602,7 +600,7 @@ def test_money_is_shown_beside_the_assumptions_that_it_rests_on_or_not_at_all(sp
     with pytest.raises(BadInput, match=said):
         list_targets(other, top=1, everybody=False, out=None)
     with pytest.raises(BadInput, match=said):
-        stages.report_stage(spark, other)
+        report.report_stage(spark, other)
     assert page.read_bytes() == before
 
 
@@ -667,12 +665,12 @@ def test_what_is_written_is_declared(spark, settings, monkeypatch):
     def note(spark, settings, rows, table):
         written[table.split(".")[1]] = set(rows.columns)
 
-    for module in (scoring, training, ledger):
+    for module in (score, train, ledger):
         monkeypatch.setattr(module, "append", note)
-    monkeypatch.setattr(training, "append_pandas", note)
-    scoring.score_stage(spark, settings)
+    monkeypatch.setattr(train, "append_pandas", note)
+    score.score_stage(spark, settings)
     options = TrainOptions(models=("logistic_regression",), origins=1)
-    training.train_snapshots(spark, settings, options=options, model="noted")
+    train.train_snapshots(spark, settings, options=options, model="noted")
     expected = {name: set(columns) for name, columns in declared().items()}
     expected.pop("erased_users")  # by `sparkify erase`
     assert written == expected
@@ -682,7 +680,7 @@ def test_what_is_written_is_declared(spark, settings, monkeypatch):
 def test_maintenance_keeps_what_every_model_learned_from(settings, again):
     versions = registered.registry(settings, settings.model).versions()
     versions += registered.registry(settings, "again").versions()
-    learned = maintenance.learned_from(settings)
+    learned = maintain.learned_from(settings)
     assert learned[settings.table(datasets.SNAPSHOTS)] >= {each.table_version for each in versions}
 
 

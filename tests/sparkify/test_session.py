@@ -5,7 +5,7 @@ import struct
 
 import pytest
 
-from sparkify.server import has_secret
+from sparkify.commands.serve import has_secret
 from sparkify.session import is_local
 
 

@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 
 from ml.versions import ModelVersion
-from sparkify.status import advice, came_true, changed_since, in_use
+from sparkify.commands.status import advice, changed_since, in_use
+from sparkify.scores import came_true
 
 MONDAYS = [dt.date(2018, 11, 5) + dt.timedelta(weeks=week) for week in range(3)]
 OUTCOMES = dict.fromkeys(MONDAYS, (50, 4))

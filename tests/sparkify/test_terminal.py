@@ -11,8 +11,9 @@ import pyarrow as pa
 import pytest
 from click.testing import CliRunner
 
-from sparkify import explaining, query, summary, terminal
+from sparkify import summary, terminal
 from sparkify.cli import cli
+from sparkify.commands import explain, sql
 from sparkify.settings import PROJECT
 
 HOSTILE = "[feat. Bruno Mars] [/red] :smile: \\ \x1b[31m\x07\r\n\u202e\u200b\udc80 ü 🎵 [bold]"
@@ -89,7 +90,7 @@ def test_results_that_are_higher_than_the_terminal_go_page_by_page(monkeypatch):
 def test_a_frame_prints_nulls_lists_and_columns_of_the_same_name(capsys, wide):
     hostile = HOSTILE.replace("\udc80", "")  # which Spark has not
     cells = [pa.array([cell]) for cell in (hostile, [1, 2], None, 0.25)]
-    query.print_table(pa.Table.from_arrays(cells, names=["a", "a", "[/b]", "d"]))
+    sql.print_table(pa.Table.from_arrays(cells, names=["a", "a", "[/b]", "d"]))
     shown = capsys.readouterr().out
     assert SHOWN.replace(r"\udc80", "") in shown
     assert "[1, 2]" in shown and "–" in shown and "0.2500" in shown
@@ -102,7 +103,7 @@ def test_the_reasons_of_a_score_print_text(capsys, wide):
         columns=["family", "contribution", "details", "reasons", "as_of_date", *PROBABILITIES],
     )
     model = type("Model", (), {"name": "[/m]", "version": 1, "average_risk": 0.07})
-    explaining.show_explanation(found, user=HOSTILE, model=model)
+    explain.show_explanation(found, user=HOSTILE, model=model)
     out = capsys.readouterr().out
     assert out.count(SHOWN) == 5 and "([/m] version 1)" in out
     assert "10.0%; the average is 7.0%, a typical user has 5.0%" in out
@@ -135,8 +136,12 @@ def test_a_query_prints_text_and_its_formats_for_programs_stay_raw(spark, wide):
 
 
 def test_an_error_prints_text():
-    program = "import sys; from sparkify import cli; cli.cli.main = lambda **_: 1 / 0; cli.main()"
-    program = program.replace("1 / 0", r"(_ for _ in ()).throw(cli.BadInput('no \x1b[31m [/x]'))")
+    program = (
+        "import sys; from sparkify import cli, errors; cli.cli.main = lambda **_: 1 / 0; cli.main()"
+    )
+    program = program.replace(
+        "1 / 0", r"(_ for _ in ()).throw(errors.BadInput('no \x1b[31m [/x]'))"
+    )
     done = subprocess.run(
         [sys.executable, "-c", program], cwd=PROJECT, capture_output=True, text=True
     )

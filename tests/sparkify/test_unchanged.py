@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from sparkify import run, unchanged
+from sparkify import unchanged
 from sparkify.cli import cli
-from sparkify.query import run_query
+from sparkify.commands import build, run
+from sparkify.commands.sql import run_query
 from sparkify.settings import Settings
 
 DATA = {
@@ -161,11 +162,11 @@ def test_a_build_without_anything_new_tells_of_the_last_one_and_starts_nothing(
     told = CliRunner().invoke(cli, ["build", "--events", events_of(remembered), "--json"])
     assert told.output.startswith('{"data"') and '"unchanged_since": "20' in told.output
     with pytest.raises(pytest.fail.Exception, match="Spark was started"):
-        run.build_command(Settings.from_environment(), events_of(remembered), full_refresh=True)
+        build.build_command(Settings.from_environment(), events_of(remembered), full_refresh=True)
 
 
 def test_who_writes_by_hand_may_have_changed_a_view(remembered, monkeypatch):
-    monkeypatch.setattr("sparkify.query.open_session", lambda settings: None)
+    monkeypatch.setattr("sparkify.commands.sql.open_session", lambda settings: None)
     with pytest.raises(AttributeError):
         run_query(Settings.from_environment(), "drop view v", style="table", write=True)
     assert built(remembered) is None

@@ -6,8 +6,9 @@ import pytest
 import yaml
 from click.testing import CliRunner, Result
 
-from sparkify.cli import cli, in_words
+from sparkify.cli import cli, given_options
 from sparkify.errors import BadInput, WrongUse
+from sparkify.failures import in_words
 from sparkify.settings import Settings, read_vars, written
 
 pytestmark = pytest.mark.long
@@ -73,7 +74,7 @@ def test_a_var_that_cannot_be_stops_a_command_that_runs_no_dbt(settings, given, 
 
 def test_a_command_in_a_message_has_the_same_vars(settings):
     given = "{churn_pages: ['a\\d']}"
-    shown = in_words(BadInput("run `sparkify train`"), ["--vars", given, "score"])
+    shown = in_words(BadInput("run `sparkify train`"), **given_options(["--vars", given, "score"]))
     assert shown.startswith("run `sparkify --vars '{churn_pages: [")
     assert "\\d" in shown and shown.endswith("train`")
     command = Settings.from_environment(overrides={"horizon_days": 7}).command

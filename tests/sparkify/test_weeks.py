@@ -8,11 +8,11 @@ from click.testing import CliRunner
 from ml.options import TrainOptions
 from sparkify import transform
 from sparkify.cli import cli
-from sparkify.scoring import score_stage
+from sparkify.commands.score import score_stage
+from sparkify.commands.train import train_snapshots
 from sparkify.settings import Settings
 from sparkify.simulator import simulate
 from sparkify.stages import RETENTION
-from sparkify.training import train_snapshots
 
 pytestmark = pytest.mark.slow
 MONDAYS = ("2018-11-12", "2018-11-19", "2018-11-26", "2018-12-03")

@@ -17,15 +17,14 @@ from sparkify.registered import (
     registry,
     require_model,
 )
+from sparkify.scores import NOBODY, fingerprint
 from sparkify.settings import Settings
+from sparkify.sources import append, now
 from sparkify.spreadsheet import check_writable, write_csv
 from sparkify.stages import open_stage, retention_stage
 from sparkify.summary import UNPROVEN, show_most_at_risk
-from sparkify.tables import append, now
 from sparkify.terminal import line, stage
 from sparkify.wording import plural
-
-NOBODY = "Nobody was active lately, so there is nobody to score."
 
 
 def score_command(
@@ -109,7 +108,7 @@ def score_stage(spark: SparkSession, settings: Settings) -> str | None:
     A challenger that fits is scored in shadow: who is contacted does not depend on it.
     """
     from ml.scoring import probabilities, score
-    from sparkify.maintenance import run_held
+    from sparkify.lock import run_held
 
     features = feature_table(spark, settings, FEATURES)
     champion, reason = champion_of(settings, features)
@@ -133,47 +132,6 @@ def score_stage(spark: SparkSession, settings: Settings) -> str | None:
             reasons = {f"reason_{i}": F.lit(None) for i in (1, 2, 3)}
             append(spark, settings, scores.withColumns(stamp | reasons), table)
     return None if champion else reason
-
-
-def why_no_scores(spark: SparkSession, settings: Settings) -> str:
-    """Why nobody is scored, as a sentence."""
-    features = feature_table(spark, settings, FEATURES)
-    found, why = champion_of(settings, features)
-    if found is None:
-        return why
-    if features.rows.isEmpty():
-        return NOBODY
-    as_of = features.rows.agg(F.max(features.spec.time)).first()[0]
-    return f"The active users of {as_of} are not scored yet; run `{settings.command} score`."
-
-
-def fingerprint(features: Dataset) -> int | None:
-    """Of all that a feature table says, whatever the order of its rows; None of no rows."""
-    told = [name for name in features.rows.columns if name not in features.spec.exclude]
-    # A null leaves a hash as it is, so each value stands beside its place.
-    each = F.xxhash64(*(part for i, name in enumerate(told) for part in (F.col(name), F.lit(i))))
-    return features.rows.agg(F.bit_xor(each)).first()[0]
-
-
-def why_stale(spark: SparkSession, settings: Settings) -> str:
-    """That features have changed since their users were scored, as a sentence; nothing if not."""
-    table = settings.ml_table("churn_scores")
-    features = feature_table(spark, settings, FEATURES)
-    if "features_hash" not in spark.table(table).columns:
-        return ""
-    scored = (
-        spark.table(table)
-        .where("not is_shadow")
-        .join(features.rows.select("as_of_date").distinct(), "as_of_date", "semi")
-        .agg(F.max_by("features_hash", "scored_at"))
-        .first()[0]
-    )
-    if scored is None or scored == fingerprint(features):
-        return ""
-    return (
-        "The features of the users have changed since they were scored, by late events or another "
-        f"build; run `{settings.command} score`."
-    )
 
 
 def stamp_of(model, features: Dataset) -> dict[str, Column]:

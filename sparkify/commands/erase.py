@@ -18,9 +18,11 @@ from pyspark.sql import SparkSession
 
 from ml.parsing import identity
 from sparkify import unchanged
+from sparkify.catalog import described, tables_of
+from sparkify.commands.maintain import DELTA, delta_settings
 from sparkify.errors import BadInput, WrongUse
-from sparkify.identity import cleaned_id, key_digest, stored_id
-from sparkify.maintenance import DELTA, delta_settings, run_held
+from sparkify.identity import ERASED, cleaned_id, key_digest, stored_id
+from sparkify.lock import run_held
 from sparkify.personal_files import (
     ENDS,
     MASK,
@@ -31,16 +33,14 @@ from sparkify.personal_files import (
     unknown_files,
     without_rows,
 )
-from sparkify.query import described, tables_of
 from sparkify.remote import has_remote
 from sparkify.session import open_session
 from sparkify.settings import Settings
-from sparkify.tables import append_pandas, now
+from sparkify.sources import append_pandas, now
 from sparkify.terminal import line, stage, table
 from sparkify.warehouse import COPY
 from sparkify.wording import plural
 
-ERASED = "erased_users"
 # A row of the log that is erased stays as one that is counted, with these columns.
 ROWS, KEPT = "base_sparkify__rows", ("source_file", "input_version", "is_line_start")
 # Types of columns that cannot name a user.

@@ -38,7 +38,7 @@ def list_models(settings: Settings, *, name: str) -> None:
 
 def outcomes(settings: Settings, name: str) -> dict[int, str]:
     """How the scores of each version that made some came true, in words; {} of another model."""
-    from sparkify.status import came_true, judged_scores
+    from sparkify.scores import came_true, judged_scores
 
     if name != settings.model:
         return {}

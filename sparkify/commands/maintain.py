@@ -9,10 +9,9 @@ from math import ceil
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
-from sparkify import transform
 from sparkify.errors import BadInput
+from sparkify.lock import run_held
 from sparkify.registered import registry
-from sparkify.remote import has_remote
 from sparkify.session import open_session
 from sparkify.settings import Settings
 from sparkify.terminal import line, stage, table, warn
@@ -166,24 +165,6 @@ def learned_from(settings: Settings) -> dict[str, set[int]]:
             if each.table_version is not None:
                 found.setdefault(each.table, set()).add(each.table_version)
     return found
-
-
-def is_shared(settings: Settings) -> bool:
-    """Whether others may work on the same tables, as the macro of this name has it."""
-    return has_remote() or bool(settings.metastore_url)
-
-
-@contextmanager
-def run_held(settings: Settings) -> Iterator[None]:
-    """Keep runs of others away, as while files go; a metastore of this process alone does so."""
-    if not is_shared(settings):
-        yield
-        return
-    transform.run_dbt(settings, "run-operation", "begin_run")
-    try:
-        yield
-    finally:
-        transform.run_dbt(settings, "run-operation", "end_run")
 
 
 @contextmanager

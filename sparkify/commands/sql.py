@@ -1,28 +1,25 @@
-"""Print what a query returns, and which tables there are to ask."""
+"""What `sparkify sql` does: print what a query returns."""
 
 import csv
-import datetime as dt
 import io
 import json
-import math
 import re
-from collections.abc import Iterable
-from decimal import Decimal
 from difflib import get_close_matches
 
 import pyarrow as pa
-import yaml
 from pyspark.errors import ParseException, PySparkException
 from pyspark.sql import DataFrame, SparkSession
 
 from sparkify import unchanged
-from sparkify.errors import BadInput, WrongUse
+from sparkify.catalog import MARTS, tables_of
+from sparkify.cells import flat, is_number, plain, rows_of, show
+from sparkify.errors import WrongUse
 from sparkify.remote import has_remote, is_gone
 from sparkify.session import open_session
-from sparkify.settings import PROJECT, Settings
-from sparkify.terminal import emit, line, records, table
+from sparkify.settings import Settings
+from sparkify.terminal import emit, line, records
 from sparkify.transform import first_line
-from sparkify.wording import digits, plural
+from sparkify.wording import plural
 
 # What only tells: it is no query, but writes nothing either.
 TELLS = {"show", "describe", "desc", "explain"}
@@ -47,12 +44,8 @@ IN_COMMENT = re.compile(r"(?P<begin>/\*(?!\+))|(?P<end>\*/)|.", re.DOTALL)
 # The nodes of a plan that do: scripts, methods of Java, and functions that are classes of Hive's.
 STARTING = re.compile(r"\.(ScriptTransformation|\w*Reflect\w*|Hive\w*(UDF|UDTF|UDAF)\w*)$")
 STARTS = "`sparkify sql` only reads, and this statement {}; if that is meant, add --write"
-GRAIN = re.compile(r"One row per ([^.]+)\.")
 # What Spark adds for programs, and places in the text that it was given, which is not the user's.
 DEBRIS = re.compile(r"[;.]? *\(?line \d+,? pos \d+\)?|\[[A-Z_.]+\] |;? *SQLSTATE: \w+;?")
-MARTS = ("dim_", "fct_")
-# Of what lies between them and the log some columns are described.
-BETWEEN = ("base_", "int_")
 
 
 def run_query(settings: Settings, query: str, *, style: str, write: bool = False) -> None:
@@ -164,78 +157,6 @@ def hint(spark: SparkSession, settings: Settings, error: PySparkException) -> st
     return f"{meant} (in {settings.schema} there are {marts})"
 
 
-def tables_of(spark: SparkSession, schema: str) -> list[str]:
-    """The tables and views of a schema, none where there is no schema."""
-    if not spark.catalog.databaseExists(schema):
-        return []
-    # The catalogue's own list cannot be decoded where Spark generates no code.
-    shown = spark.sql(f"show tables in {schema}").where("not isTemporary").collect()
-    return sorted(row["tableName"] for row in shown)
-
-
-def show_tables(settings: Settings) -> None:
-    """Print each mart, what a row of it is, and how many rows it has.
-
-    Raises:
-        BadInput: there are none yet.
-    """
-    spark = open_session(settings)
-    marts = [name for name in tables_of(spark, settings.schema) if name.startswith(MARTS)]
-    if not marts:
-        raise BadInput("there are no tables yet; run `sparkify build --events PATH`")
-    rows, tells = [], described()
-    for name in marts:
-        grain = GRAIN.search(tells[name]["description"]) if name in tells else None
-        count = spark.table(settings.table(name)).count()
-        rows.append((settings.table(name), f"{count:,}", grain[1] if grain else ""))
-    table(None, {"table": "left", "rows": "right", "one row per": "left"}, rows)
-    line(f"`{settings.command} tables NAME` tells what the columns of one mean", style="dim")
-
-
-def show_columns(settings: Settings, name: str) -> None:
-    """Print the columns of a table that dbt builds or declares, as far as they are described.
-
-    Raises:
-        WrongUse: there is no such table.
-    """
-    tells, wanted = described(), name.split(".")[-1]
-    if wanted not in tells:
-        near = get_close_matches(wanted, tells, n=1)
-        meant = f"; did you mean {near[0]}?" if near else ";"
-        raise WrongUse(f"there is no table {name}{meant} `sparkify tables` lists them")
-    line(tells[wanted]["description"])
-    columns = tells[wanted].get("columns", [])
-    # Names that hold a var, such as the label's.
-    names = [
-        re.sub(r"{{ *var\('(\w+)'\) *}}", lambda var: str(settings.variables[var[1]]), each["name"])
-        for each in columns
-    ]
-    if columns:
-        table(
-            "Columns",
-            {"name": "left", "type": "left", "meaning": "left"},
-            [
-                (name, each.get("data_type", ""), each["description"])
-                for name, each in zip(names, columns, strict=True)
-            ],
-        )
-    if not columns or wanted.startswith(BETWEEN):
-        line(
-            "Columns without a line here mean what they do in the tables that it is made from.",
-            style="dim",
-        )
-
-
-def described() -> dict[str, dict]:
-    """By name, what the project's YAML says of each table that it builds or declares."""
-    found = {}
-    for file in sorted((PROJECT / "models").rglob("*.yml")):
-        said = yaml.safe_load(file.read_text())
-        sources = [each for source in said.get("sources", []) for each in source["tables"]]
-        found |= {each["name"]: each for each in [*said.get("models", []), *sources]}
-    return found
-
-
 def print_table(rows: pa.Table) -> None:
     """Numbers to the right, nulls as a dash; what is too wide has a column on each line."""
     columns = [(field.name, "right" if is_number(field.type) else "left") for field in rows.schema]
@@ -253,15 +174,6 @@ def as_csv(rows: pa.Table) -> str:
     return text.getvalue()
 
 
-def flat(cell: object) -> object:
-    """A cell as CSV has it."""
-    if isinstance(cell, float) and math.isnan(cell):
-        return None
-    if isinstance(cell, list | dict):
-        return json.dumps(plain(cell))
-    return cell.hex() if isinstance(cell, bytes) else cell
-
-
 def as_json(rows: pa.Table) -> str:
     """An object a row and line.
 
@@ -276,54 +188,3 @@ def as_json(rows: pa.Table) -> str:
         )
     found = (dict(zip(names, map(plain, row), strict=True)) for row in rows_of(rows))
     return "".join(json.dumps(row, separators=(",", ":")) + "\n" for row in found)
-
-
-def rows_of(rows: pa.Table) -> Iterable[tuple]:
-    """The rows as Python has them: integers stay integers beside nulls; times are UTC."""
-    columns = [
-        map(without_zone, column.to_pylist(maps_as_pydicts="lossy")) for column in rows.columns
-    ]
-    return zip(*columns, strict=True)
-
-
-def without_zone(cell: object) -> object:
-    """A time without its zone, which is UTC; anything else as it is."""
-    return cell.replace(tzinfo=None) if isinstance(cell, dt.datetime) else cell
-
-
-def is_number(kind: pa.DataType) -> bool:
-    """Whether a column holds numbers."""
-    return pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
-
-
-def plain(cell: object) -> object:
-    """A cell as JSON has it: dates and times as ISO 8601, bytes in hex, null for NaN.
-
-    A decimal of more digits than a float has is a text.
-    """
-    if isinstance(cell, dict):
-        return {str(name): plain(value) for name, value in cell.items()}
-    if isinstance(cell, list | tuple):
-        return [plain(value) for value in cell]
-    if isinstance(cell, float | Decimal):
-        number = float(cell) if math.isfinite(cell) else None
-        # A number of JSON's readers has no more digits than a float.
-        is_same = isinstance(cell, float) or number is None or Decimal(repr(number)) == cell
-        return number if is_same else str(cell)
-    if isinstance(cell, bytes):
-        return cell.hex()
-    if isinstance(cell, dt.date | dt.time):
-        return cell.isoformat()
-    return cell if cell is None or isinstance(cell, str | int) else str(cell)
-
-
-def show(cell: object) -> str:
-    """A cell as a person reads it."""
-    if cell is None or cell != cell:  # only NaN is not itself
-        return "–"
-    if isinstance(cell, dt.datetime):
-        return f"{cell:%Y-%m-%d %H:%M:%S}"
-    if not isinstance(cell, float):
-        return str(cell)
-    # What is not zero does not look like it.
-    return digits(cell, 2) if 0 < abs(cell) < 0.00005 else f"{cell:.4f}"

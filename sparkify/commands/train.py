@@ -13,16 +13,16 @@ from sparkify.datasets import (
     check_one_build,
     feature_table,
     read_own_table,
+    whole_history,
 )
-from sparkify.erasure import ERASED
 from sparkify.errors import BadInput, WrongUse
-from sparkify.evaluation import PUBLIC, whole_history
-from sparkify.maintenance import is_shared, run_held
-from sparkify.registered import OWN_MODEL, champion_of, check_kind, registry
+from sparkify.identity import ERASED
+from sparkify.lock import is_shared, run_held
+from sparkify.registered import OWN_MODEL, PUBLIC, champion_of, check_kind, registry
 from sparkify.settings import Settings
+from sparkify.sources import append, append_pandas, now
 from sparkify.stages import check_tables, open_stage
 from sparkify.summary import show_training
-from sparkify.tables import append, append_pandas, now
 from sparkify.terminal import line, stage
 from sparkify.transform import Say
 from sparkify.wording import split

@@ -4,8 +4,7 @@ import pandas as pd
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
-from ml.table_spec import TableSpec
-from sparkify.datasets import Dataset
+from sparkify.datasets import whole_history
 from sparkify.errors import BadInput
 from sparkify.registered import how_to_train, registry
 from sparkify.settings import Settings
@@ -13,41 +12,6 @@ from sparkify.stages import open_stage
 from sparkify.summary import interval
 from sparkify.terminal import line, stage, table
 from sparkify.wording import plural
-
-# Where a run of training keeps how the usual public way would judge.
-PUBLIC = "public_protocol.csv"
-# What the public solutions learn from: sums over a user's whole history, the end included.
-WHOLE_HISTORY = """
-    select
-        d.user_id,
-        count(*) as active_day_count,
-        sum(d.song_count) as song_count,
-        sum(d.session_count) as session_count,
-        sum(d.thumbs_up_count) as thumbs_up_count,
-        sum(d.thumbs_down_count) as thumbs_down_count,
-        sum(d.add_to_playlist_count) as add_to_playlist_count,
-        sum(d.add_friend_count) as add_friend_count,
-        sum(d.advert_count) as advert_count,
-        sum(d.error_count) as error_count,
-        sum(d.help_count) as help_count,
-        sum(d.home_count) as home_count,
-        sum(d.settings_count) as settings_count,
-        sum(d.downgrade_page_count) as downgrade_page_count,
-        cast(sum(d.listening_s) as double) as listening_s,
-        sum(d.song_count) / sum(d.session_count) as song_per_session,
-        sum(d.thumbs_down_count) / sum(d.event_count) as thumbs_down_share,
-        sum(d.thumbs_up_count) / sum(d.event_count) as thumbs_up_share,
-        sum(d.advert_count) / sum(d.event_count) as advert_share,
-        max(u.level) as level,
-        max(u.gender) as gender,
-        max(datediff(u.last_seen_at, u.registered_at)) as lifetime_days,
-        max((unix_seconds(u.last_seen_at) - unix_seconds(u.first_seen_at)) / 86400)
-            as observed_days,
-        max(u.is_churned) as is_churned
-    from {user_days} as d
-    inner join {users} as u on d.user_id = u.user_id
-    group by d.user_id
-"""
 
 
 def evaluate(settings: Settings, *, protocol: str) -> None:
@@ -121,15 +85,6 @@ def show_performance(rows: pd.DataFrame) -> None:
         ],
         note="[95 % interval]",
     )
-
-
-def whole_history(spark: SparkSession, settings: Settings) -> Dataset:
-    """One row per user, with what the whole log says of the user."""
-    user_days, users = settings.table("fct_user_days"), settings.table("dim_users")
-    if not spark.catalog.tableExists(user_days):
-        raise BadInput("there are no tables yet; run `sparkify build --events PATH`")
-    rows = spark.sql(WHOLE_HISTORY.format(user_days=user_days, users=users))
-    return Dataset(rows, TableSpec(id="user_id", label="is_churned", name="whole histories"))
 
 
 def latest_performance(spark: SparkSession, settings: Settings) -> pd.DataFrame:

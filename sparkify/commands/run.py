@@ -1,17 +1,17 @@
-"""The commands that take several stages: what `sparkify run` and `build` do."""
+"""What `sparkify run` does: every stage, and what came out of them."""
 
 import time
-from dataclasses import asdict, dataclass, replace
-from pathlib import Path
+from dataclasses import asdict, replace
 
-from pyspark.sql import SparkSession
-
-from sparkify import transform, unchanged
-from sparkify.events import SIMULATION
+from sparkify import unchanged
+from sparkify.commands.build import build_all
+from sparkify.commands.report import report_stage
+from sparkify.commands.score import score_stage
+from sparkify.commands.simulate import simulated_events
+from sparkify.commands.train import train_snapshots
 from sparkify.preload import loading
-from sparkify.scoring import score_stage
 from sparkify.settings import Settings
-from sparkify.stages import RETENTION, check_tables, open_stage, report_stage, retention_stage
+from sparkify.stages import RETENTION, open_stage, retention_stage
 from sparkify.summary import (
     show_backtest,
     show_data,
@@ -22,16 +22,7 @@ from sparkify.summary import (
     told_of_data,
 )
 from sparkify.terminal import line, stage, styled
-from sparkify.training import train_snapshots
 from sparkify.wording import plural
-
-
-@dataclass(frozen=True)
-class Checked:
-    """How many checks of each kind the tables passed."""
-
-    tests: int
-    expectations: int
 
 
 def run_all(settings: Settings, *, events: str | None, users: int, seed: int) -> dict:
@@ -82,46 +73,3 @@ def run_all(settings: Settings, *, events: str | None, users: int, seed: int) ->
     seconds = time.perf_counter() - started
     show_next(settings, page, seconds=seconds, has_scores=not left_out)
     return found | {"report": str(page), "seconds": round(seconds, 1)}
-
-
-def simulated_events(spark: SparkSession, *, users: int, seed: int, out: Path) -> str:
-    """Simulate a log unless `out` holds it already; return the folder of its events."""
-    from sparkify import simulator
-
-    if not (out / SIMULATION).exists():
-        out.parent.mkdir(parents=True, exist_ok=True)
-        simulator.simulate(spark, users=users, seed=seed, out=out)
-    return str(out / "events")
-
-
-def build_command(settings: Settings, events: str, *, full_refresh: bool = False) -> dict:
-    """What `sparkify build` does; returns what came out, as JSON has it.
-
-    Where nothing changed since the last build that passed, that one is told of again.
-    """
-    inputs = unchanged.inputs_of(settings, events)
-    kept = None if full_refresh else unchanged.recall(settings, inputs)
-    if kept:
-        line(
-            f"Nothing changed since {kept['at']}: the tables are as they were built and tested "
-            "then. --full-refresh makes them anew"
-        )
-        show_data(settings, kept["summary"]["data"])
-        return kept["summary"] | {"unchanged_since": kept["at"]}
-    spark = open_stage(settings, events=events)
-    refresh = ("--full-refresh",) if full_refresh else ()
-    checks = build_all(spark, settings, events, *refresh)
-    found = {"data": told_of_data(spark, settings, **asdict(checks))}
-    unchanged.remember(settings, inputs, found)
-    show_data(settings, found["data"])
-    return found
-
-
-def build_all(spark: SparkSession, settings: Settings, events: str, *selection: str) -> Checked:
-    """Register the events, build and test the models, and hold them against the expectations."""
-    unchanged.forget(settings)
-    with stage("Building and testing the tables") as say:
-        built = transform.build(settings, *selection, events=events, say=say)
-    with stage("Checking the expectations"):
-        expectations = check_tables(spark, settings)
-    return Checked(built.test_count, expectations)

@@ -3,15 +3,14 @@
 import datetime as dt
 from collections.abc import Sequence
 
-import numpy as np
 import pandas as pd
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from sparkify import ledger
-from sparkify.datasets import FEATURES, SNAPSHOTS, definitions, feature_table, user_share
+from sparkify.datasets import FEATURES, SNAPSHOTS, feature_table, user_share
 from sparkify.registered import challenger_of, champion_of, registry
-from sparkify.scoring import why_stale
+from sparkify.scores import came_true, judged_scores, scored_dates, why_stale
 from sparkify.settings import Settings
 from sparkify.stages import open_stage
 from sparkify.terminal import line, styled
@@ -193,44 +192,6 @@ def known_outcomes(spark: SparkSession, settings: Settings) -> dict[dt.date, tup
     return {date: (rows, churners) for date, rows, churners in counted.collect()}
 
 
-def judged_scores(spark: SparkSession, settings: Settings) -> pd.DataFrame:
-    """fct_score_outcomes of the model of this schema, as far as they are known, by date.
-
-    no_skill is the log loss of giving everybody the share who left, known in hindsight. Dates of
-    a challenger have is_shadow.
-    """
-    table = settings.table("fct_score_outcomes")
-    if not spark.catalog.tableExists(table):
-        names = ("model_version", "is_shadow", "horizon_days", "as_of_date", "log_loss", "no_skill")
-        return pd.DataFrame(columns=[*names])
-    found = spark.table(table).where(F.col("model_name") == settings.model)
-    # A table that was last built before there were challengers' scores has none.
-    for name, otherwise in (("is_shadow", False), ("horizon_days", None)):
-        if name not in found.columns:
-            found = found.withColumn(name, F.lit(otherwise))
-    known = found.where("churner_count is not null")
-    rows = known.orderBy("as_of_date").toPandas()
-    share = (rows["churner_count"] / rows["user_count"]).clip(1e-9, 1 - 1e-9)
-    loss = -(share * np.log(share) + (1 - share) * np.log(1 - share))
-    return rows.assign(no_skill=loss)
-
-
-def came_true(judged: pd.DataFrame) -> str:
-    """Expected and counted churners of all dates, and the log loss of the last one, in words."""
-    if judged.empty:
-        return "not known yet"
-    from ml.training import churner_unit
-
-    last = judged.iloc[-1]
-    return (
-        f"on {plural(judged['as_of_date'].nunique(), 'date')}, "
-        f"{churner_unit(judged['as_of_date'])}: expected "
-        f"{judged['expected_churner_count'].sum():.0f}, counted "
-        f"{judged['churner_count'].sum():.0f}; log loss "
-        f"{last['log_loss']:.3f} on {last['as_of_date']}, {last['no_skill']:.3f} without skill"
-    )
-
-
 def scores(spark: SparkSession, settings: Settings, *, as_of: dt.date | None, champion=None) -> str:
     """Users scored and churners expected, now and the time before.
 
@@ -254,34 +215,6 @@ def scores(spark: SparkSession, settings: Settings, *, as_of: dt.date | None, ch
             f", of other features than those of now: `{settings.command} score` makes them anew"
         )
     return "; before, ".join(told)
-
-
-def scored_dates(spark: SparkSession, settings: Settings) -> pd.DataFrame:
-    """The last two dates scored, the later first: as_of_date, users, churners expected, version.
-
-    A score for another horizon or another churn is none: it cannot be compared. Nor is one of a
-    date after the end of the data, which is of another log.
-    """
-    built = definitions(spark, settings)
-    scores = spark.table(settings.table("fct_churn_scores"))
-    for name in ("horizon_days", "churn_definition"):
-        if name in built:
-            # What an older version scored does not tell.
-            scores = scores.where(F.coalesce(F.col(name) == F.lit(built[name]), F.lit(True)))
-    days = spark.table(settings.table("fct_user_days"))
-    end = days.agg(F.date_add(F.max("activity_date"), 1).alias("scoring_date"))
-    return (
-        scores.join(end, F.col("as_of_date") <= F.col("scoring_date"))
-        .groupBy("as_of_date")
-        .agg(
-            F.count(F.lit(1)).alias("users"),
-            F.sum("probability").alias("churners"),
-            F.max("model_version").alias("version"),
-        )
-        .orderBy(F.desc("as_of_date"))
-        .limit(2)
-        .toPandas()
-    )
 
 
 def drift(spark: SparkSession, settings: Settings, *, as_of: dt.date | None) -> str:

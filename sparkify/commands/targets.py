@@ -2,13 +2,11 @@
 
 from pathlib import Path
 
-from pyspark.sql import DataFrame, SparkSession
-
 from sparkify import ledger
-from sparkify.datasets import FEATURES
+from sparkify.contacts import TARGETS, check_offer, targets_of_now
 from sparkify.errors import BadInput
 from sparkify.registered import require_model
-from sparkify.scoring import why_no_scores, why_stale
+from sparkify.scores import why_no_scores, why_stale
 from sparkify.session import open_session
 from sparkify.settings import Settings
 from sparkify.spreadsheet import check_writable, write_csv
@@ -16,18 +14,8 @@ from sparkify.summary import UNPROVEN
 from sparkify.terminal import line, table
 from sparkify.wording import money, plural
 
-TARGETS = "fct_retention_targets"
 # So many are printed where nobody says how many.
 PRINTED = 20
-
-
-def targets_of_now(spark: SparkSession, settings: Settings) -> DataFrame:
-    """fct_retention_targets, as far as it is of users who are active on the date scored now.
-
-    A build that did not reach the marts leaves the list of an earlier date.
-    """
-    features = spark.table(settings.table(FEATURES)).select("user_id", "as_of_date")
-    return spark.table(settings.table(TARGETS)).join(features, ["user_id", "as_of_date"], "semi")
 
 
 def list_targets(settings: Settings, *, top: int | None, everybody: bool, out: Path | None) -> None:
@@ -94,21 +82,3 @@ def list_targets(settings: Settings, *, top: int | None, everybody: bool, out: P
         line(f"{plural(len(written), 'user')} in {out}", wrap=False)
         for note in notes:
             line(note)
-
-
-def check_offer(spark: SparkSession, settings: Settings) -> None:
-    """Refuse to show sums of money beside other assumptions than those that they rest on.
-
-    Raises:
-        BadInput: the vars say something else than those by which the list was made.
-    """
-    name = settings.table(TARGETS)
-    # A list that an older version made does not tell.
-    if not spark.catalog.tableExists(name) or "assumptions" not in spark.table(name).columns:
-        return
-    made, given = spark.table(name).select("assumptions").first(), settings.offer.assumptions
-    if made and made[0] != given:
-        raise BadInput(
-            f"the contact list was made by the vars {made[0]}, and they say {given} now; run "
-            "`sparkify score` to make it anew, or take these vars back"
-        )
