@@ -13,6 +13,7 @@ from pathlib import Path
 
 import click
 
+from sparkify.definitions import check_vars
 from sparkify.delta import WITHOUT_DELTA, has_jars
 from sparkify.errors import WrongUse
 from sparkify.failures import exit_code, in_words
@@ -114,11 +115,7 @@ def cli(context: click.Context, debug: bool, target: str | None, overrides: str)
     if may_fall_back and context.invoked_subcommand != "setup" and not has_jars(settings.jars):
         settings = replace(settings, target="parquet")
         warn(f"no Delta Lake jars in {settings.jars}: {WITHOUT_DELTA}")
-    if settings.overrides:
-        # Importing dbt takes seconds that a command without vars, or without dbt, need not spend.
-        from sparkify.transform import check_vars
-
-        check_vars(settings)
+    check_vars(settings)
     context.obj = settings
 
 

@@ -84,15 +84,6 @@ def build(
     return BuildResult(model_count=kinds.count("model"), test_count=kinds.count("test"))
 
 
-def check_vars(settings: Settings) -> None:
-    """Refuse vars as a run would, for what uses them without dbt; neither needs Spark.
-
-    Raises:
-        BadInput: one cannot be, or contradicts another.
-    """
-    run_dbt(settings, "run-operation", "check_vars")
-
-
 def described(settings: Settings, events: str) -> dict:
     """The arguments of the macro `register_events`: where events lie and what the files are."""
     path = local_path(events)

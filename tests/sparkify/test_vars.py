@@ -1,15 +1,18 @@
 """Definitions given with a call: `sparkify --vars`."""
 
 import re
+from dataclasses import replace
 
 import pytest
 import yaml
 from click.testing import CliRunner, Result
 
 from sparkify.cli import cli, given_options
+from sparkify.definitions import check_vars
 from sparkify.errors import BadInput, WrongUse
 from sparkify.failures import in_words
 from sparkify.settings import Settings, read_vars, written
+from sparkify.transform import run_dbt
 
 pytestmark = pytest.mark.long
 
@@ -79,3 +82,37 @@ def test_a_command_in_a_message_has_the_same_vars(settings):
     assert "\\d" in shown and shown.endswith("train`")
     command = Settings.from_environment(overrides={"horizon_days": 7}).command
     assert command == "sparkify --vars '{horizon_days: 7}'"
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {
+            "events_format": "csv",
+            "user_share": 0,
+            "churn_pages": [" "],
+            "horizon_days": "14",
+            "feature_windows": [7, 1.5],
+            "customer_value": {"paid": 200},
+            "acceptance": float("nan"),
+            "currency": "usd",
+            "first_valid_date": "2018-02-30",
+            "horizon": 7,
+        },
+        {
+            "churn_definition": "inactive",
+            "inactive_days": 3000,
+            "feature_windows": [28, 7],
+            "customer_value": 5,
+            "first_valid_date": "2020-01-01",
+            "last_valid_date": "2019-01-01",
+        },
+    ],
+)
+def test_a_command_and_dbt_refuse_vars_in_the_same_words(settings, given):
+    """Though the command asks the macro by Jinja alone."""
+    with pytest.raises(BadInput) as told:
+        check_vars(replace(settings, overrides=given))
+    with pytest.raises(BadInput) as told_by_dbt:
+        run_dbt(replace(settings, overrides=given), "run-operation", "check_vars")
+    assert str(told.value) == str(told_by_dbt.value)

@@ -1,0 +1,69 @@
+"""Whether the vars of a call can be, as the project's own macro says: Jinja alone, without dbt."""
+
+import json
+import re
+from collections.abc import Callable
+from types import SimpleNamespace
+
+from jinja2 import Template
+from jinja2.sandbox import SandboxedEnvironment
+
+from sparkify.errors import BadInput
+from sparkify.settings import PROJECT, Settings
+
+MACROS = ("check_vars", "customer_value", "is_of_kind", "kinds_of_vars", "wrong_values")
+
+
+class Returned(Exception):
+    """What ends a macro where it returns a value, as dbt has it."""
+
+
+def check_vars(settings: Settings) -> None:
+    """Refuse vars as a run would; to import dbt and parse the project would take seconds.
+
+    Raises:
+        BadInput: one cannot be, or contradicts another.
+    """
+    jinja = SandboxedEnvironment(extensions=["jinja2.ext.do"])
+    jinja.globals |= {
+        "var": settings.variables.__getitem__,
+        "return": returned,
+        "tojson": as_json,
+        "modules": SimpleNamespace(re=re),
+        "invocation_args_dict": {"vars": settings.overrides},
+        "exceptions": SimpleNamespace(raise_compiler_error=refuse),
+    }
+    for name in MACROS:
+        template = jinja.from_string((PROJECT / "macros" / f"{name}.sql").read_text())
+        jinja.globals[name] = callable_macro(template, name)
+    jinja.globals["check_vars"]()
+
+
+def callable_macro(template: Template, name: str) -> Callable:
+    """The macro of a template, which gives back what it returns."""
+
+    def call(*arguments: object, **named: object) -> object:
+        try:
+            return getattr(template.module, name)(*arguments, **named)
+        except Returned as found:
+            return found.args[0]
+
+    return call
+
+
+def returned(value: object) -> None:
+    """End a macro with a value."""
+    raise Returned(value)
+
+
+def as_json(value: object, default: object = None) -> object:
+    """A value as JSON has it, or the default where it has no such value."""
+    try:
+        return json.dumps(value)
+    except (ValueError, TypeError):
+        return default
+
+
+def refuse(message: str) -> None:
+    """End a check that does not hold."""
+    raise BadInput(message)
