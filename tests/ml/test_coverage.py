@@ -12,7 +12,7 @@ from ml.stacking import BASE_RATE
 pytestmark = pytest.mark.long
 
 # Churners expected in a world, and how many worlds: small ones are where intervals fall short.
-WORLDS = {20: 200, 50: 80, 100: 40}
+WORLDS = {20: 160, 50: 80, 100: 40, 200: 30, 500: 20}
 CHURNERS_A_USER = 0.15
 LIMITS = ["value", "ci_low", "ci_high"]
 
