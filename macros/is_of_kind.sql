@@ -43,7 +43,7 @@
     {% elif is_list and value | list %}
         {% set found.is_right = true %}
         {% for each in value %}
-            {% if kind == 'texts' and (each is not string or not each | trim)
+            {% if kind == 'texts' and (each is not string or not each | trim or each != each | trim)
                 or kind == 'list of days' and not is_of_kind(each, 'days') %}
                 {% set found.is_right = false %}
             {% endif %}

@@ -12,8 +12,10 @@
 #}
 {% macro refer_to(table, path, format, schema='') %}
     {% do run_query('drop table if exists ' ~ table) %}
+    {# The last two hold against the settings of a session: a damaged file is no shorter one. #}
     {% do run_query(
         'create table ' ~ table ~ ' ' ~ schema ~ ' using ' ~ format ~ ' options (path '
-        ~ sql_list([path]) ~ ", recursiveFileLookup 'true', `__globPaths__` 'false')"
+        ~ sql_list([path]) ~ ", recursiveFileLookup 'true', `__globPaths__` 'false', "
+        ~ "ignoreCorruptFiles 'false', ignoreMissingFiles 'false')"
     ) %}
 {% endmacro %}

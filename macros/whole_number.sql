@@ -14,7 +14,7 @@
     case
         when not contains({{ text }}, '.') and not contains({{ text }}, '+') then {{ text }}
         when
-            {{ text }} rlike '^[+-]?(0|[1-9][0-9]*)(\\.[0-9]*([eE][+-]?[0-9]{1,2})?|[eE][+-][0-9]{1,2})$'
+            {{ text }} rlike '^[+-]?(0|[1-9][0-9]*)(\\.(0*|[0-9]{0,18})([eE][+-]?[0-9]{1,2})?|[eE][+-][0-9]{1,2})$'
             and try_cast({{ text }} as decimal(38, 18)) % 1 = 0
             then cast(cast({{ text }} as decimal(38, 0)) as string)
         else {{ text }}

@@ -14,7 +14,7 @@
         'days': 'a whole number of days from 1 to 3660',
         'count': 'a whole number, at least 1',
         'list of days': 'a list of whole numbers of days from 1 to 3660',
-        'texts': 'a list of at least one text, none of them blank',
+        'texts': 'a list of at least one text, none of them blank or with a blank at an end',
         'date': 'a date such as 2018-10-01',
         'currency': 'a code of three capital letters such as USD',
     } %}

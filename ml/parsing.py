@@ -14,6 +14,8 @@ YES = ("yes", "y", "true", "t", "churned")
 NO = ("no", "n", "false", "f", "stayed")
 # What programs write where there is no value: in a column of numbers, or for an id.
 MISSING = ("nan", "na", "n/a", "#n/a", "<na>", "nat", "none", "null")
+# Below these a float has every whole number.
+EXACT_BELOW = {"double": 2**53, "float": 2**24}
 LABELS = "yes/no, y/n, true/false, t/f, 1/0 or churned/stayed, or blank where not observed yet"
 
 

@@ -89,14 +89,24 @@ FIELDS = {
 UNREADABLE = ("TIME", "UUID", "FLOAT16", "INTERVAL")
 # Under this name Spark writes into a Parquet file which columns it has, and believes it.
 SPARKS_NOTE = b"org.apache.spark.sql.parquet.row.metadata"
+# The times of old Parquet files, which Arrow does not tell from others.
+INT96 = "INT96"
 # What columns are to Arrow that the note calls so.
 NOTED = {
     "string": ("string", "large_string", "string_view", "binary"),
-    "integer": ("int32",),
-    "long": ("int64", "int32"),
+    "binary": ("binary", "large_binary", "binary_view", "string", "large_string", "string_view"),
+    "byte": ("int8",),
+    "short": ("int16", "int8"),
+    "integer": ("int32", "int16", "int8"),
+    "long": ("int64", "int32", "int16", "int8"),
+    "float": ("float",),
     "double": ("double", "float"),
     "boolean": ("bool",),
+    "date": ("date32[day]",),
+    "timestamp": ("timestamp[us, tz=UTC]", "timestamp[ms, tz=UTC]", INT96),
+    "timestamp_ntz": ("timestamp[us]", "timestamp[ms]"),
 }
+DECIMAL = re.compile(r"decimal(\d*)\((\d+), ?(-?\d+)\)")
 MAX_DECIMAL_DIGITS = 38
 # Java leaves these as they are in the path of a URI, and encodes all other ASCII.
 URI_SAFE = "/-_.!~*'():@&=+$,;"
@@ -442,7 +452,7 @@ def types_of(file: Path) -> tuple[tuple[str, ...], ...]:
         reason = str(error).splitlines()[0]
         raise BadInput(f"{file} cannot be read as Parquet: {reason}") from error
     check_types(file, columns, kinds)
-    check_note(file, (footer.metadata or {}).get(SPARKS_NOTE), kinds)
+    check_note(file, (footer.metadata or {}).get(SPARKS_NOTE), columns)
     found = []
     for i in range(len(columns)):
         column = columns.column(i)
@@ -476,21 +486,27 @@ def check_types(file: Path, columns: pq.ParquetSchema, kinds: pa.Schema) -> None
             raise of_other_type(file, kind.name, str(kind.type))
 
 
-def check_note(file: Path, note: bytes | None, columns: pa.Schema) -> None:
+def check_note(file: Path, note: bytes | None, columns: pq.ParquetSchema) -> None:
     """Refuse a file of which Spark would read the columns that it once had.
 
     note: what Spark wrote into it, which other programs hand on when they add a column.
     """
     try:
         noted = {each["name"].lower(): each.get("type") for each in json.loads(note)["fields"]}
-    except (TypeError, ValueError):  # none, or as Spark wrote it before there was Parquet in pandas
+    except (AttributeError, KeyError, TypeError, ValueError):  # none, or nothing that Spark reads
         return
-    hidden = [name for name in columns.names if name.lower() not in noted]
+    old = {
+        each.path
+        for each in map(columns.column, range(len(columns)))
+        if each.physical_type == INT96
+    }
+    kinds = columns.to_arrow_schema()
+    hidden = [name for name in kinds.names if name.lower() not in noted]
     changed = [
         each.name
-        for each in columns
+        for each in kinds
         if isinstance(kind := noted.get(each.name.lower()), str)
-        and str(value_type(each.type)) not in NOTED.get(kind, (str(value_type(each.type)),))
+        and not is_noted(INT96 if each.name in old else str(value_type(each.type)), kind)
     ]
     if hidden or changed:
         raise BadInput(
@@ -498,6 +514,17 @@ def check_note(file: Path, note: bytes | None, columns: pa.Schema) -> None:
             "other types: write it again without Spark's note, with pyarrow "
             "`table.replace_schema_metadata(None)`"
         )
+
+
+def is_noted(found: str, noted: str) -> bool:
+    """Whether Spark reads a column of a type as it is, which its note calls by one of Spark's.
+
+    Types of which nothing is said here fail in Spark where they are others.
+    """
+    if decimal := DECIMAL.fullmatch(noted):
+        own = DECIMAL.fullmatch(found)
+        return bool(own) and own.groups()[1:] == decimal.groups()[1:]
+    return found in NOTED.get(noted, (found,))
 
 
 def value_type(kind: pa.DataType) -> pa.DataType:

@@ -9,7 +9,9 @@ from decimal import ROUND_HALF_UP, Context, Decimal
 ERASED = "erased_users"
 
 # What denotes a number, as in the macro `whole_number`.
-NUMBER = re.compile(r"[+-]?(0|[1-9][0-9]*)(\.[0-9]*([eE][+-]?[0-9]{1,2})?|[eE][+-][0-9]{1,2})")
+NUMBER = re.compile(
+    r"[+-]?(0|[1-9][0-9]*)(\.(0*|[0-9]{0,18})([eE][+-]?[0-9]{1,2})?|[eE][+-][0-9]{1,2})"
+)
 # Of a decimal(38, 18): its last place, and what it has no room for.
 LAST, TOO_LARGE = Decimal("1e-18"), Decimal("1e20")
 

@@ -33,6 +33,8 @@ LINE_ENDS = {"\n": "LF", "\r\n": "CRLF", "\r": "CR"}
 LONGEST_FIELD = 2**24
 TIMES = ("string", "date", "timestamp", "timestamp_ntz")
 NANOS_AS_LONG = "spark.sql.legacy.parquet.nanosAsLong"
+# Against settings of a session or a server, by which a damaged file is a shorter one.
+WHOLE = {"ignoreCorruptFiles": "false", "ignoreMissingFiles": "false"}
 
 
 @dataclass(frozen=True)
@@ -233,6 +235,7 @@ def _open(spark: SparkSession, settings: Settings, source: Source) -> DataFrame:
             escape='"',
             multiLine=True,
             mode="FAILFAST",
+            **WHOLE,
         )
     return _open_parquet(spark, path)
 
@@ -265,7 +268,7 @@ def _open_parquet(spark: SparkSession, path: Path) -> DataFrame:
     nanos = {
         each.name for each in schema if each.name in times and isinstance(each.dataType, LongType)
     }
-    rows = spark.read.schema(schema).parquet(literal(path))
+    rows = spark.read.schema(schema).options(**WHOLE).parquet(literal(path))
     return rows.selectExpr(
         *(
             f"timestamp_micros({quote(name)} div 1000) as {quote(name)}"
@@ -382,7 +385,7 @@ def _parquet_schema(file: Path) -> dict[str, pa.DataType]:
         raise BadInput(f"{file} cannot be read as Parquet: {first_line(str(error))}") from error
     _check_names(str(file), schema.names)
     check_types(file, footer.schema, schema)
-    check_note(file, (footer.metadata or {}).get(SPARKS_NOTE), schema)
+    check_note(file, (footer.metadata or {}).get(SPARKS_NOTE), footer.schema)
     return {field.name: value_type(field.type) for field in schema}
 
 

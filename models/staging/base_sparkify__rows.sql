@@ -2,7 +2,8 @@
 -- Of a user who is left out there is a mark alone, so that all that was read can be counted.
 -- depends_on: {{ ref('base_sparkify__line_counts') }}
 {%- set anonymous_auths = valid_var('anonymous_auths', otherwise=['none']) %}
-{%- set keys = ['userId', 'sessionId'] %}
+{#- Of these a blank too many would make another user, or hide a churn. #}
+{%- set keys = ['userId', 'sessionId', 'page', 'auth', 'level'] %}
 with raw_rows as (
     select
         *,

@@ -379,7 +379,12 @@ def other_value(chance: random.Random, key: str, value: str) -> str:
         return value
     if isinstance(plain, str) and plain not in ("", "NaN"):
         case = {"level": str.upper, "gender": str.lower, "method": str.title}.get(key, str)
-        padded = chance.choice(["", " ", "\t", "\r\n"]) + case(plain) + chance.choice(["", "  "])
+        # As spreadsheets and web pages leave it, where a blank too many would hide a churn.
+        wide = ["\u00a0", "\u200b\ufeff"] if key in ("page", "auth", "level") else []
+        before, behind = (
+            chance.choice([*each, *wide]) for each in (["", " ", "\t", "\r\n"], ["", "  "])
+        )
+        padded = before + case(plain) + behind
         return json.dumps(padded)
     if key == "length" and isinstance(plain, float) and plain == plain:
         return chance.choice([value, f'"{value}"', f"{plain:.9f}", f'" {plain:.5f}E0 "'])

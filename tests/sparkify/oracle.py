@@ -224,7 +224,7 @@ def fields_of(pairs: Iterable[tuple[str, Any]]) -> Row:
 def without_missing(row: Row) -> dict[str, str]:
     """The values that are there, as text without blanks around."""
     values = {field: text_of(value) for field, value in row.items() if value is not None}
-    for field in values.keys() & {"user_id", "session_id"}:
+    for field in values.keys() & {"user_id", "session_id", "page", "auth", "level"}:
         values[field] = values[field].strip(BLANKS + "\u00a0\u200b\ufeff")
     on_song = values.get("page") == "NextSong"
     return {

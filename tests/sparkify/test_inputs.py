@@ -25,7 +25,7 @@ import pytest
 
 from sparkify import transform
 from sparkify.errors import BadInput, CheckFailed
-from sparkify.events import find_files, find_forms, local_path, uri_of
+from sparkify.events import SPARKS_NOTE, find_files, find_forms, local_path, uri_of
 
 START_MS = 1538352000000
 COLUMNS = [
@@ -466,9 +466,54 @@ def test_a_file_that_tells_spark_of_other_columns_is_refused(spark, tmp_path):
     changed = table.set_column(0, "ts", pa.array([START_MS * 1000]).cast(pa.timestamp("us")))
     pq.write_table(changed, more)
     assert re.search(r"more.a\.parquet does not tell Spark .* \(ts\)", refused(more))
+    # Spark would take the last two bytes of it.
+    small = spark.createDataFrame([(7, "30")], "status short, userId string").coalesce(1)
+    small.write.parquet(str(tmp_path / "small"))
+    held = pq.read_table(next((tmp_path / "small").glob("*.parquet")))
+    pq.write_table(held.set_column(0, "status", pa.array([70_000], pa.int32())), more)
+    assert re.search(r"more.a\.parquet does not tell Spark .* \(status\)", refused(more))
     # What is only in the note is null to Spark, and is not there.
     pq.write_table(table.drop_columns(["userId"]), more)
     find_forms(find_files(more).files)
+
+
+def test_every_type_that_spark_writes_is_as_its_note_says(spark, tmp_path):
+    values = (
+        "1Y as a, 2S as b, 3 as c, 4L as d, 1.5F as e, 2.5D as f, true as g, date'2020-01-01' as h,"
+        " timestamp'2020-01-01' as i, timestamp_ntz'2020-01-01' as j, 1.25BD as k,"
+        " cast(1.5 as decimal(20, 3)) as l, 'x' as m, X'1F' as n, array(1) as o"
+    )
+    for kind in ("INT96", "TIMESTAMP_MICROS", "TIMESTAMP_MILLIS"):
+        spark.conf.set("spark.sql.parquet.outputTimestampType", kind)
+        spark.sql(f"select {values}").coalesce(1).write.parquet(str(tmp_path / kind))
+        find_forms(find_files(tmp_path / kind).files)
+    spark.conf.unset("spark.sql.parquet.outputTimestampType")
+
+
+@pytest.mark.parametrize(
+    "note", ["{}", '{"fields": [{}]}', '{"fields": [{"name": 1}]}', "[1]", "x"]
+)
+def test_a_note_that_is_none_of_sparks_says_nothing(tmp_path, note):
+    noted = pa.table({"userId": ["30"]}).replace_schema_metadata({SPARKS_NOTE: note})
+    pq.write_table(noted, tmp_path / "a.parquet")
+    find_forms(find_files(tmp_path).files)
+
+
+def test_a_damaged_file_is_none_that_is_shorter(spark, settings, tmp_path):
+    """Whatever the session says, as that of a cluster may."""
+    packed = gzip.compress(as_json(events(200)).encode())
+    (tmp_path / "a.json.gz").write_bytes(packed[: len(packed) * 2 // 3])
+    names = ("spark.sql.files.ignoreCorruptFiles", "spark.sql.files.ignoreMissingFiles")
+    for name in names:
+        assert spark.conf.get(name) == "false"
+        spark.conf.set(name, "true")
+    try:
+        transform.register_events(settings, str(tmp_path))
+        with pytest.raises(Exception, match="Unexpected end of input stream"):
+            spark.table("sparkify_raw.lines").count()
+    finally:
+        for name in names:
+            spark.conf.set(name, "false")
 
 
 def test_the_uri_of_a_file_is_taken_literally():
