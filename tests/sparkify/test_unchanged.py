@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from sparkify import unchanged
 from sparkify.cli import cli
-from sparkify.commands import build, run
+from sparkify.commands import build
 from sparkify.commands.sql import run_query
 from sparkify.settings import Settings
 
@@ -154,7 +154,7 @@ def test_where_it_cannot_be_known_everything_is_looked_at(home, monkeypatch):
 def test_a_build_without_anything_new_tells_of_the_last_one_and_starts_nothing(
     remembered, monkeypatch
 ):
-    monkeypatch.setattr(run, "open_stage", lambda *_, **__: pytest.fail("Spark was started"))
+    monkeypatch.setattr(build, "open_stage", lambda *_, **__: pytest.fail("Spark was started"))
     found = CliRunner().invoke(cli, ["build", "--events", events_of(remembered)])
     assert found.exit_code == 0, found.output
     assert "Nothing changed since 20" in found.output
