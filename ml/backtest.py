@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 
 import pandas as pd
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 
 from ml import evaluation, parsing, preprocessing, protocol, stacking
 from ml.options import TrainOptions
@@ -17,8 +17,8 @@ from ml.stacking import BASE_RATE, Fitted
 from ml.table_spec import TableSpec
 from ml.tuning import Learner, Point
 
-# The name of a date, the rows known there, and the rows to predict.
-Split = tuple[str, DataFrame, DataFrame]
+# The name of a date, which rows were known there, and which are predicted.
+Split = tuple[str, Column, Column]
 # What a team without a model would sort its users by.
 INACTIVITY = "days_since_last_active"
 # Who pays: what a user is worth may depend on it.
@@ -76,15 +76,15 @@ def rolling(data: DataFrame, plan: Plan) -> Run:
     options = plan.options
     origins, splits = find_splits(data, plan.spec, options)
     grids = {learner.name: learner.points(plan.columns) for learner in plan.learners}
-    name, train_rows, _ = splits[0]
+    name, is_known, _ = splits[0]
     plan.progress(f"Tuning {_learners_in_words(grids)} on what was known on {name}")
-    first = fit(train_rows, plan, grids, parallelism=options.parallelism)
+    first = fit(data.filter(is_known), plan, grids, parallelism=options.parallelism)
     plan.progress(f"Predicting {len(splits)} past dates, each from what was known then")
 
     def backtest(split: Split) -> tuple[Fitted, pd.DataFrame]:
-        name, train_rows, test = split
-        fitted = first if name == splits[0][0] else refit(first, train_rows, plan)
-        return fitted, _predict(test, plan, fitted, split=name)
+        name, is_known, is_predicted = split
+        fitted = first if name == splits[0][0] else refit(first, data.filter(is_known), plan)
+        return fitted, _predict(data.filter(is_predicted), plan, fitted, split=name)
 
     tasks = [partial(backtest, split) for split in splits]
     found = in_threads(data.sparkSession, tasks, parallelism=options.parallelism)
@@ -117,13 +117,9 @@ def find_splits(
         min_churners=options.min_origin_churners,
         min_users=2 * options.folds,
     )
-    closed = partial(protocol.training_rows, data, time=spec.time, horizon_days=spec.horizon_days)
+    known = partial(protocol.is_known, spec.time, horizon_days=spec.horizon_days)
     return origins, [
-        (
-            str(origin),
-            closed(origin=origin),
-            protocol.test_rows(data, time=spec.time, origin=origin),
-        )
+        (str(origin), known(origin=origin), protocol.is_as_of(spec.time, origin=origin))
         for origin in origins.kept
     ]
 

@@ -6,6 +6,7 @@ from functools import partial, reduce
 
 import numpy as np
 import pandas as pd
+from pyspark.ml import PipelineModel
 from pyspark.ml.classification import RandomForestClassificationModel, RandomForestClassifier
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -88,8 +89,9 @@ def find_shift(
 ) -> Shift:
     """Train a forest to tell the two tables apart, and name the columns by which it does.
 
-    past: pairs of such tables by name, which differed as is usual. Dates differ by season and by
-    how long users have been seen, so a model that was tested on other dates has met that.
+    past: pairs of such tables by name, which differed as is usual, read as the two of now are.
+    Dates differ by season and by how long users have been seen, so a model that was tested on
+    other dates has met that.
     While the forest does better (the interval of its AUC lies above `SHIFTED_AUC` and above what it
     reaches in every pair of the past), every column with
     `TELLING` times an even share of its importance is left out, and it is trained again: columns
@@ -102,17 +104,17 @@ def find_shift(
         TableMismatch: a column is missing in `scoring`, or it has no rows.
     """
     tell = partial(_tell_apart, user=user, draws=draws, seed=seed)
-    lived = {
-        name: tell(_both(known, predicted, columns, user=user), columns)[0][0]
-        for name, known, predicted in past
-    }
     rows = _both(training, scoring, columns, user=user).persist()
     try:
+        current, reader = columns, preprocessing.fit_preparation(rows, columns, scaled=False)
+        lived = {
+            name: tell(_both(known, predicted, columns, user=user), columns, reader)[0][0]
+            for name, known, predicted in past
+        }
         intervals: list[tuple[float, float, float]] = []
         shares, left_out = None, {}
-        current = columns
         for number in range(1, rounds + 1):
-            interval, importance = tell(rows, current)
+            interval, importance = tell(rows, current, reader)
             intervals.append(interval)
             shares = importance if shares is None else shares
             if interval[1] <= _usual(lived) or number == rounds:
@@ -122,6 +124,7 @@ def find_shift(
             current = preprocessing.leave_out(current, left_out, reason="gives the date away")
             if not current.features:
                 break
+            reader = preprocessing.fit_preparation(rows, current, scaled=False)
     finally:
         rows.unpersist()
     table = shares.rename("share").rename_axis("column").reset_index()
@@ -172,11 +175,13 @@ def check_scoring(scoring: DataFrame, columns: Columns, *, user: str) -> None:
 
 
 def _tell_apart(
-    rows: DataFrame, columns: Columns, *, user: str, draws: int, seed: int
+    rows: DataFrame, columns: Columns, reader: PipelineModel, *, user: str, draws: int, seed: int
 ) -> tuple[tuple[float, float, float], pd.Series]:
-    """The AUC with its interval, and the mean share of the importance by column."""
-    preparation = preprocessing.fit_preparation(rows, columns, scaled=False)
-    prepared = preparation.transform(rows).select(
+    """The AUC with its interval, and the mean share of the importance by column.
+
+    reader: what makes vectors of `columns`.
+    """
+    prepared = reader.transform(rows).select(
         quote(user), F.col(LABEL).alias(LABEL, metadata=TWO_CLASSES), FEATURES
     )
     prepared = protocol.user_folds(prepared, user=user, folds=FOLDS, seed=seed)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from ml import parsing
@@ -39,23 +39,28 @@ def find_reference(
     columns: Columns,
     *,
     user: str,
-    past: Sequence[tuple[str, DataFrame, DataFrame]] = (),
+    past: Sequence[tuple[str, Column, Column]] = (),
 ) -> Reference:
     """Summarise the rows that a model learned from; it fits into JSON.
 
     Bins are the deciles of `training`, and one for missing values; categories are bins of their
-    own. past: by name, pairs of tables that differed as is usual, for the model was tested on them.
-    Three Spark jobs, and five for each of the past.
+    own. past: by name, which rows of `training` were known then and which were predicted; these
+    differed as is usual, for the model was tested on them. Three Spark jobs on one partition.
     """
     edges = _edges(training, columns)
-    size = _effective_size(training, user=user)
-    largest: dict[str, float] = {}
-    for _, known, predicted in past:
-        reference = find_reference(known, columns, user=user)
-        found = find_drift(reference, predicted, columns, user=user)
-        for column, psi in zip(found["column"], found["psi"], strict=True):
-            largest[column] = max(psi, largest.get(column, 0.0))
-    return Reference(size, edges, _counts(training, columns, edges), largest)
+    sides = [side for _, *both in past for side in both]
+    size, *sizes = _effective_sizes(training, user=user, parts=sides)
+    counts, *parts = _counts(training, columns, edges, parts=sides)
+    worth = list(zip(parts, sizes, strict=True))
+    largest = {
+        feature.name: max(
+            _compared(feature, *known, *predicted)["psi"]
+            for known, predicted in zip(worth[::2], worth[1::2], strict=True)
+        )
+        for feature in columns.features
+        if past
+    }
+    return Reference(size, edges, counts, largest)
 
 
 def find_drift(
@@ -79,16 +84,15 @@ def find_drift(
     from scipy.stats import false_discovery_control
 
     check_scoring(scoring, columns, user=user)
-    size = _effective_size(scoring, user=user)
-    counts = _counts(scoring, columns, reference.edges)
-    rows = []
-    for feature in columns.features:
-        first, second = (
-            pd.Series(each.get(feature.name, {}), dtype=float)
-            for each in (reference.counts, counts)
-        )
-        found = _stability(first, second, reference.size, size, is_number=feature.kind == "numeric")
-        rows.append({"column": feature.name, **found})
+    (size,) = _effective_sizes(scoring, user=user)
+    (counts,) = _counts(scoring, columns, reference.edges)
+    rows = [
+        {
+            "column": feature.name,
+            **_compared(feature, reference.counts, reference.size, counts, size),
+        }
+        for feature in columns.features
+    ]
     table = pd.DataFrame(rows)
     table["q_value"] = false_discovery_control(table["p_value"])
     table["psi_past"] = table["column"].map(reference.past).astype(float)
@@ -112,31 +116,47 @@ def _edges(training: DataFrame, columns: Columns) -> dict[str, list[float]]:
     return {feature.name: sorted(set(found[f"e{i}"] or [])) for i, feature in enumerate(numbers)}
 
 
-def _effective_size(rows: DataFrame, *, user: str) -> float:
-    """How many independent rows these are worth, if all rows of a user say the same."""
-    count = F.col("count")
-    found = rows.groupBy(quote(user)).count().agg(F.sum(count) ** 2 / F.sum(count * count))
-    return float(found.first()[0] or 0)
+def _effective_sizes(rows: DataFrame, *, user: str, parts: Sequence[Column] = ()) -> list[float]:
+    """How many independent rows all and those of each part are worth.
+
+    As if all rows of a user said the same.
+    """
+    counts = [F.count(F.lit(1)), *map(F.count_if, parts)]
+    users = rows.groupBy(quote(user)).agg(*(each.alias(f"n{i}") for i, each in enumerate(counts)))
+    each = [F.col(f"n{i}") for i in range(len(counts))]
+    found = users.agg(*(F.try_divide(F.sum(n) ** 2, F.sum(n * n)) for n in each)).first()
+    return [float(size or 0) for size in found]
 
 
 def _counts(
-    rows: DataFrame, columns: Columns, edges: dict[str, list[float]]
-) -> dict[str, dict[str, int]]:
-    """Rows by bin, for each column that has any."""
-    names = [f"c{i}" for i in range(len(columns.features))]
-    binned = rows.selectExpr(
-        *(
-            f"{_bin(feature, edges.get(feature.name, []))} as {name}"
-            for name, feature in zip(names, columns.features, strict=True)
-        )
+    rows: DataFrame,
+    columns: Columns,
+    edges: dict[str, list[float]],
+    *,
+    parts: Sequence[Column] = (),
+) -> list[dict[str, dict[str, int]]]:
+    """Of all rows and of each part: rows by bin, for each column that has any."""
+    names = {f"c{i}": feature for i, feature in enumerate(columns.features)}
+    within = {f"p{i}": part for i, part in enumerate(parts)}
+    binned = rows.select(
+        *(F.expr(_bin(each, edges.get(each.name, []))).alias(c) for c, each in names.items()),
+        *(part.alias(p) for p, part in within.items()),
     )
-    long = binned.unpivot([], names, "column", "bin").groupBy("column", "bin").count().toPandas()
-    found = {name: part.set_index("bin")["count"] for name, part in long.groupby("column")}
-    return {
-        column: {bin: int(count) for bin, count in found[name].items()}
-        for name, column in zip(names, columns.names, strict=True)
-        if name in found
-    }
+    long = binned.unpivot([*within], [*names], "column", "bin").groupBy("column", "bin")
+    counted = long.agg(F.count(F.lit(1)).alias("all"), *(F.count_if(p).alias(p) for p in within))
+    table = counted.toPandas()
+    found = []
+    for part in ("all", *within):
+        of_part = table[table[part] > 0]
+        by_column = {c: rows.set_index("bin")[part] for c, rows in of_part.groupby("column")}
+        found.append(
+            {
+                feature.name: {bin: int(count) for bin, count in by_column[c].items()}
+                for c, feature in names.items()
+                if c in by_column
+            }
+        )
+    return found
 
 
 def _bin(feature: Feature, edges: list[float]) -> str:
@@ -171,6 +191,18 @@ def _neighbours(expected: pd.Series) -> pd.Series:
     # Too few at the end are with those before them.
     last = max(group - 1, 0)
     return pd.Series(groups).clip(upper=last)
+
+
+def _compared(
+    feature: Feature,
+    first: dict[str, dict[str, int]],
+    n: float,
+    second: dict[str, dict[str, int]],
+    m: float,
+) -> dict[str, float]:
+    """The `_stability` of a feature between two tables, of each its counts and its size."""
+    one, other = (pd.Series(each.get(feature.name, {}), dtype=float) for each in (first, second))
+    return _stability(one, other, n, m, is_number=feature.kind == "numeric")
 
 
 def _stability(

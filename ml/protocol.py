@@ -4,7 +4,7 @@ import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pyspark.sql import DataFrame, Window
+from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from ml.errors import NotTrainable
@@ -46,7 +46,7 @@ def rolling_origins(
 ) -> Origins:
     """The last `count` dates of `rows` that have enough to learn from before them.
 
-    An origin's training rows are those of `training_rows`; it is left out, and named, if fewer
+    An origin's training rows are those of `is_known`; it is left out, and named, if fewer
     than `min_churners` of them are positive, or these are of fewer than `min_users` users, or
     there are no others. `rows` has the column `ml__label` (0.0 or 1.0, never null).
     Source: Tashman (2000), out-of-sample tests of forecasting accuracy; rolling origin.
@@ -79,14 +79,14 @@ def rolling_origins(
     return Origins(tuple(kept), tuple(left_out), max(days))
 
 
-def training_rows(rows: DataFrame, *, time: str, horizon_days: int, origin: dt.date) -> DataFrame:
-    """The rows whose label was known at `origin`: as-of date + horizon <= origin."""
-    return rows.filter(F.date_add(F.to_date(quote(time)), horizon_days) <= F.lit(origin))
+def is_known(time: str, *, horizon_days: int, origin: dt.date) -> Column:
+    """Whether the label of a row was known at `origin`: as-of date + horizon <= origin."""
+    return F.date_add(F.to_date(quote(time)), horizon_days) <= F.lit(origin)
 
 
-def test_rows(rows: DataFrame, *, time: str, origin: dt.date) -> DataFrame:
-    """The rows as of `origin`."""
-    return rows.filter(F.to_date(quote(time)) == F.lit(origin))
+def is_as_of(time: str, *, origin: dt.date) -> Column:
+    """Whether a row is as of `origin`."""
+    return F.to_date(quote(time)) == F.lit(origin)
 
 
 def user_folds(rows: DataFrame, *, user: str, folds: int, seed: int) -> DataFrame:

@@ -23,7 +23,7 @@ from ml import (
     stacking,
     table_spec,
 )
-from ml.backtest import ALL_ROWS, PAID, Plan, Run, Split
+from ml.backtest import ALL_ROWS, PAID, Plan, Run
 from ml.covariate_shift import MAX_ROUNDS, NO_ROWS, Shift, check_scoring, find_shift
 from ml.drift import Reference, find_reference
 from ml.economics import MaximumProfit, Offer
@@ -144,22 +144,25 @@ def train(
     learners = tuple(LEARNERS[name] for name in options.models)
     if options.stable_only and scoring is None:
         raise ValueError("stable_only compares with the rows to be scored: give their table.")
-    labelled, found, columns = _checked(rows, spec, options, scoring)
-    also = backtest.judged_with(columns, dict(labelled.dtypes), spec)
-    names = dict.fromkeys((*spec.keys, LABEL, *columns.names, *also.values()))
-    data = labelled.select(*map(preprocessing.quote, names))
-    data = protocol.compact(data, keys=spec.keys, count=found.rows).persist()
+    # What is looked at several times is read once, whatever it takes to read it.
+    rows = rows.persist()
     try:
-        allowed = leakage.refuse_leaks(data, columns, user=spec.id, found=found, allow=spec.allow)
-        columns = replace(columns, notes=columns.notes + allowed)
-        if scoring is not None:
-            scoring = _comparable(scoring, columns, spec)
-        plan = Plan(spec, columns, found.rows, learners, options, progress, also)
-        plan, run, shifted = _evaluated(data, plan, scoring)
-        progress("Measuring every candidate against its baseline")
-        return _result(data, plan, run, shifted, average_risk=found.positives / found.rows)
+        labelled, found, columns = _checked(rows, spec, options, scoring)
+        also = backtest.judged_with(columns, dict(labelled.dtypes), spec)
+        names = dict.fromkeys((*spec.keys, LABEL, *columns.names, *also.values()))
+        data = labelled.select(*map(preprocessing.quote, names))
+        # A checkpoint, not a cache: Spark knows that one partition needs no exchange.
+        data = protocol.compact(data, keys=spec.keys, count=found.rows).localCheckpoint()
     finally:
-        data.unpersist()
+        rows.unpersist()
+    allowed = leakage.refuse_leaks(data, columns, user=spec.id, found=found, allow=spec.allow)
+    columns = replace(columns, notes=columns.notes + allowed)
+    if scoring is not None:
+        scoring = _comparable(scoring, columns, spec)
+    plan = Plan(spec, columns, found.rows, learners, options, progress, also)
+    plan, run, shifted = _evaluated(data, plan, scoring)
+    progress("Measuring every candidate against its baseline")
+    return _result(data, plan, run, shifted, average_risk=found.positives / found.rows)
 
 
 def _checked(
@@ -206,7 +209,8 @@ def _evaluated(
     options, shifted = plan.options, None
 
     def find() -> tuple[Columns, Shift]:
-        past = backtest.find_splits(data, plan.spec, options)[1] if plan.spec.time else []
+        splits = backtest.find_splits(data, plan.spec, options)[1] if plan.spec.time else []
+        past = [(name, *map(data.filter, sides)) for name, *sides in splits]
         return compare(data, scoring, plan.columns, plan.spec, options, past=past)
 
     if options.stable_only:
@@ -227,12 +231,12 @@ def compare(
     spec: TableSpec,
     options: TrainOptions,
     *,
-    past: Sequence[Split] = (),
+    past: Sequence[tuple[str, DataFrame, DataFrame]] = (),
 ) -> tuple[Columns, Shift]:
     """The columns to learn from, with a note where the rows to be scored differ unusually.
 
-    past: the splits of the backtest, whose own differences are usual; who wants stable columns
-    only does without these as well.
+    past: by name, what was known at each date of the backtest and what was predicted, whose own
+    differences are usual; who wants stable columns only does without these as well.
     """
     past = () if options.stable_only else past
     # To say how far they differ takes two rounds; to leave out all that tells, as many as help.

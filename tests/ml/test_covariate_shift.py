@@ -1,10 +1,13 @@
 import json
 from dataclasses import asdict, replace
 from datetime import date
+from functools import reduce
 
 import numpy as np
 import pandas as pd
 import pytest
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
 
 from benchmarks.simulator import aggregates
 from ml import covariate_shift, training
@@ -12,7 +15,7 @@ from ml.covariate_shift import SHIFTED_AUC, find_shift
 from ml.drift import Reference, find_drift, find_reference
 from ml.errors import TableMismatch
 from ml.options import TrainOptions
-from ml.preprocessing import find_columns
+from ml.preprocessing import find_columns, fit_preparation
 from ml.training import TableSpec
 from sparkify.simulator import simulate
 
@@ -57,9 +60,11 @@ def test_importance_goes_to_the_column_whatever_words_are_in_its_name(spark):
         "cast(id as string) as userId", *(f"if(id % 5 = 0, null, id % 3) as {n}" for n in names)
     )
     other = rows.selectExpr("userId", "0 as embedding", "embedding_vector_1", "a_missing")
+    both = covariate_shift._both(rows, other, features(rows), user="userId")
     _, found = covariate_shift._tell_apart(
-        covariate_shift._both(rows, other, features(rows), user="userId"),
+        both,
         features(rows),
+        fit_preparation(both, features(rows), scaled=False),
         user="userId",
         draws=10,
         seed=0,
@@ -116,7 +121,13 @@ def test_a_difference_that_the_backtest_lived_through_too_is_no_warning(until, e
     assert found.ci_low > SHIFTED_AUC and found.past["then"] > found.past["2018-10-29"]
     assert not found.is_unusual and columns.notes == () and found.unstable == ()
     assert "as it does the dates of the backtest (" in found.summary
-    kept = find_reference(early, columns, user="userId", past=past)
+    dates = reduce(
+        DataFrame.unionByName,
+        [rows.withColumn("then", F.lit(name)) for name, _, rows in (("", None, early), *past)],
+    )
+    splits = [(name, F.col("then") == "", F.col("then") == name) for name, *_ in past]
+    lived = find_reference(dates, columns, user="userId", past=splits).past
+    kept = replace(find_reference(early, columns, user="userId"), past=lived)
     drifted = find_drift(kept, until(date(2019, 1, 7)), columns, user="userId")
     alone = find_drift(replace(kept, past={}), until(date(2019, 1, 7)), columns, user="userId")
     assert set(COUNTS) <= set(alone.loc[alone["is_drifted"], "column"])

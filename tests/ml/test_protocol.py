@@ -10,14 +10,11 @@ from ml.protocol import (
     check_folds,
     check_outer_folds,
     compact,
+    is_as_of,
+    is_known,
     rolling_origins,
-    test_rows,
-    training_rows,
     user_folds,
 )
-
-# pytest would take it for a test.
-test_rows.__test__ = False
 
 MONDAYS = [dt.date(2018, 10, 8) + dt.timedelta(weeks=week) for week in range(7)]
 
@@ -55,13 +52,13 @@ def test_folds_depend_on_the_seed_and_not_on_how_rows_are_partitioned(weekly):
 
 def test_no_training_row_has_a_label_window_that_reaches_past_the_origin(weekly):
     for origin in MONDAYS:
-        train = training_rows(weekly, time="as_of_date", horizon_days=14, origin=origin)
+        train = weekly.filter(is_known("as_of_date", horizon_days=14, origin=origin))
         last = train.agg(F.max("as_of_date")).first()[0]
         if origin >= MONDAYS[2]:
             assert last == origin - dt.timedelta(days=14)
         else:
             assert last is None
-        predicted = test_rows(weekly, time="as_of_date", origin=origin)
+        predicted = weekly.filter(is_as_of("as_of_date", origin=origin))
         assert {row["as_of_date"] for row in predicted.collect()} == {origin}
 
 
