@@ -1,7 +1,7 @@
 """Every candidate's predictions of rows that it never learned from."""
 
 import datetime as dt
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -67,14 +67,13 @@ def judged_with(columns: Columns, types: Mapping[str, str], spec: TableSpec) -> 
     return found | ({"is_paid": PAID} if pays else {})
 
 
-def rolling(data: DataFrame, plan: Plan) -> Run:
-    """Predict every origin from what was known there.
+def rolling(data: DataFrame, plan: Plan, origins: Origins, splits: Sequence[Split]) -> Run:
+    """Predict every origin from what was known there; `origins` and `splits` from `find_splits`.
 
     Points are chosen at the first origin, so that none has seen its own future; learners,
     calibration and stack learn anew at each.
     """
     options = plan.options
-    origins, splits = find_splits(data, plan.spec, options)
     grids = {learner.name: learner.points(plan.columns) for learner in plan.learners}
     name, is_known, _ = splits[0]
     plan.progress(f"Tuning {_learners_in_words(grids)} on what was known on {name}")

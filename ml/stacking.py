@@ -230,7 +230,7 @@ def _vectors(rows: DataFrame, preparation: PipelineModel, *, keys: Sequence[str]
 
 
 def _shape(prepared: DataFrame, count: int) -> Shape:
-    return Shape(count, len(prepared.select(FEATURES).first()[0]))
+    return Shape(count, prepared.schema[FEATURES].metadata["ml_attr"]["num_attrs"])
 
 
 def _sample(prepared: DataFrame, keys: Sequence[str], *, seed: int) -> tuple[DataFrame, float]:

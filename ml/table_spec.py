@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from itertools import takewhile
+from operator import itemgetter
 
 from pyspark.sql import Column as SparkColumn
 from pyspark.sql import DataFrame
@@ -138,9 +139,10 @@ def of_closed_dates(table: DataFrame, spec: TableSpec) -> tuple[DataFrame, tuple
     )
     # What is given and cannot be read is no sign of days to come; it is refused later.
     is_open = "blank > 0 and labelled + blank = rows and labelled = churners"
-    days = counted.where("day is not null and labelled > 0").orderBy(F.desc("day"))
+    days = counted.where("day is not null and labelled > 0")
     found = days.select("day", F.expr(is_open).alias("is_open"), "churners").collect()
-    last = list(takewhile(lambda row: row["is_open"], found))
+    found.sort(key=itemgetter("day"), reverse=True)
+    last = list(takewhile(itemgetter("is_open"), found))
     if len(last) in (0, len(found)):
         return table, ()
     refuse_keys(table, spec.keys, table.agg(*key_counts(table, spec.keys)).first().asDict())

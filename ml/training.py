@@ -207,9 +207,10 @@ def _evaluated(
     Only where that decides what is learned from, it comes first.
     """
     options, shifted = plan.options, None
+    found = backtest.find_splits(data, plan.spec, options) if plan.spec.time else ()
 
     def find() -> tuple[Columns, Shift]:
-        splits = backtest.find_splits(data, plan.spec, options)[1] if plan.spec.time else []
+        splits = found[1] if found else ()
         past = [(name, *map(data.filter, sides)) for name, *sides in splits]
         return compare(data, scoring, plan.columns, plan.spec, options, past=past)
 
@@ -217,7 +218,7 @@ def _evaluated(
         plan.progress("Comparing the rows to be scored with the training rows")
         columns, shifted = find()
         plan = replace(plan, columns=columns)
-    evaluate = partial(backtest.rolling if plan.spec.time else backtest.by_user, data, plan)
+    evaluate = partial(backtest.rolling if found else backtest.by_user, data, plan, *found)
     if scoring is None or shifted:
         return plan, evaluate(), shifted
     run, (columns, shifted) = in_threads(data.sparkSession, [evaluate, find], parallelism=2)
