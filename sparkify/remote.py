@@ -24,6 +24,11 @@ REFUSED = (
     "the server at {} does not take this token: it has to be the one in the folder `tokens` of the "
     "SPARKIFY_HOME that the server was started with; set SPARKIFY_HOME to that, or {} to the token"
 )
+CERTIFICATE = (
+    "a token goes to another machine, or with use_ssl=true, by TLS only: there has to be a "
+    "certificate for {}, of an authority that is trusted; GRPC_DEFAULT_SSL_ROOTS_FILE_PATH names a "
+    "file of such"
+)
 # A state of a socket, in /proc/net/tcp.
 LISTENS = "0A"
 # A server that is there answers within milliseconds.
@@ -142,6 +147,9 @@ def check_server(url: str) -> None:
     remedy = f"; {how_to_start(host, '--connect-port', port, CONNECT_PORT)}"
     if not listens(host, port):
         raise BadInput(answer + remedy)
+    # By pyspark's own rule: without it a token goes to no other name.
+    if builder.use_ssl or (builder.secure and host != "localhost"):
+        remedy = f"; {CERTIFICATE.format(host)}"
     channel = builder.toChannel()
     try:
         grpc.channel_ready_future(channel).result(timeout=ANSWER_S)

@@ -183,6 +183,8 @@ class Settings:
         # Only this machine reads its own metrics.
         os.environ.setdefault("DO_NOT_TRACK", "1")
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+        # gRPC tells by the line of each certificate that it does not trust.
+        os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
         # Python's janitor of what processes share says so when one leaves without tidying up.
         quiet = "ignore:resource_tracker"
         given = os.environ.get("PYTHONWARNINGS", quiet)

@@ -1,4 +1,4 @@
-"""What analysts come with: PyHive, SQLAlchemy with pandas, and Java's JDBC, as a reader."""
+"""What clients come with: PyHive, SQLAlchemy with pandas, Java's JDBC; and what a network hears."""
 
 import datetime as dt
 import os
@@ -13,7 +13,9 @@ import pyspark
 import pytest
 from sqlalchemy import Boolean, Integer, create_engine, inspect
 
-from tests.server.serving import serving
+from sparkify.remote import CONNECT_TOKEN, THRIFT_TOKEN
+from tests.server.between import ELSEWHERE, certificate_for, in_front_of
+from tests.server.serving import BIN, Server, serving
 
 SPARK = Path(pyspark.__file__).parent / "jars"
 # The driver of Spark Connect lies in a folder of its own, and reaches into Java's own classes.
@@ -65,6 +67,9 @@ public class Client {
     }
 }
 """
+# Of gRPC: a file of the authorities to trust.
+TRUSTED = "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH"
+SUM = ("sql", "select 40 + 2 as n", "--format", "csv")
 
 
 @pytest.fixture(scope="module")
@@ -125,3 +130,80 @@ def test_a_java_program_reads_by_jdbc(server, tmp_path, driver, role, texts):
     assert done.stdout == (
         f"ü “a”|3|4|0.5|1.10|true|2018-10-01|2018-10-01 08:30:00.25|{texts}|100|null\n"
     ), done.stderr
+
+
+def ports(server: Server) -> tuple[int, int]:
+    """Of Thrift and Connect."""
+    return server.thrift, int(server.environment["SPARK_REMOTE"].rsplit(":")[-1])
+
+
+def call(server: Server, *arguments: str, **environment: str) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [BIN / arguments[0], *arguments[1:]],
+        env=server.environment | environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+def assert_refused(done: subprocess.CompletedProcess, *words: str) -> None:
+    """In a line, as bad input."""
+    *warned, line = done.stderr.splitlines()
+    assert (done.returncode, done.stdout) == (3, ""), done
+    assert line.startswith("error: ") and not [word for word in words if word not in line], line
+    assert all("is not encrypted" in each for each in warned), warned
+
+
+@pytest.mark.parametrize(
+    ("name", "is_trusted"),
+    [("localhost", True), ("localhost", False), ("other.example", True)],
+    ids=["trusted", "untrusted", "of another name"],
+)
+def test_over_connect_a_client_comes_only_to_a_server_with_a_right_certificate(
+    server, tmp_path, name, is_trusted
+):
+    certificate = certificate_for(name, tmp_path)
+    trusted = {TRUSTED: str(certificate.file)} if is_trusted else {}
+    with in_front_of(ports(server)[1], certificate=certificate) as front:
+        url = f"sc://localhost:{front.port}/;use_ssl=true"
+        done = call(server, "sparkify", *SUM, SPARK_REMOTE=url, **trusted)
+    if name == "localhost" and is_trusted:
+        assert (done.returncode, done.stdout.split()) == (0, ["n", "42"]), done
+        assert server.token("writer").encode() in front.heard
+    else:
+        assert_refused(done, "certificate", TRUSTED)
+        assert not front.heard
+
+
+def test_over_connect_a_token_goes_elsewhere_by_tls_only(server):
+    token = {CONNECT_TOKEN: server.token("writer")}
+    with in_front_of(ports(server)[1], host=ELSEWHERE) as front:
+        url = f"sc://{ELSEWHERE}:{front.port}"
+        assert_refused(call(server, "sparkify", *SUM, SPARK_REMOTE=url), "this token")
+        assert_refused(
+            call(server, "sparkify", *SUM, SPARK_REMOTE=url, **token), "certificate", TRUSTED
+        )
+    assert front.heard and server.token("writer").encode() not in front.heard
+
+
+def test_over_thrift_what_goes_elsewhere_is_said_to_be_open_and_no_token_is_found(server):
+    question = ("sparkify", "--target", "thrift", *SUM)
+    token = {THRIFT_TOKEN: server.token("writer")}
+    with in_front_of(server.thrift, host=ELSEWHERE) as front:
+        place = {"SPARKIFY_THRIFT_HOST": ELSEWHERE, "SPARKIFY_THRIFT_PORT": str(front.port)}
+        assert_refused(call(server, *question, **place), "does not take this token")
+        assert server.token("writer").encode() not in front.heard
+        done = call(server, *question, **place, **token)
+        assert (done.returncode, done.stdout.split()) == (0, ["n", "42"]), done
+        (line,) = done.stderr.splitlines()
+        assert f"what goes to {ELSEWHERE} over Thrift is not encrypted" in line
+
+
+def test_over_thrift_there_is_no_tls(server, tmp_path):
+    certificate = certificate_for("localhost", tmp_path)
+    with in_front_of(server.thrift, certificate=certificate) as front:
+        place = {"SPARKIFY_THRIFT_PORT": str(front.port)}
+        done = call(server, "sparkify", "--target", "thrift", *SUM, **place)
+    assert_refused(done, "no Spark Thrift server answers")
+    assert not front.heard
