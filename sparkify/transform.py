@@ -131,7 +131,7 @@ def run_dbt(settings: Settings, *arguments: str, say: Say | None = None) -> dbtR
         ]
     )
     if errors:
-        raise BadInput(first_line(errors[0]))
+        raise broken_off(errors[0])
     if not result.success:
         raise_failure(settings, result)
     return result
@@ -140,7 +140,7 @@ def run_dbt(settings: Settings, *arguments: str, say: Say | None = None) -> dbtR
 def raise_failure(settings: Settings, result: dbtRunnerResult) -> None:
     """Turn what dbt reports into one line: the failed nodes and their messages."""
     if result.exception is not None:
-        raise BadInput(first_line(str(result.exception))) from result.exception
+        raise broken_off(str(result.exception)) from result.exception
     bad = [
         node
         for node in getattr(result.result, "results", [])
@@ -162,12 +162,22 @@ def raise_failure(settings: Settings, result: dbtRunnerResult) -> None:
     if any(NO_SPACE in (node.message or "") for node in bad):
         disks = " or ".join(map(str, settings.disks))
         raise BadInput(DISK_FULL.format(disks, run_again()))
-    if has_remote() and any(OUT_OF_REACH.search(node.message or "") for node in bad):
+    if any(is_out_of_reach(node.message or "") for node in bad):
         raise BadInput(SERVER_GONE)
     words = "; ".join(f"{name_of(node)}: {reason(settings, node)}" for node in bad)
     if failed:
         raise CheckFailed(f"{plural(len(failed), 'data test')} failed: {words}")
     raise SparkifyError(f"dbt could not finish: {words}")
+
+
+def broken_off(message: str) -> BadInput:
+    """What ended dbt as a whole, before or after its nodes."""
+    return BadInput(SERVER_GONE if is_out_of_reach(message) else first_line(message))
+
+
+def is_out_of_reach(message: str) -> bool:
+    """Whether a message of a client's is that its server is gone."""
+    return has_remote() and OUT_OF_REACH.search(message) is not None
 
 
 def cause(message: str) -> str:

@@ -19,7 +19,7 @@ from sparkify.simulator import simulate
 LONGEST = (
     *("test_run", "test_replay", "test_weeks", "test_own_table", "test_incremental"),
     *("test_oracle", "test_inputs", "test_staging", "test_leakage"),
-    *("test_cluster", "test_targets", "test_metastore", "test_s3", "test_gate"),
+    *("test_commands", "test_cluster", "test_targets", "test_metastore", "test_s3", "test_gate"),
 )
 
 

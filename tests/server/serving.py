@@ -19,6 +19,8 @@ from sparkify.delta import Jars, install_jars
 from sparkify.settings import Settings
 
 BIN = Path(sys.executable).parent
+SERVER = "org.apache.spark.sql.hive.thriftserver.HiveThriftServer2"
+LAUNCHER = "org.apache.spark.launcher.Main"
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,15 @@ def running_under(process: psutil.Process) -> dict[psutil.Process, list[str]]:
         with suppress(psutil.Error):
             found[each] = each.cmdline()
     return found
+
+
+def java_of(process: psutil.Process) -> list[psutil.Process]:
+    """The Java of the server, not the one that only finds out how to start it."""
+    return [
+        each
+        for each, words in running_under(process).items()
+        if SERVER in words and LAUNCHER not in words
+    ]
 
 
 def wait_for(condition: Callable[[], object], limit_s: float = 60) -> None:

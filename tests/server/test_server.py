@@ -9,7 +9,7 @@ import psutil
 import pytest
 
 from sparkify.interrupt import SIGNALS
-from tests.server.serving import BIN, free_ports, running_under, wait_for
+from tests.server.serving import BIN, free_ports, java_of, wait_for
 
 LIMIT_S = 60
 # Where it is obeyed, Hive listens on every address.
@@ -17,8 +17,6 @@ OVER_HTTP = """<configuration>
   <property><name>hive.server2.transport.mode</name><value>http</value></property>
   <property><name>hive.server2.thrift.http.port</name><value>{port}</value></property>
 </configuration>"""
-SERVER = "org.apache.spark.sql.hive.thriftserver.HiveThriftServer2"
-LAUNCHER = "org.apache.spark.launcher.Main"
 
 
 @pytest.fixture
@@ -50,15 +48,6 @@ def hear_signals() -> None:
     """Have a child heed them, though the suite runs in the background or under nohup."""
     for number in SIGNALS:
         signal.signal(number, signal.SIG_DFL)
-
-
-def java_of(process: psutil.Process) -> list[psutil.Process]:
-    """The Java of the server, not the one that only finds out how to start it."""
-    return [
-        each
-        for each, words in running_under(process).items()
-        if SERVER in words and LAUNCHER not in words
-    ]
 
 
 @pytest.mark.parametrize("is_ready", [False, True], ids=["while it starts", "once it is ready"])
