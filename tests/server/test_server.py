@@ -4,19 +4,22 @@ import os
 import signal
 import subprocess
 from contextlib import suppress
+from pathlib import Path
 
 import psutil
 import pytest
+from pyhive import hive
 
 from sparkify.interrupt import SIGNALS
 from tests.server.serving import BIN, free_ports, java_of, wait_for
 
-LIMIT_S = 60
-# Where it is obeyed, Hive listens on every address.
-OVER_HTTP = """<configuration>
-  <property><name>hive.server2.transport.mode</name><value>http</value></property>
-  <property><name>hive.server2.thrift.http.port</name><value>{port}</value></property>
-</configuration>"""
+HOST, LIMIT_S = "127.0.0.1", 60
+# Where one of them is obeyed, Hive listens on every address, or asks for TLS without a key.
+OPEN = {
+    "hive.server2.transport.mode": "http",
+    "hive.server2.thrift.bind.host": "0.0.0.0",
+    "hive.server2.use.SSL": "true",
+}
 
 
 @pytest.fixture
@@ -27,7 +30,15 @@ def server(tmp_path):
     environment = os.environ | {"SPARKIFY_HOME": str(tmp_path), "SPARKIFY_TARGET": "local"}
     environment["HIVE_SERVER2_THRIFT_BIND_HOST"] = "0.0.0.0"
     environment["HADOOP_CONF_DIR"] = environment["HIVE_CONF_DIR"] = str(tmp_path)
-    (tmp_path / "hive-site.xml").write_text(OVER_HTTP.format(port=thrift))
+    environment["SPARK_CONF_DIR"] = str(tmp_path)
+    told = OPEN | {"hive.server2.thrift.http.port": thrift}
+    names = [f"<name>{name}</name><value>{value}</value>" for name, value in told.items()]
+    properties = "".join(f"<property>{each}</property>" for each in names)
+    (tmp_path / "hive-site.xml").write_text(f"<configuration>{properties}</configuration>")
+    defaults = [f"spark.hadoop.{name} {value}\n" for name, value in told.items()]
+    defaults.append("spark.connect.grpc.binding.address 0.0.0.0\n")
+    (tmp_path / "spark-defaults.conf").write_text("".join(defaults))
+    environment["JAVA_TOOL_OPTIONS"] = " ".join(f"-D{name}={value}" for name, value in told.items())
     process = psutil.Popen(
         [str(BIN / "sparkify"), "serve", *ports],
         env=environment,
@@ -78,5 +89,8 @@ def test_a_server_listens_on_loopback_whatever_the_environment_says(server):
     assert any("Ctrl-C" in line for line in server.stdout), "the server did not start"
     (java,) = java_of(server)
     listening = {each.laddr for each in java.net_connections() if each.status == "LISTEN"}
-    assert {"127.0.0.1"} == {address.ip.removeprefix("::ffff:") for address in listening}
+    assert {HOST} == {address.ip.removeprefix("::ffff:") for address in listening}
     assert len(listening) >= 2
+    # In the clear, as its clients expect it.
+    port, token = int(server.args[3]), Path(server.environ()["SPARKIFY_HOME"], "tokens", "reader")
+    hive.connect(HOST, port, auth="CUSTOM", username="me", password=token.read_text()).close()
