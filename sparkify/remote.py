@@ -38,6 +38,8 @@ LOGIN_S = 30
 # With waits of 50 ms, 200 ms, 800 ms and 3 s between them; Spark's own go on for 10 minutes.
 TRIES = 4
 GOODBYE_S = 5
+# Of gRPC, where a server has ended: killed, or by itself, which cancels what it was asked.
+GONE = ("UNAVAILABLE", "CANCELLED")
 
 
 def show_token(settings: Settings) -> None:
@@ -234,7 +236,7 @@ def listens(host: str, port: int) -> bool:
 
 def is_gone(error: BaseException) -> bool:
     """Whether an error says that the server does not answer any more."""
-    return status_of(error) == "UNAVAILABLE"
+    return status_of(error) in GONE
 
 
 def status_of(error: BaseException) -> str:

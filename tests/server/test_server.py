@@ -85,6 +85,28 @@ def test_a_server_whose_java_is_ended_says_so(server, number):
     assert "SIGKILL" in said or number != signal.SIGKILL
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_a_query_whose_server_ends_says_so(server, number):
+    assert any("Ctrl-C" in line for line in server.stdout), "the server did not start"
+    home = server.environ()["SPARKIFY_HOME"]
+    remote = {"SPARKIFY_HOME": home, "SPARK_REMOTE": f"sc://localhost:{server.args[5]}"}
+    query = "select id from range(1000000000000) where hash(id) = id + 1"
+    client = subprocess.Popen(
+        [BIN / "sparkify", "sql", "--write", f"create table slow using parquet as {query}"],
+        env=os.environ | remote,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    files = Path(home, "warehouse", "slow")
+    wait_for(lambda: files.exists() or client.poll() is not None, LIMIT_S)
+    server.send_signal(number)
+    said, warned = client.communicate(timeout=30)
+    (line,) = warned.splitlines()
+    assert (client.returncode, said) == (3, ""), line
+    assert "the Spark server has ended or is out of reach" in line
+
+
 def test_a_server_listens_on_loopback_whatever_the_environment_says(server):
     assert any("Ctrl-C" in line for line in server.stdout), "the server did not start"
     (java,) = java_of(server)
