@@ -18,6 +18,7 @@ from pyspark.sql.types import LongType, StringType, StructField, StructType
 
 from sparkify.errors import BadInput
 from sparkify.events import SPARKS_NOTE, check_note, check_types, value_type
+from sparkify.remote import is_gone
 from sparkify.settings import Settings
 from sparkify.transform import first_line
 from sparkify.versions import history
@@ -195,6 +196,8 @@ def _spark_reads(source: Source) -> Iterator[None]:
     try:
         yield
     except (PySparkException, Py4JError) as error:
+        if is_gone(error):
+            raise
         reason = first_line(str(error))
         raise BadInput(f"{source.given} cannot be read: {reason}") from error
 

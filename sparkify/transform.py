@@ -33,7 +33,7 @@ UNREADABLE = re.compile(r"Encountered error while reading file (\S+?)\.(?:\s|$)"
 # What clients of Thrift and of Connect say of a server that is gone.
 OUT_OF_REACH = re.compile(
     r"TSocket read 0 bytes|Could not connect to any of|Connection (reset|refused)|Broken pipe|"
-    r"UNAVAILABLE|StatusCode.CANCELLED"
+    r"UNAVAILABLE|StatusCode\.CANCELLED"
 )
 HEADING = re.compile(
     r"[A-Z]\w+ Error( in .*)?$|An error occurred while calling|Encountered an error"

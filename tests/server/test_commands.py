@@ -19,8 +19,8 @@ from tests.sparkify.tables import TABLES, fingerprint
 USERS, SONGS = 140, 6
 OF_USERS = ("fct_sessions", "fct_user_days", "dim_users", "fct_user_snapshots", "fct_user_features")
 SCORES = "sparkify_ml.churn_scores"
-LIMIT_S = 600
-# Of a client whose server is gone.
+LIMIT_S = 1200
+# Of a client whose server is gone: it tries again for some seconds.
 GOODBYE_S = 30
 pytestmark = pytest.mark.slow
 GONE = "the Spark server has ended or is out of reach"
