@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 
 
 class SparkifyError(Exception):
@@ -39,6 +40,10 @@ SERVER_GONE = (
 JAVA_GONE = (
     "Java has ended, killed or out of memory (log: {}; SPARKIFY_DRIVER_MEMORY gives it more); {}"
 )
+# What dbt and Py4J put above what they have to say.
+HEADING = re.compile(
+    r"[A-Z]\w+ Error( in .*)?$|An error occurred while calling|Encountered an error"
+)
 # As Python and Java have it.
 NO_SPACE = os.strerror(errno.ENOSPC)
 DISK_FULL = "the disk is full: free some space on that of {}; {}"
@@ -48,3 +53,10 @@ def run_again() -> str:
     """The remedy of a command that came to no end; plain Parquet is not replaced in one step."""
     is_whole = os.environ.get("SPARKIFY_TARGET") != "parquet"
     return ("no table is half written: " if is_whole else "") + "run the same command again"
+
+
+def first_line(message: str) -> str:
+    """The first line that says something: dbt and Py4J put headings above, Spark traces below."""
+    lines = [line.strip(" :") for line in message.splitlines()]
+    said = [line for line in lines if line and not HEADING.match(line)]
+    return said[0] if said else "no reason was given"

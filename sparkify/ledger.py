@@ -7,7 +7,6 @@ from collections.abc import Iterable
 
 import numpy as np
 import pandas as pd
-from dbt_common.events.functions import reset_metadata_vars
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
@@ -32,7 +31,6 @@ NOTHING_YET = "nothing has been checked yet; run `sparkify build --events PATH`"
 def begin_run() -> None:
     """Give the checks that follow, of any tool, a run of their own in the ledger."""
     os.environ[RUN_ID] = str(uuid.uuid4())
-    reset_metadata_vars()
 
 
 def record(spark: SparkSession, settings: Settings, checks: Iterable[dict], *, tool: str) -> None:

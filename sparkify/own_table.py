@@ -16,11 +16,10 @@ from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import LongType, StringType, StructField, StructType
 
-from sparkify.errors import BadInput
+from sparkify.errors import BadInput, first_line
 from sparkify.events import SPARKS_NOTE, check_note, check_types, value_type
 from sparkify.remote import is_gone
 from sparkify.settings import Settings
-from sparkify.transform import first_line
 from sparkify.versions import history
 
 CSV_NAME = re.compile(r"\.(csv|tsv|tab|txt)(\.gz)?$", re.IGNORECASE)
@@ -230,7 +229,7 @@ def _open(spark: SparkSession, settings: Settings, source: Source) -> DataFrame:
         return spark.read.format("delta").options(**version).load(str(path.resolve()))
     if source.kind == "csv":
         schema = StructType([StructField(name, StringType()) for name in source.columns])
-        return spark.read.csv(
+        return spark.read.options(**WHOLE).csv(
             literal(path),
             schema=schema,
             sep=source.separator,
@@ -238,7 +237,6 @@ def _open(spark: SparkSession, settings: Settings, source: Source) -> DataFrame:
             escape='"',
             multiLine=True,
             mode="FAILFAST",
-            **WHOLE,
         )
     return _open_parquet(spark, path)
 

@@ -1,6 +1,6 @@
-"""What later stages need, loaded while Spark is busy."""
+"""What later stages need, made while Spark is busy."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from importlib import import_module
 from threading import Thread
@@ -16,19 +16,19 @@ MODULES = (
 
 
 @contextmanager
-def loading(settings: Settings) -> Iterator[None]:
-    """Import `MODULES` and make the model store beside the block, and wait for both at its end.
+def beside(work: Callable[[], object]) -> Iterator[None]:
+    """Do some work beside the block, and wait for it at the end.
 
     What fails here fails again in the stage that needs it, and is told there.
     """
-    thread = Thread(target=_load, args=(settings,), daemon=True)
+    thread = Thread(target=suppress(Exception)(work), daemon=True)
     thread.start()
     yield
     thread.join()
 
 
-def _load(settings: Settings) -> None:
-    with suppress(Exception):
-        for name in MODULES:
-            import_module(name)
-        registry(settings, settings.model).versions()
+def load(settings: Settings) -> None:
+    """Import `MODULES`, and make the model store."""
+    for name in MODULES:
+        import_module(name)
+    registry(settings, settings.model).versions()

@@ -15,6 +15,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import yaml
+from jinja2.sandbox import SandboxedEnvironment
 from py4j.java_gateway import JVMView
 from py4j.protocol import Py4JError
 from pyspark import SparkConf, SparkContext
@@ -172,14 +173,12 @@ def token_to_jvm(*, is_given: bool) -> Iterator[None]:
 
 
 def spark_settings(settings: Settings) -> dict[str, str]:
-    """The Spark settings of a target, rendered as dbt renders them."""
-    from dbt.config.renderer import ProfileRenderer
-    from dbt_common.context import set_invocation_context
-
+    """The Spark settings of a target, as dbt renders them, whose renderer takes long to import."""
     profiles = yaml.safe_load((PROJECT / "profiles" / "profiles.yml").read_text())
-    set_invocation_context(os.environ)
-    rendered = ProfileRenderer({}).render_data(profiles["sparkify"]["outputs"][settings.target])
-    found = {name: str(value) for name, value in rendered["server_side_parameters"].items()}
+    given = profiles["sparkify"]["outputs"][settings.target]["server_side_parameters"]
+    jinja = SandboxedEnvironment()
+    jinja.globals["env_var"] = os.environ.get
+    found = {name: jinja.from_string(str(value)).render() for name, value in given.items()}
     # On few rows to generate and compile code takes longer than to do without. Not in the profile:
     # dbt-spark makes its settings anew before every statement, and some models want another way.
     mode = os.environ.get("SPARKIFY_CODEGEN") or "FALLBACK"

@@ -2,14 +2,17 @@
 
 from collections.abc import Iterable
 from dataclasses import asdict
+from functools import partial
 
 from pyspark.sql import SparkSession
 
 from sparkify import ledger, transform
 from sparkify.datasets import DEFINITIONS, as_built, definitions
-from sparkify.engine import USER_BYTES, size_of_files
+from sparkify.engine import USER_BYTES, set_engine, size_of_files
 from sparkify.errors import CheckFailed
 from sparkify.events import find_files, local_path
+from sparkify.preload import beside
+from sparkify.remote import has_remote
 from sparkify.session import open_session
 from sparkify.settings import Settings
 from sparkify.terminal import stage
@@ -31,7 +34,12 @@ def open_stage(
         size = size_of_files(find_files(path).files)
     ledger.begin_run()
     with stage("Starting Spark"):
-        return open_session(settings, shared=shared, size=size)
+        if size is None or has_remote() or settings.target == "thrift":
+            return open_session(settings, shared=shared, size=size)
+        # What the profile says goes by it too, and dbt parses anew what is said otherwise.
+        set_engine(size)
+        with beside(partial(transform.parse, settings)):
+            return open_session(settings, shared=shared, size=size)
 
 
 def check_tables(spark: SparkSession, settings: Settings, tables: Iterable[str] = ()) -> int:

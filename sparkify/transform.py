@@ -6,11 +6,8 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing import resource_tracker
+from typing import TYPE_CHECKING
 from urllib.parse import unquote
-
-from dbt.artifacts.schemas.results import NodeStatus
-from dbt.cli.main import dbtRunner, dbtRunnerResult
-from dbt_common.events.functions import reset_metadata_vars
 
 from sparkify.errors import (
     DISK_FULL,
@@ -19,6 +16,7 @@ from sparkify.errors import (
     BadInput,
     CheckFailed,
     SparkifyError,
+    first_line,
     run_again,
 )
 from sparkify.events import find_files, find_forms, local_path, size_of, uri_of
@@ -26,17 +24,19 @@ from sparkify.remote import has_remote
 from sparkify.settings import Settings, written
 from sparkify.wording import digits, plural
 
+if TYPE_CHECKING:
+    from dbt.cli.main import dbtRunnerResult
+
 Say = Callable[[str], None]
 # dbt hands what stands under this name on to macros, without parsing the project anew.
 EVENTS = "DBT_ENV_CUSTOM_ENV_SPARKIFY_EVENTS"
+# Of a result of dbt.
+BAD = ("error", "fail", "runtime error")
 UNREADABLE = re.compile(r"Encountered error while reading file (\S+?)\.(?:\s|$)")
 # What clients of Thrift and of Connect say of a server that is gone.
 OUT_OF_REACH = re.compile(
     r"TSocket read 0 bytes|Could not connect to any of|Connection (reset|refused)|Broken pipe|"
     r"UNAVAILABLE|StatusCode\.CANCELLED"
-)
-HEADING = re.compile(
-    r"[A-Z]\w+ Error( in .*)?$|An error occurred while calling|Encountered an error"
 )
 
 
@@ -80,8 +80,13 @@ def build(
     finally:
         os.environ.pop(EVENTS, None)
     nodes = result.result.results
-    kinds = [node.node.resource_type for node in nodes if node.status != NodeStatus.Warn]
+    kinds = [node.node.resource_type for node in nodes if node.status != "warn"]
     return BuildResult(model_count=kinds.count("model"), test_count=kinds.count("test"))
+
+
+def parse(settings: Settings) -> None:
+    """Import dbt and let it parse the project, which the next command finds done then."""
+    run_dbt(settings, "parse")
 
 
 def described(settings: Settings, events: str) -> dict:
@@ -103,8 +108,12 @@ def described(settings: Settings, events: str) -> dict:
     return {"path": str(found.path), "forms": forms, "count": count}
 
 
-def run_dbt(settings: Settings, *arguments: str, say: Say | None = None) -> dbtRunnerResult:
+def run_dbt(settings: Settings, *arguments: str, say: Say | None = None) -> "dbtRunnerResult":
     """Run a dbt command quietly; what is begun, model or test, goes to `say`."""
+    # Importing dbt takes seconds that a command without it need not spend.
+    from dbt.cli.main import dbtRunner
+    from dbt_common.events.functions import reset_metadata_vars
+
     settings.export()
     reset_metadata_vars()
     errors = []
@@ -137,16 +146,12 @@ def run_dbt(settings: Settings, *arguments: str, say: Say | None = None) -> dbtR
     return result
 
 
-def raise_failure(settings: Settings, result: dbtRunnerResult) -> None:
+def raise_failure(settings: Settings, result: "dbtRunnerResult") -> None:
     """Turn what dbt reports into one line: the failed nodes and their messages."""
     if result.exception is not None:
         raise broken_off(str(result.exception)) from result.exception
-    bad = [
-        node
-        for node in getattr(result.result, "results", [])
-        if node.status in (NodeStatus.Error, NodeStatus.Fail, NodeStatus.RuntimeErr)
-    ]
-    failed = [node for node in bad if node.status == NodeStatus.Fail]
+    bad = [node for node in getattr(result.result, "results", []) if node.status in BAD]
+    failed = [node for node in bad if node.status == "fail"]
     names = [name_of(node) for node in failed]
     is_empty = any(name.startswith("holds_events") for name in names)
     if is_empty and not any(name.startswith("rejected_share") for name in names):
@@ -209,10 +214,3 @@ def reason(settings: Settings, node) -> str:
 def name_of(result) -> str:
     """What a result is of; that of an operation has a unique id only."""
     return result.node.name if hasattr(result, "node") else result.unique_id.split(".")[-1]
-
-
-def first_line(message: str) -> str:
-    """The first line that says something: dbt and Py4J put headings above, Spark traces below."""
-    lines = [line.strip(" :") for line in message.splitlines()]
-    said = [line for line in lines if line and not HEADING.match(line)]
-    return said[0] if said else "no reason was given"

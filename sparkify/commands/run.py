@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import asdict, replace
+from functools import partial
 
 from sparkify import unchanged
 from sparkify.commands.build import build_all
@@ -9,7 +10,7 @@ from sparkify.commands.report import report_stage
 from sparkify.commands.score import score_stage
 from sparkify.commands.simulate import simulated_events
 from sparkify.commands.train import train_snapshots
-from sparkify.preload import loading
+from sparkify.preload import beside, load
 from sparkify.settings import Settings
 from sparkify.stages import RETENTION, open_stage, retention_stage
 from sparkify.summary import (
@@ -33,7 +34,7 @@ def run_all(settings: Settings, *, events: str | None, users: int, seed: int) ->
     """
     started = time.perf_counter()
     spark = open_stage(settings, events=events, users=users, shared=True)
-    with loading(settings):
+    with beside(partial(load, settings)):
         if events is None:
             with stage(f"Simulating {plural(users, 'user')}"):
                 out = settings.home / "simulated" / f"{users}-users-seed-{seed}"

@@ -1,12 +1,18 @@
-"""Spark's own ports, which listen besides those that were asked for."""
+"""Spark's own ports, which listen besides those that were asked for, and how it is set."""
 
+import os
 import socket
 import struct
+from dataclasses import replace
 
 import pytest
+import yaml
+from dbt.config.renderer import ProfileRenderer
+from dbt_common.context import set_invocation_context
 
 from sparkify.commands.serve import has_secret
-from sparkify.session import is_local
+from sparkify.session import is_local, spark_settings
+from sparkify.settings import PROJECT, Settings
 
 
 def test_the_port_of_a_session_answers_nobody_without_its_secret(spark):
@@ -41,3 +47,16 @@ def test_a_secret_of_a_cluster_is_found_where_spark_looks(monkeypatch, tmp_path,
     if written is not None:
         (tmp_path / "spark-defaults.conf").write_text(written)
     assert has_secret() == expected
+
+
+@pytest.mark.parametrize("target", ["local", "parquet", "thrift"])
+def test_spark_is_set_as_dbt_would_set_it(monkeypatch, target):
+    """Though the profile is rendered by Jinja alone."""
+    monkeypatch.setenv("SPARKIFY_WAREHOUSE", ' /a b/"c ')
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://localhost:9000")
+    set_invocation_context(os.environ)
+    profiles = yaml.safe_load((PROJECT / "profiles" / "profiles.yml").read_text())
+    rendered = ProfileRenderer({}).render_data(profiles["sparkify"]["outputs"][target])
+    by_dbt = {name: str(value) for name, value in rendered["server_side_parameters"].items()}
+    found = spark_settings(replace(Settings.from_environment(overrides={}), target=target))
+    assert by_dbt.items() <= found.items() and len(by_dbt) > 5
