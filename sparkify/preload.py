@@ -21,7 +21,12 @@ def beside(work: Callable[[], object]) -> Iterator[None]:
 
     What fails here fails again in the stage that needs it, and is told there.
     """
-    thread = Thread(target=suppress(Exception)(work), daemon=True)
+
+    def unless_it_fails() -> None:
+        with suppress(Exception):
+            work()
+
+    thread = Thread(target=unless_it_fails, daemon=True)
     thread.start()
     yield
     thread.join()
