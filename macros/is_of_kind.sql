@@ -43,7 +43,8 @@
     {% elif is_list and value | list %}
         {% set found.is_right = true %}
         {% for each in value %}
-            {% if kind == 'texts' and (each is not string or not each | trim or each != each | trim)
+            {% if kind == 'texts' and (each is not string or not each | trim
+                    or each != each.strip(' \t\r\n\u00a0\u200b\ufeff'))
                 or kind == 'list of days' and not is_of_kind(each, 'days') %}
                 {% set found.is_right = false %}
             {% endif %}

@@ -236,12 +236,10 @@ def refuse_keys(table: DataFrame, keys: Sequence[str], found: dict[str, int]) ->
             others = [quote(name) for name in table.columns if name not in keys][:3]
             row = table.filter(missing).select(*others).first().asDict()
             shown = ", ".join(f"`{name}` {value}" for name, value in row.items())
-            is_float = dict(table.dtypes)[key] in FLOATS
-            rounded = "write it as text, for large ones are rounded here; " if is_float else ""
             have = "row has" if count == 1 else "rows have"
             raise TableMismatch(
                 f"{count} {have} no `{key}`{f', such as the one with {shown}' if shown else ''}; "
-                f"each row must have one: {rounded}fill it in, or leave the row out."
+                "each row must have one: fill it in, or leave the row out."
             )
     if repeated := found["all_rows"] - found["distinct_keys"]:
         named = " and ".join(f"`{key}`" for key in keys)
@@ -308,9 +306,7 @@ def _is_missing(key: str, kind: str) -> str:
     value = quote(key)
     if kind == "string":
         return f"not {parsing.is_value(value)}"
-    if kind not in FLOATS:
-        return f"{value} is null"
-    return f"({value} is null or isnan({value}) or abs({value}) >= {parsing.EXACT_BELOW[kind]})"
+    return f"({value} is null or isnan({value}))" if kind in FLOATS else f"{value} is null"
 
 
 def _some(names: Collection[str]) -> str:

@@ -145,16 +145,16 @@ def train(
     if options.stable_only and scoring is None:
         raise ValueError("stable_only compares with the rows to be scored: give their table.")
     # What is looked at several times is read once, whatever it takes to read it.
-    rows = rows.persist()
+    read = rows.select("*").persist()
     try:
-        labelled, found, columns = _checked(rows, spec, options, scoring)
+        labelled, found, columns = _checked(read, spec, options, scoring)
         also = backtest.judged_with(columns, dict(labelled.dtypes), spec)
         names = dict.fromkeys((*spec.keys, LABEL, *columns.names, *also.values()))
         data = labelled.select(*map(preprocessing.quote, names))
         # A checkpoint, not a cache: Spark knows that one partition needs no exchange.
         data = protocol.compact(data, keys=spec.keys, count=found.rows).localCheckpoint()
     finally:
-        rows.unpersist()
+        read.unpersist()
     allowed = leakage.refuse_leaks(data, columns, user=spec.id, found=found, allow=spec.allow)
     columns = replace(columns, notes=columns.notes + allowed)
     if scoring is not None:

@@ -11,6 +11,7 @@ from jinja2.sandbox import SandboxedEnvironment
 from sparkify.errors import BadInput
 from sparkify.settings import PROJECT, Settings
 
+# What `check_vars` calls, and what these call.
 MACROS = ("check_vars", "customer_value", "is_of_kind", "kinds_of_vars", "wrong_values")
 
 

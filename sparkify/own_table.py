@@ -143,11 +143,11 @@ def prepare(rows: DataFrame, *, id: str, time: str | None = None) -> DataFrame:
     """`rows` with the id as text, 17 for 17.0, and a time that is text as a date.
 
     Raises:
-        TableMismatch: a column is missing, the id is of a type that names nobody, or a time is no
-            date.
+        TableMismatch: a column is missing, the id is of a type that names nobody, or is rounded, or
+            a time is no date.
     """
     from ml.errors import TableMismatch
-    from ml.parsing import identity, is_given, text
+    from ml.parsing import EXACT_BELOW, identity, is_given, text
     from ml.preprocessing import quote
     from ml.table_spec import check_named
 
@@ -157,6 +157,15 @@ def prepare(rows: DataFrame, *, id: str, time: str | None = None) -> DataFrame:
             check_named(types, name, role=role)
     if re.match(r"array|map|struct|binary|boolean|variant", types[id]):
         raise TableMismatch(f"Id `{id}` is {types[id]}; it must be text or a number.")
+    if limit := EXACT_BELOW.get(types[id]):
+        rounded = rows.filter(f"abs({quote(id)}) >= {limit} and not isnan({quote(id)})")
+        if (
+            found := rounded.selectExpr(f"cast({quote(id)} as string) as value").first()
+        ) is not None:
+            raise TableMismatch(
+                f"Id `{id}` holds `{found['value']}`, and is {types[id]}, which rounds numbers as "
+                "large as that: write it as text, from where it is not rounded yet."
+            )
     values = {name: quote(name) for name in rows.columns}
     values[id] = identity(quote(id), kind=types[id])
     if time is not None and types[time] in TIMES:

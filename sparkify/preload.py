@@ -17,7 +17,7 @@ MODULES = (
 
 @contextmanager
 def beside(work: Callable[[], object]) -> Iterator[None]:
-    """Do some work beside the block, and wait for it at the end.
+    """Do some work beside the block, and wait for it at the end, unless the block fails.
 
     What fails here fails again in the stage that needs it, and is told there.
     """

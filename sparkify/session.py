@@ -177,7 +177,7 @@ def spark_settings(settings: Settings) -> dict[str, str]:
     profiles = yaml.safe_load((PROJECT / "profiles" / "profiles.yml").read_text())
     given = profiles["sparkify"]["outputs"][settings.target]["server_side_parameters"]
     jinja = SandboxedEnvironment()
-    jinja.globals["env_var"] = os.environ.get
+    jinja.globals["env_var"] = lambda name, otherwise: os.environ.get(name, otherwise)
     found = {name: jinja.from_string(str(value)).render() for name, value in given.items()}
     # On few rows to generate and compile code takes longer than to do without. Not in the profile:
     # dbt-spark makes its settings anew before every statement, and some models want another way.

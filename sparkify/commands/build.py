@@ -7,10 +7,7 @@ from pyspark.sql import SparkSession
 from sparkify import transform, unchanged
 from sparkify.settings import Settings
 from sparkify.stages import check_tables, open_stage
-from sparkify.summary import (
-    show_data,
-    told_of_data,
-)
+from sparkify.summary import show_data, told_of_data
 from sparkify.terminal import line, stage
 
 

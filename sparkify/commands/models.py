@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from sparkify.registered import decision_of, registry, require_model
+from sparkify.scores import came_true, judged_scores
 from sparkify.settings import Settings
 from sparkify.spreadsheet import check_writable
 from sparkify.stages import open_stage
@@ -38,8 +39,6 @@ def list_models(settings: Settings, *, name: str) -> None:
 
 def outcomes(settings: Settings, name: str) -> dict[int, str]:
     """How the scores of each version that made some came true, in words; {} of another model."""
-    from sparkify.scores import came_true, judged_scores
-
     if name != settings.model:
         return {}
     judged = judged_scores(open_stage(settings), settings)

@@ -9,6 +9,7 @@ from pyspark.sql import functions as F
 from sparkify import ledger, own_table
 from sparkify.datasets import FEATURES, Dataset, feature_table, read_own_table
 from sparkify.errors import WrongUse
+from sparkify.lock import run_held
 from sparkify.registered import (
     OWN_MODEL,
     challenger_of,
@@ -108,7 +109,6 @@ def score_stage(spark: SparkSession, settings: Settings) -> str | None:
     A challenger that fits is scored in shadow: who is contacted does not depend on it.
     """
     from ml.scoring import probabilities, score
-    from sparkify.lock import run_held
 
     features = feature_table(spark, settings, FEATURES)
     champion, reason = champion_of(settings, features)

@@ -121,13 +121,6 @@ def test_a_missing_or_repeated_id_is_refused_with_the_count_and_an_example(spark
         refuse_keys(rows, ["id"], rows.agg(*key_counts(rows, ["id"])).first().asDict())
 
 
-@pytest.mark.parametrize(("kind", "first"), [("double", 2.0**53), ("float", 2.0**24)])
-def test_an_id_that_a_float_has_rounded_is_none(spark, kind, first):
-    rows = spark.createDataFrame([(first - 1, 0), (first, 1)], f"id {kind}, x int")
-    with pytest.raises(TableMismatch, match="1 row has no `id`.*`x` 1; .* write it as text"):
-        refuse_keys(rows, ["id"], rows.agg(*key_counts(rows, ["id"])).first().asDict())
-
-
 @pytest.mark.parametrize(
     ("spec", "message"),
     [

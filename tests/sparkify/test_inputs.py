@@ -483,11 +483,13 @@ def test_every_type_that_spark_writes_is_as_its_note_says(spark, tmp_path):
         " timestamp'2020-01-01' as i, timestamp_ntz'2020-01-01' as j, 1.25BD as k,"
         " cast(1.5 as decimal(20, 3)) as l, 'x' as m, X'1F' as n, array(1) as o"
     )
-    for kind in ("INT96", "TIMESTAMP_MICROS", "TIMESTAMP_MILLIS"):
-        spark.conf.set("spark.sql.parquet.outputTimestampType", kind)
-        spark.sql(f"select {values}").coalesce(1).write.parquet(str(tmp_path / kind))
-        find_forms(find_files(tmp_path / kind).files)
-    spark.conf.unset("spark.sql.parquet.outputTimestampType")
+    try:
+        for kind in ("INT96", "TIMESTAMP_MICROS", "TIMESTAMP_MILLIS"):
+            spark.conf.set("spark.sql.parquet.outputTimestampType", kind)
+            spark.sql(f"select {values}").coalesce(1).write.parquet(str(tmp_path / kind))
+            find_forms(find_files(tmp_path / kind).files)
+    finally:
+        spark.conf.unset("spark.sql.parquet.outputTimestampType")
 
 
 @pytest.mark.parametrize(

@@ -357,6 +357,15 @@ def test_an_id_is_text_and_a_whole_number_prints_as_one(spark, ids, kind, shown)
     assert [row[0] for row in own_table.prepare(rows, id="the id").collect()] == shown
 
 
+@pytest.mark.parametrize(("kind", "first"), [("double", 2.0**53), ("float", 2.0**24)])
+def test_an_id_that_a_float_has_rounded_is_refused(spark, kind, first):
+    rows = spark.createDataFrame([(first - 1,), (None,), (float("nan"),)], f"id {kind}")
+    assert own_table.prepare(rows, id="id").count() == 3
+    rows = rows.union(spark.createDataFrame([(-first,)], f"id {kind}"))
+    with pytest.raises(TableMismatch, match=f"and is {kind}, which rounds .* write it as text"):
+        own_table.prepare(rows, id="id")
+
+
 def test_a_time_is_a_date_or_refused_by_value(spark):
     rows = spark.createDataFrame([("a", " 2024-03-01"), ("b", "")], "id string, month string")
     found = own_table.prepare(rows, id="id", time="month").collect()

@@ -63,7 +63,10 @@ def test_vars_reach_dbt_as_they_were_given():
         ),
         ("{customer_value: {paid: 200}}", "it must be a number, at least 0, or such as {paid"),
         ("{horizon: 7}", "horizon is no var of this project"),
-        ("{churn_pages: ['Cancellation Confirmation ']}", "or with a blank at an end"),
+        *(
+            (f'{{churn_pages: ["{page}"]}}', "or with a blank at an end")
+            for page in ("Cancel ", "Cancel\\u200b", "\\ufeffCancel", "\\u00a0Cancel")
+        ),
         ('{snapshot_weekday: "x\') or true --"}', "snapshot_weekday is"),
         ("{first_valid_date: 2018-02-30 }", "cannot be read"),
         ('{last_valid_date: "2018-10-01\') or (1=1"}', "last_valid_date is"),
