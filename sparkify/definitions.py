@@ -13,8 +13,7 @@ from sparkify.settings import PROJECT, Settings
 
 # What `check_vars` calls, and what these call.
 MACROS = ("check_vars", "customer_value", "is_of_kind", "kinds_of_vars", "wrong_values")
-
-
+# Under which a macro calls none but what catches what it returns.
 PREFIX = "macro__"
 
 

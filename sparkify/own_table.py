@@ -159,9 +159,8 @@ def prepare(rows: DataFrame, *, id: str, time: str | None = None) -> DataFrame:
         raise TableMismatch(f"Id `{id}` is {types[id]}; it must be text or a number.")
     if limit := EXACT_BELOW.get(types[id]):
         rounded = rows.filter(f"abs({quote(id)}) >= {limit} and not isnan({quote(id)})")
-        if (
-            found := rounded.selectExpr(f"cast({quote(id)} as string) as value").first()
-        ) is not None:
+        found = rounded.selectExpr(f"cast({quote(id)} as string) as value").first()
+        if found is not None:
             raise TableMismatch(
                 f"Id `{id}` holds `{found['value']}`, and is {types[id]}, which rounds numbers as "
                 "large as that: write it as text, from where it is not rounded yet."

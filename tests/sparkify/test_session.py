@@ -11,6 +11,7 @@ from dbt.config.renderer import ProfileRenderer
 from dbt_common.context import set_invocation_context
 
 from sparkify.commands.serve import has_secret
+from sparkify.preload import beside
 from sparkify.session import is_local, spark_settings
 from sparkify.settings import PROJECT, Settings
 
@@ -60,3 +61,15 @@ def test_spark_is_set_as_dbt_would_set_it(monkeypatch, target):
     by_dbt = {name: str(value) for name, value in rendered["server_side_parameters"].items()}
     found = spark_settings(replace(Settings.from_environment(overrides={}), target=target))
     assert by_dbt.items() <= found.items() and len(by_dbt) > 5
+
+
+def test_what_is_done_beside_a_block_is_over_at_its_end_and_may_fail():
+    done = []
+
+    def work():
+        done.append(1)
+        raise ValueError
+
+    with beside(work):
+        pass
+    assert done == [1]
