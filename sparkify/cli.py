@@ -13,7 +13,6 @@ from pathlib import Path
 
 import click
 
-from sparkify.definitions import check_vars
 from sparkify.delta import WITHOUT_DELTA, has_jars
 from sparkify.errors import WrongUse
 from sparkify.failures import exit_code, in_words
@@ -21,6 +20,7 @@ from sparkify.interrupt import leave, leave_on_signals
 from sparkify.remote import has_remote, say_goodbye
 from sparkify.settings import Settings, read_vars
 from sparkify.terminal import emit, quietly, visible, warn
+from sparkify.vars import check_vars
 from sparkify.wording import plural, split
 
 FOLDER = click.Path(path_type=Path)
@@ -246,10 +246,9 @@ def sql(settings: Settings, query: str, style: str, write: bool) -> None:
 @click.pass_obj
 def checks(settings: Settings) -> None:
     """Show how the checks stand, and what the last run changed."""
-    from sparkify.commands.checks import show_checks
-    from sparkify.session import open_session
+    from sparkify.commands.checks import checks_command
 
-    show_checks(open_session(settings), settings)
+    checks_command(settings)
 
 
 @cli.command(

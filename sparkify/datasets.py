@@ -11,6 +11,18 @@ from sparkify.settings import Settings
 from sparkify.versions import definition_of, history, readable
 from sparkify.wording import core_of, wording_of
 
+SNAPSHOTS = "fct_user_snapshots"
+FEATURES = "fct_user_features"
+DEFINITIONS = "dim_definitions"
+# The vars that say what churn is: a definition is followed by its pages, or its days.
+OF_CHURN = {"churn_definition", "churn_pages", "downgrade_pages", "inactive_days"}
+USER_SHARE = "user_share"
+# By which definition the snapshots were made when these were written down.
+MADE_BY = "snapshots_made_by"
+# What is known of a version that was built by other definitions than the present one.
+AS_OF_THEN = "definitions"
+# Followed by the horizon, as 14d.
+LABEL = "is_churned_next_"
 # What the public solutions learn from: sums over a user's whole history, the end included.
 WHOLE_HISTORY = """
     select
@@ -43,19 +55,6 @@ WHOLE_HISTORY = """
     inner join {users} as u on d.user_id = u.user_id
     group by d.user_id
 """
-
-SNAPSHOTS = "fct_user_snapshots"
-FEATURES = "fct_user_features"
-DEFINITIONS = "dim_definitions"
-# The vars that say what churn is: a definition is followed by its pages, or its days.
-OF_CHURN = {"churn_definition", "churn_pages", "downgrade_pages", "inactive_days"}
-USER_SHARE = "user_share"
-# By which definition the snapshots were made when these were written down.
-MADE_BY = "snapshots_made_by"
-# What is known of a version that was built by other definitions than the present one.
-AS_OF_THEN = "definitions"
-# Followed by the horizon, as 14d.
-LABEL = "is_churned_next_"
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,6 @@ from sparkify.settings import Settings
 
 # Where a run of training keeps how the usual public way would judge.
 PUBLIC = "public_protocol.csv"
-
 OWN_MODEL = "own-table"
 
 

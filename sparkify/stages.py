@@ -34,8 +34,8 @@ def open_stage(
         size = size_of_files(find_files(path).files)
     ledger.begin_run()
     with stage("Starting Spark"):
-        is_there = SparkSession.getActiveSession() is not None
-        if is_there or size is None or has_remote() or settings.target == "thrift":
+        is_elsewhere = has_remote() or settings.target == "thrift"
+        if size is None or is_elsewhere or SparkSession.getActiveSession():
             return open_session(settings, shared=shared, size=size)
         # What the profile says goes by it too, and dbt parses anew what is said otherwise.
         set_engine(size)

@@ -17,9 +17,15 @@ from sparkify.ledger import (
     standing,
     untested,
 )
+from sparkify.session import open_session
 from sparkify.settings import Settings
 from sparkify.terminal import line, table
 from sparkify.wording import plural
+
+
+def checks_command(settings: Settings) -> None:
+    """What `sparkify checks` does: see `show_checks`."""
+    show_checks(open_session(settings), settings)
 
 
 def show_checks(spark: SparkSession, settings: Settings) -> None:

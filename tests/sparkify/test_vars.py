@@ -8,11 +8,11 @@ import yaml
 from click.testing import CliRunner, Result
 
 from sparkify.cli import cli, given_options
-from sparkify.definitions import check_vars
 from sparkify.errors import BadInput, WrongUse
 from sparkify.failures import in_words
 from sparkify.settings import Settings, read_vars, written
 from sparkify.transform import run_dbt
+from sparkify.vars import check_vars
 
 pytestmark = pytest.mark.long
 
