@@ -196,17 +196,17 @@ def reason(settings: Settings, node) -> str:
     if name_of(node).startswith("rejected_share"):
         return (
             "more rows are rejected than max_rejected_share allows, so the marts stay as they"
-            ' were; sparkify sql "select rejection_reason, raw_row from'
+            ' were; `sparkify sql "select rejection_reason, raw_row from'
             f" {settings.table('base_sparkify__rows')} where rejection_reason"
             " not in ('anonymous', 'erased', 'other_user')"
-            ' limit 10" shows some'
+            ' limit 10"` shows some'
         )
     if name_of(node).startswith("nulled_share"):
         return (
             "a field has more values that cannot be than max_nulled_share allows, so the marts"
-            ' stay as they were; sparkify sql "select nulled_fields, count(*) from'
+            ' stay as they were; `sparkify sql "select nulled_fields, count(*) from'
             f" {settings.table('base_sparkify__rows')} where nulled_fields is not null group by 1"
-            ' order by 2 desc" counts them'
+            ' order by 2 desc"` counts them'
         )
     return first_line(node.message or "")
 

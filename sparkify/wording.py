@@ -3,6 +3,7 @@
 import csv
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
 from functools import cache
 
@@ -13,7 +14,16 @@ from sparkify.settings import PROJECT
 DESCRIBED = PROJECT / "models" / "marts" / "features" / "_features.yml"
 WINDOW = re.compile(r"_(\d+)d(?=_|$)")
 # Keys of `meta` that are not of the sentence.
-OTHER_KEYS = {"unit", "core", "label"}
+OTHER_KEYS = {"unit", "core", "label", "minimum", "maximum"}
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """The least and most that a feature can be, None without such, and whether it may be null."""
+
+    minimum: float | None
+    maximum: float | None
+    is_nullable: bool
 
 
 def wording_of(columns: Iterable[str]) -> dict:
@@ -27,10 +37,10 @@ def wording_of(columns: Iterable[str]) -> dict:
     """
     from ml.wording import Wording
 
-    described, found = _described(), {}
+    found = {}
     for name in columns:
-        meta = described.get(WINDOW.sub("_#d", name))
-        if meta is None:
+        meta = _meta(name)
+        if not meta:
             continue
         windows = [plural(int(days), "day") for days in WINDOW.findall(name)]
         places = dict(zip(("{days}", "{of_days}"), windows, strict=False))
@@ -41,6 +51,28 @@ def wording_of(columns: Iterable[str]) -> dict:
                     values[key] = values[key].replace(place, days)
         found[name] = Wording(**values)
     return found
+
+
+def bounds_of(columns: Iterable[str]) -> dict[str, Bounds]:
+    """By column, what it is declared to lie between; columns that have no unit are left out.
+
+    A maximum of `days` is the first window in the column's own name.
+    """
+    found = {}
+    for name in columns:
+        meta = _meta(name)
+        if "unit" in meta:
+            maximum = meta.get("maximum")
+            if maximum == "days":
+                maximum = int(WINDOW.findall(name)[0])
+            found[name] = Bounds(meta.get("minimum"), maximum, "reason_if_null" in meta)
+    return found
+
+
+def axis_of(column: str) -> str:
+    """A feature's label with its unit, such as `listening time, 7 days (seconds)`."""
+    label, unit = label_of(column), _meta(column).get("unit", "")
+    return label if unit in label else f"{label} ({unit})"
 
 
 def number(value: float) -> str:
@@ -88,17 +120,19 @@ def label_of(column: str) -> str:
     """A feature's declared label, or its name in words, such as `thumbs down per song, 28 days`."""
     windows = WINDOW.findall(column)
     words = WINDOW.sub("", column).removeprefix("is_").replace("_", " ").strip()
-    words = _described().get(WINDOW.sub("_#d", column), {}).get("label", words)
+    words = _meta(column).get("label", words)
     days = " over ".join(windows)
     return f"{words}, {days} day{'s' if days != '1' else ''}" if windows else words
 
 
 def core_of(columns: Iterable[str]) -> tuple[str, ...]:
     """Those of the columns that are declared as the few that little data is enough for."""
-    described = _described()
-    return tuple(
-        name for name in columns if described.get(WINDOW.sub("_#d", name), {}).get("core", False)
-    )
+    return tuple(name for name in columns if _meta(name).get("core", False))
+
+
+def _meta(column: str) -> dict:
+    """What is declared of a feature, whatever its windows; nothing of another column."""
+    return _described().get(WINDOW.sub("_#d", column), {})
 
 
 @cache

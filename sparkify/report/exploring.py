@@ -16,7 +16,7 @@ from sparkify.report import words
 from sparkify.report.data import DRAWS
 from sparkify.report.figures import Figure, Missing
 from sparkify.report.words import CANDIDATES, noun, percent, plural
-from sparkify.wording import label_of
+from sparkify.wording import axis_of, label_of
 
 # Pages, and first reasons, beyond so many are rare.
 SHOWN = 12
@@ -91,7 +91,7 @@ def fifths(
             + (" (the intervals overlap)" if overlap else ""),
             note="Share who leave in each fifth of the rows by the value, at the fifth's mean, "
             "with 95 % intervals that count users, not rows.",
-            chart=users.by_value(table, name=label_of(name), horizon_days=horizon_days),
+            chart=users.by_value(table, name=axis_of(name), horizon_days=horizon_days),
             size="third",
         )
 

@@ -23,6 +23,7 @@ from sparkify.report.words import (
     plural,
     two_digits,
 )
+from sparkify.wording import axis_of
 
 # Weeks of which so many days lie inside the data are compared, and cohorts followed for so many.
 WHOLE_WEEK = 7
@@ -184,7 +185,7 @@ def run_up(table: pd.DataFrame) -> Iterator[Figure]:
             )
             + f"; those who stay: {two_digits(stay)}",
             note="Mean of users who leave, with its 95 % interval; dashed: users who stay.",
-            chart=users.run_up(weeks, stay, title=name),
+            chart=users.run_up(weeks, stay, title=axis_of(weeks["feature"].iloc[0])),
             size="third",
         )
 
@@ -474,7 +475,7 @@ def profit(model: Model | None, *, currency: str) -> Figure | Missing:
         else "Contacting anybody would not have paid in the weeks tested",
         note=f"In the weeks tested, with its 95 % interval ({peak['ci_low']:.2f} to "
         f"{peak['ci_high']:.2f} at the peak, which hindsight flatters); dashed: as the "
-        "probabilities promised. Under the assumptions made.",
+        "probabilities say. Under the assumptions made.",
         chart=models.profit(model.profit, currency=currency),
         size="wide",
     )

@@ -230,9 +230,12 @@ def test_a_number_of_another_width_is_no_mismatch(rows, model):
     ]
 
 
-def test_users_that_repeat_are_refused(rows, model):
+def test_users_that_repeat_or_have_no_id_are_refused(rows, model):
     with pytest.raises(TableMismatch, match="80 rows repeat the `user_id`"):
         score(rows.unionAll(rows), model, id="user_id", time=None)
+    nobody = F.expr("if(row_number() over (order by user_id) = 1, null, user_id)")
+    with pytest.raises(TableMismatch, match="1 row has no `user_id`, such as the one with"):
+        score(rows.withColumn("user_id", nobody), model, id="user_id", time=None)
 
 
 def test_each_feature_is_in_one_of_at_most_eight_families():

@@ -46,6 +46,7 @@ def begin(server: Server, *arguments: str | Path) -> subprocess.Popen:
     """A command of the server's own user, begun."""
     return subprocess.Popen(
         [BIN / "sparkify", "--target", "thrift", *arguments],
+        cwd=server.home,
         env=server.environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

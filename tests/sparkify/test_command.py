@@ -482,9 +482,10 @@ def test_a_thrift_client_of_something_else_ends_too(no_spark, monkeypatch):
 
 def test_every_message_and_page_names_commands_and_options_that_there_are():
     modules = [file for folder in ("sparkify", "ml") for file in (PROJECT / folder).rglob("*.py")]
+    macros = (PROJECT / "macros").rglob("*.sql")
     named = [
         (path, words)
-        for path in sorted([*modules, *PAGES])
+        for path in sorted([*modules, *macros, *PAGES])
         for words in re.findall(r"`sparkify ((?!-h`)[a-z-][^`]*)`", path.read_text())
     ]
     assert len(named) >= 30

@@ -500,7 +500,10 @@ def test_no_build_brings_the_user_back(spark, make, before, erased, home):
     assert len(gone) > 10 and gone["raw_row"].isna().all() and gone["user_id"].isna().all()
     settings = Settings.from_environment()
     assert erase.is_remembered(spark, settings, GONE)
-    # One whom only old files of the log may name.
+    # One whom only old files of the log may name; the query that is named tells who there is.
+    unknown = CliRunner().invoke(cli, ["erase", "--user", "nobody", "--yes"]).exception
+    query = re.search(r'`sparkify sql "(.*?)"`', str(unknown))[1]
+    assert GONE not in {row.user_id for row in spark.sql(query).collect()} != set()
     done = CliRunner().invoke(cli, ["erase", "--user", "nobody", "--yes", "--anyway"])
     assert done.exit_code == 0, done.exception
     assert erase.is_remembered(spark, settings, "nobody")

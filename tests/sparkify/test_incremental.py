@@ -14,7 +14,7 @@ import pytest
 from jinja2 import Environment
 
 from sparkify import transform
-from tests.sparkify.tables import TABLES, fingerprint, fingerprints, last_write
+from tests.sparkify.tables import TABLES, defined, fingerprint, fingerprints, last_write
 
 pytestmark = pytest.mark.long
 
@@ -63,6 +63,33 @@ def test_one_more_day_rewrites_what_it_changes_alone(spark, settings, simulated_
     assert {*rewritten("fct_sessions")} <= {saturday, sunday}
     # One date's label is known now, and one date is new; those between wait for their label.
     assert rewritten("fct_user_snapshots") == ["2018-10-29", "2018-11-12"]
+    # What was read for them are the days in their windows, and those that their versions are of.
+    (file,) = (settings.home / "dbt" / "run").rglob("fct_user_snapshots.sql")
+    statement = " ".join(file.read_text().split())
+    read = (
+        "activity_date between date_add(date'2018-10-29', -28) and date_add(date'2018-11-12', -1)"
+    )
+    assert read in statement and "/* within" not in statement
+
+
+def test_more_files_than_one_statement_may_name_are_replaced_in_several(
+    spark, settings, simulated_days, tmp_path
+):
+    lines = simulated_days["2018-10-01"]
+    for number in range(501):
+        write(tmp_path / f"{number}.json", lines[:1])
+    run = ("run", "--select", "+base_sparkify__rows")
+    transform.register_events(settings, str(tmp_path))
+    transform.run_dbt(settings, *run)
+    before = last_write(spark, "base_sparkify__rows").version
+    for number in range(501):
+        write(tmp_path / f"{number}.json", lines[:2])
+    transform.run_dbt(settings, *run)
+    assert last_write(spark, "base_sparkify__rows").version == before + 2
+    assert spark.table("sparkify.base_sparkify__rows").count() == 2 * 501
+    for table in ("base_sparkify__line_counts", "base_sparkify__rows"):
+        found = fingerprint(spark.table(f"sparkify.{table}"))
+        assert found == defined(spark, settings.home, table)
 
 
 def test_a_killed_run_leaves_whole_tables_and_the_next_one_repairs_them(

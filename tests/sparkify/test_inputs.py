@@ -22,8 +22,10 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from click.testing import CliRunner
 
 from sparkify import transform
+from sparkify.cli import cli
 from sparkify.errors import BadInput, CheckFailed
 from sparkify.events import SPARKS_NOTE, find_files, find_forms, local_path, uri_of
 
@@ -237,7 +239,7 @@ def test_files_of_any_name_are_read(staged, oddly_named):
 
 @pytest.mark.long
 def test_a_path_is_no_pattern(spark, settings, oddly_named):
-    for name in ("log[1]", "a{b,c}d", "back\\slash", "star*", "2018-10-01T10:00:00"):
+    for name in ODD_NAMES:
         for path in (oddly_named / name, oddly_named / name / f"{name}.json"):
             transform.register_events(settings, str(path))
             files = spark.sql("select distinct _metadata.file_name from sparkify_raw.files")
@@ -556,9 +558,13 @@ def test_a_line_is_read_to_its_end_and_what_names_a_row_is_one_value(spark, stag
     large = pd.DataFrame(events(3, userId=76561198000000001.0)).assign(sessionId=[2.0**53, 29, 29])
     large.to_parquet(tmp_path / "c.parquet")
     large.assign(userId=np.float32(2**24 + 4)).to_parquet(tmp_path / "d.parquet")
+    # Which Spark writes as 1.2345678E7.
+    eight = pd.DataFrame(events(1, userId=12345678.0, sessionId=23456789.0))
+    eight.to_parquet(tmp_path / "g.parquet")
     rows = staged(tmp_path)
     assert rows[["user_id", "session_id", "item_in_session"]].to_numpy().tolist() == [
         ["0", "0", 0],
+        ["12345678", "23456789", 0],
         ["30", "29", 0],
         ["{3F25-04E0}", "[7]a", 0],
         ["\N{GUITAR}\N{GUITAR}", "\\ud83c", 0],
@@ -776,6 +782,7 @@ def test_any_bytes_are_accounted_for(spark, staged, tmp_path):
     """Of every file as many lines as it has, counted here without Spark."""
     chance = random.Random(0)
     rows = as_json(events()).encode()
+    written = {"good.json": rows}
     pieces = [
         b"{",
         b"}",
@@ -805,17 +812,26 @@ def test_any_bytes_are_accounted_for(spark, staged, tmp_path):
         if number % 3 == 0:
             cut, length = chance.randrange(len(rows)), chance.randint(0, 9)
             content = rows[:cut] + chance.randbytes(length) + rows[cut + chance.randint(0, 9) :]
-        (tmp_path / f"{number}.json").write_bytes(content)
-    (tmp_path / "good.json").write_bytes(rows)
+        written[f"{number}.json{'.gz' if number % 5 == 0 else ''}"] = content
+    for name, content in written.items():
+        is_packed = name.endswith(".gz")
+        (tmp_path / name).write_bytes(gzip.compress(content) if is_packed else content)
+    lines = {}
+    for name, content in written.items():
+        text = content.removeprefix(b"\xef\xbb\xbf")
+        lines[name] = len([each for each in re.split(rb"\r\n|\r|\n", text) if each.strip(b" \t")])
+
+    def accounted_for() -> dict[str, int]:
+        counts = "select source_file, count_if(is_line_start) from sparkify.base_sparkify__rows"
+        found = {Path(name).name: n for name, n in spark.sql(f"{counts} group by 1").collect()}
+        return {name: found.get(name, 0) for name in lines}
+
     staged(tmp_path)
-    found = spark.sql(
-        "select source_file, count_if(is_line_start) from sparkify.base_sparkify__rows group by 1"
-    ).collect()
-    found = {Path(name).name: count for name, count in found}
-    for file in tmp_path.iterdir():
-        text = file.read_bytes().removeprefix(b"\xef\xbb\xbf")
-        lines = [line for line in re.split(rb"\r\n|\r|\n", text) if line.strip(b" \t")]
-        assert found.get(file.name, 0) == len(lines), file.read_bytes()
+    assert accounted_for() == lines
+    # By the limits that hold without a word such a log stops, with every line counted.
+    again = CliRunner().invoke(cli, ["build", "--events", str(tmp_path)]).exception
+    assert again.exit_code == 4 and "rejected_share" in str(again)
+    assert accounted_for() == lines
 
 
 def test_a_column_that_nothing_reads_makes_no_form_of_its_own(tmp_path):

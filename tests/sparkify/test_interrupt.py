@@ -58,6 +58,7 @@ def start(*command: str, out: Path, **environment: str) -> subprocess.Popen:
     with (out / "out").open("w") as stdout, (out / "err").open("w") as stderr:
         return subprocess.Popen(
             command,
+            cwd=out,
             stdout=stdout,
             stderr=stderr,
             env=os.environ | {"PYTHONPATH": str(PROJECT)} | environment,

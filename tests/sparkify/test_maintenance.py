@@ -68,8 +68,11 @@ def test_maintenance_frees_what_is_old_and_keeps_what_models_learned_from(
     assert datasets.feature_table(spark, written, datasets.SNAPSHOTS, version=1).rows.count() == 2
     with pytest.raises((PySparkException, Py4JError)):
         values(spark, DAYS, version=1)
-    with pytest.raises(BadInput, match="has no version 1; it has "):
+    with pytest.raises(BadInput, match="has no version 1; it has ") as refused:
         datasets.feature_table(spark, written, "fct_user_days", version=1)
+    # What tells more of its versions.
+    query = re.search(r'`sparkify sql "(.*?)"`', str(refused.value))[1]
+    assert {row.version for row in spark.sql(query).collect()} > {1}
     assert previous_build(spark, SNAPSHOTS, compared=["n"]).row_count == 3
     assert previous_build(spark, DAYS, compared=["n"]) is None
     freed = {table: bytes_freed(spark, table) for table in (SNAPSHOTS, DAYS)}

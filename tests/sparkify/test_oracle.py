@@ -5,7 +5,7 @@ import datetime as dt
 import json
 import math
 import random
-from collections import Counter
+from collections import Counter, defaultdict
 from pathlib import Path
 
 import pytest
@@ -200,6 +200,16 @@ def test_the_hostile_log_holds_every_case(hostile_log):
         assert not [column for column, some in values.items() if len(some) < 2]
     labels = [row["days_to_churn"] for row in oracle.snapshots(log.events, DEFINITIONS).values()]
     assert set(labels) == {None, *range(14)}
+    dates, users, cancelled, back = defaultdict(set), defaultdict(set), set(), set()
+    for event in sorted(log.events, key=lambda event: event.ts):
+        dates[event.user_id, event.session_id].add(event.day)
+        users[event.session_id].add(event.user_id)
+        if event.user_id in cancelled:
+            back.add(event.user_id)
+        if event.page == "Cancellation Confirmation":
+            cancelled.add(event.user_id)
+    assert max(map(len, dates.values())) > 1 and max(map(len, users.values())) > 1
+    assert back and {"Submit Downgrade", "Submit Upgrade"} <= {each.page for each in log.events}
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,7 @@ from sparkify.report.page import (
 from sparkify.report.values import MOST, values_of
 from sparkify.settings import Settings
 from sparkify.summary import show_data
-from sparkify.wording import share_in_words
+from sparkify.wording import axis_of, share_in_words
 from tests.sparkify.browser import open_browser
 from tests.sparkify.report_data import (
     AS_OF,
@@ -132,6 +132,28 @@ def test_every_chart_is_seen_whole_and_holds_something(show, page, width):
         assert chart["width"] > 200 and chart["height"] > 60, chart
         assert chart["right"] <= width and chart["marks"] > 0, chart
         assert chart["cut"] == [], chart
+
+
+def test_every_axis_of_numbers_says_what_it_counts():
+    data = report_data()
+    pictures = [figures.of_who, figures.of_why, figures.of_when, figures.of_rows]
+    pictures += [figures.of_judging, figures.of_drift]
+    charts = {
+        each.key: each.chart.to_dict()
+        for of in pictures
+        for each in of(data)
+        if isinstance(each, figures.Figure)
+    }
+    assert len(charts) >= CHARTS - 1
+    for key, chart in charts.items():
+        titles = {}
+        for layer in [chart, *chart.get("layer", [])]:
+            for channel, field in layer.get("encoding", {}).items():
+                if channel in ("x", "y") and field.get("type") == "quantitative":
+                    titles.setdefault(channel, set()).add(field.get("title") or "")
+        assert titles and all(any(found) for found in titles.values()), (key, titles)
+    assert axis_of("listening_s_7d") == "listening time, 7 days (seconds)"
+    assert axis_of("song_count_7d") == "songs played, 7 days"
 
 
 @pytest.mark.parametrize("has_churn", [True, False])
@@ -645,7 +667,7 @@ def test_the_weeks_of_registration_that_differ_are_named_and_one_alone_leaves_mo
 
 def test_features_are_called_by_their_labels_wherever_a_sentence_names_them():
     said = in_words("song_count_per_day_28d (90%), state and gone_days", report_data())
-    assert said == "“song count per day, 28 days” (90%), state and gone_days"
+    assert said == "“songs a day, 28 days” (90%), state and gone_days"
 
 
 def test_a_page_of_22000_users_is_small_enough_to_mail():

@@ -8,10 +8,11 @@ import time
 from pathlib import Path
 
 import pytest
+import yaml
 
 from ml.explaining import MAX_FAMILIES, families
 from sparkify import transform
-from sparkify.wording import wording_of
+from sparkify.wording import bounds_of, wording_of
 from tests.reasons import is_why
 
 PROJECT = Path(__file__).parents[2]
@@ -95,6 +96,34 @@ def test_what_others_query_has_a_contract_and_every_column_a_description(models)
             assert column["data_type"] and column["description"].endswith("."), column["name"]
 
 
+def test_what_is_offered_to_others_is_public_and_the_rest_private(models):
+    offered = {
+        model["name"]
+        for model in models.values()
+        if layer(model) not in ("staging", "intermediate")
+    } | {f"stg_sparkify__{name}" for name in ("events", "rejected_events", "nulled_values")}
+    found = {"public": set(), "protected": set(), "private": set()}
+    for model in models.values():
+        found[model["config"]["access"]].add(model["name"])
+    assert found["public"] == offered
+    # Which exposures count.
+    assert found["protected"] == {"base_sparkify__line_counts", "base_sparkify__rows"}
+
+
+def test_no_two_columns_are_described_by_the_same_words_written_twice():
+    """What several say alike is a block of models/columns.md; an alias in YAML is written once."""
+    files = [yaml.safe_load(file.read_text()) for file in (PROJECT / "models").rglob("*.yml")]
+    tables = [table for said in files for table in said.get("models", [])]
+    tables += [
+        table for said in files for each in said.get("sources", []) for table in each["tables"]
+    ]
+    written = {}
+    for column in (column for table in tables for column in table.get("columns", [])):
+        if not column.get("description", "{{").startswith("{{"):
+            written.setdefault(column["description"], set()).add(id(column))
+    assert [text for text, columns in written.items() if len(columns) > 1] == []
+
+
 def test_every_column_that_runs_write_has_a_type_and_a_description_and_its_table_a_grain(manifest):
     written = [each for each in manifest["sources"].values() if each["source_name"] != "raw"]
     assert len(written) == 8
@@ -160,6 +189,25 @@ def test_every_feature_has_a_family_and_a_sentence(models):
         for days in windows:
             assert f"{days} days" in found[name].reason
     assert len(families(features, found)) <= MAX_FAMILIES
+
+
+def test_every_feature_that_is_a_number_declares_its_bounds(models):
+    (columns,) = (
+        model["columns"] for model in models.values() if model["name"] == "fct_user_features"
+    )
+    numbers = {
+        name
+        for name, each in columns.items()
+        if each["data_type"] in ("bigint", "int", "double") and "family" in each["meta"]
+    }
+    found = bounds_of(columns)
+    assert {*found} == numbers
+    assert [name for name in numbers if found[name].minimum is None] == [
+        "active_day_log_odds_to_date"
+    ]
+    # Not by what a name begins with, and by the window in it.
+    assert bounds_of(["distinct_artist_count_7d", "night_share"]) == {}
+    assert bounds_of(["active_day_count_90d"])["active_day_count_90d"].maximum == 90
 
 
 def test_that_a_user_listens_more_than_most_is_no_reason_to_leave():

@@ -1,14 +1,9 @@
 """Whatever happened before it, a plain run leaves what a full refresh leaves."""
 
-import os
-import random
-import shutil
-from dataclasses import replace
-from pathlib import Path
-
 import pytest
 
 from sparkify import transform
+from sparkify.errors import SparkifyError
 from tests.sparkify.tables import (
     INCREMENTAL,
     TABLES,
@@ -17,176 +12,68 @@ from tests.sparkify.tables import (
     fingerprints,
     last_write,
 )
+from tests.sparkify.walking import SELECTION, Walk
 
-PROJECT = Path(__file__).parents[2]
 SEQUENCES = 12
-MODELS = (
-    *("base_sparkify__line_counts", "base_sparkify__rows", "base_sparkify__copies"),
-    *("stg_sparkify__nulled_values", "int_sparkify__session_days", "fct_sessions"),
-    *("fct_user_days", "dim_users", "fct_user_snapshots", "fct_user_features"),
+# How what happened begins, in any twelve sequences that are worth the name.
+KINDS = (
+    *("added", "grown", "shrunk", "removed", "late", "doubled", "restored", "touched"),
+    *("run --select", "run --exclude", "killed", "edited macros", "edited models"),
+    *("vars {'churn_definition'", "vars {'horizon_days'", "vars {}"),
 )
-SELECTION = ("--exclude", "path:models/marts/retention")
-# What may be changed where, by words that stand there once.
-EDITS = {
-    "models/staging/base_sparkify__event_dates.sql": ("sum(row_count)", "max(row_count)"),
-    "models/intermediate/int_sparkify__session_days.sql": ("(event_at) < 6", "(event_at) < 7"),
-    "models/marts/core/fct_sessions.sql": ("sum(error_count)", "max(error_count)"),
-    "macros/first_churns.sql": (
-        "min(first_churn_at) as churned_at\n",
-        "max(first_churn_at) as churned_at\n",
-    ),
-    "macros/whole_number.sql": ("decimal(38, 18)", "decimal(38, 17)"),
-    "macros/user_features.sql": ("weekday(activity_date) >= 5", "weekday(activity_date) >= 4"),
-    "macros/platform.sql": ("('Linux', 'Linux')", "('Linux', 'X11')"),
-}
-VARS = (
-    {"churn_definition": "inactive", "inactive_days": 5},
-    {"horizon_days": 7},
-    {"min_history_days": 5, "snapshot_weekday": "Thursday"},
-    {"first_valid_date": "2018-10-03"},
-    {"anonymous_auths": ["Guest"]},
-)
-
-
-class Walk:
-    """A folder of events, a copy of the project, and what may happen to them."""
-
-    def __init__(self, settings, folder: Path, project: Path, days: dict[str, list[str]]):
-        self.settings, self.folder, self.project, self.days = settings, folder, project, days
-        self.chance = random.Random(7)
-        self.changed: dict[str, object] = {}
-        self.past: list[tuple[Path, bytes, os.stat_result]] = []
-
-    def sequence(self, number: int) -> list[str]:
-        """What happened: each kind of change in turn and one more, then part of a run, or none."""
-        changes = [self.add, self.grow, self.shrink, self.remove, self.late, self.doubled]
-        changes += [self.restore, self.touch, self.vars, self.edit]
-        runs = [self.some, self.others, self.killed, lambda: "no run"]
-        chosen = [changes[number % len(changes)], *map(self.chance.choice, (changes, runs))]
-        self.chance.shuffle(chosen)
-        return [happening() for happening in chosen]
-
-    def file(self) -> Path:
-        return self.chance.choice(sorted(self.folder.rglob("*.json")))
-
-    def keep(self, file: Path) -> Path:
-        self.past.append((file, file.read_bytes(), file.stat()))
-        return file
-
-    def write(self, file: Path, lines: list[str]) -> str:
-        file.parent.mkdir(exist_ok=True)
-        file.write_text("\n".join(lines) + "\n")
-        return file.name
-
-    def add(self) -> str:
-        day = self.chance.choice(sorted(self.days))
-        return "added " + self.write(self.folder / f"{day}.json", self.days[day])
-
-    def grow(self) -> str:
-        file = self.keep(self.file())
-        more = self.days[self.chance.choice(sorted(self.days))]
-        return "grown " + self.write(file, file.read_text().splitlines() + more)
-
-    def shrink(self) -> str:
-        file = self.keep(self.file())
-        return "shrunk " + self.write(file, file.read_text().splitlines()[::2] or ["{broken"])
-
-    def remove(self) -> str:
-        file = self.file()
-        if len(list(self.folder.rglob("*.json"))) > 3:
-            self.keep(file).unlink()
-        return f"removed {file.name}"
-
-    def late(self) -> str:
-        """Events of a day in a file of another, one of them a cancellation."""
-        day = self.chance.choice(sorted(self.days))
-        lines = self.chance.sample(self.days[day], 5)
-        lines.append(lines[0].replace('"NextSong"', '"Cancellation Confirmation"'))
-        return "late " + self.write(self.folder / f"late {self.chance.random()}.json", lines)
-
-    def doubled(self) -> str:
-        lines = self.file().read_text().splitlines()
-        return "doubled " + self.write(self.folder / "again" / "a.json", lines * 2 + ["[1]"])
-
-    def restore(self) -> str:
-        """A file of before is back, with the times it had."""
-        if not self.past:
-            return "nothing to restore"
-        file, content, stat = self.chance.choice(self.past)
-        file.write_bytes(content)
-        os.utime(file, ns=(stat.st_atime_ns, stat.st_mtime_ns))
-        return f"restored {file.name}"
-
-    def touch(self) -> str:
-        file = self.file()
-        file.touch()
-        return f"touched {file.name}"
-
-    def some(self) -> str:
-        model = self.chance.choice(MODELS)
-        chosen = self.chance.choice(["{}", "+{}", "{}+", "1+{}"]).format(model)
-        return self.run("--select", chosen, *SELECTION)
-
-    def others(self) -> str:
-        return self.run(*SELECTION, *self.chance.sample(MODELS, 2))
-
-    def killed(self) -> str:
-        """Tables are made one after the other, each in one step: a killed run made the first."""
-        return self.run("--select", *MODELS[: self.chance.randrange(1, len(MODELS))])
-
-    def vars(self) -> str:
-        self.changed = self.chance.choice([{}, *VARS])
-        return f"vars {self.changed}"
-
-    def edit(self) -> str:
-        name, (old, new) = self.chance.choice(sorted(EDITS.items()))
-        file = self.project / name
-        text = file.read_text()
-        assert text.count(old) + text.count(new) == 1, name
-        file.write_text(text.replace(old, new) if old in text else text.replace(new, old))
-        return f"edited {name}"
-
-    def run(self, *arguments: str) -> str:
-        changed = replace(self.settings, overrides=self.changed)
-        transform.run_dbt(changed, "run", *arguments)
-        return f"run {' '.join(arguments)}"
 
 
 @pytest.fixture
 def walk(settings, simulated_days, tmp_path, monkeypatch) -> Walk:
-    project = tmp_path / "project"
-    for name in ("models", "macros", "tests/dbt", "profiles"):
-        shutil.copytree(PROJECT / name, project / name)
-    shutil.copy(PROJECT / "dbt_project.yml", project)
-    monkeypatch.setenv("DBT_PROJECT_DIR", str(project))
-    days = {day: simulated_days[day] for day in sorted(simulated_days)[:24]}
-    found = Walk(settings, tmp_path / "events", project, days)
-    found.folder.mkdir()
-    for day in sorted(days)[::2]:
-        found.write(found.folder / f"{day}.json", days[day])
+    found = Walk(settings, tmp_path, simulated_days)
+    monkeypatch.setenv("DBT_PROJECT_DIR", str(found.project))
+    transform.register_events(settings, str(found.folder))
+    found.run(*SELECTION)
     return found
+
+
+def check_tables(spark, settings, told: list[str]) -> None:
+    for table in TABLES:
+        found = fingerprint(spark.table(f"sparkify.{table}"))
+        assert found == defined(spark, settings.home, table), f"{table} after {told}"
+
+
+def check_comments(spark, walk) -> None:
+    """A comment or a blank makes no table anew."""
+    before = {table: last_write(spark, table).version for table in INCREMENTAL}
+    walk.comment()
+    walk.run(*SELECTION)
+    assert {table: last_write(spark, table).version for table in INCREMENTAL} == before
+
+
+@pytest.mark.long
+def test_another_definition_makes_its_tables_anew_and_a_comment_none(spark, settings, walk):
+    """Of a macro that another table owns, and of a model."""
+    changed = ("fct_sessions", "fct_user_snapshots")
+    before = {table: last_write(spark, table).version for table in (*changed, "fct_user_days")}
+    told = [walk.edit("macros/first_churns.sql"), walk.edit("models/marts/core/fct_sessions.sql")]
+    walk.run(*SELECTION)
+    check_tables(spark, settings, told)
+    after = {table: last_write(spark, table).version for table in before}
+    assert {table for table in before if after[table] != before[table]} == {*changed}
+    check_comments(spark, walk)
+    # A parent that could change without a trace.
+    model = walk.project / "models/marts/features/dim_snapshot_dates.sql"
+    model.write_text("{{ config(materialized='table') }}\n" + model.read_text())
+    with pytest.raises(SparkifyError, match="reads dim_snapshot_dates, a table without a fing"):
+        walk.run("--select", "fct_user_snapshots")
 
 
 @pytest.mark.slow
 def test_after_any_sequence_a_plain_run_leaves_what_a_full_refresh_leaves(spark, settings, walk):
-    transform.register_events(settings, str(walk.folder))
-    walk.run(*SELECTION)
+    happened = []
     for number in range(SEQUENCES):
         told = walk.sequence(number)
         walk.run(*SELECTION)
-        for table in TABLES:
-            found = fingerprint(spark.table(f"sparkify.{table}"))
-            assert found == defined(spark, settings.home, table), f"{table} after {told}"
-    before = {table: last_write(spark, table).version for table in INCREMENTAL}
-    for name in EDITS:
-        file = walk.project / name
-        file.write_text(
-            file.read_text().replace("\n", "  \n").replace("    ", "     ") + "-- why\n"
-        )
+        check_tables(spark, settings, told)
+        happened += told
+    assert [kind for kind in KINDS if not any(each.startswith(kind) for each in happened)] == []
+    check_comments(spark, walk)
     found = fingerprints(spark)
-    walk.run(*SELECTION)
-    assert {table: last_write(spark, table).version for table in INCREMENTAL} == before, (
-        "a comment or a blank made a table anew"
-    )
     walk.run(*SELECTION, "--full-refresh")
     assert fingerprints(spark) == found

@@ -215,8 +215,8 @@ def test_the_gate_sees_doubles_strangers_lost_events_and_other_data(spark, setti
         "compound_columns_to_be_unique(user_id, activity_date)": "fail",
         "column_values_to_be_in_set(last_level)": "fail",
         "the days hold as many events as were staged": "fail",
-        "the mean of event_count is like that of the build before": "warn",
-        "the mean of song_count is like that of the build before": "warn",
+        "the mean of event_count is like that of the previous build": "warn",
+        "the mean of song_count is like that of the previous build": "warn",
     }
 
 

@@ -13,8 +13,10 @@ import pytest
 from py4j.protocol import Py4JError
 from pyspark.errors import PySparkException
 
-from sparkify import transform
+from sparkify import ledger, transform
 from sparkify.errors import BadInput, CheckFailed
+from sparkify.stages import RETENTION, check_tables
+from sparkify.vars import check_vars
 
 GOOD = {
     "ts": 1538352117000,
@@ -217,6 +219,11 @@ def test_files_of_every_compression_encoding_and_depth_are_read(spark, settings,
     assert rejected == dict.fromkeys(["other.json", "wide.json"], 2)
 
 
+def named_query(error: Exception) -> str:
+    """The query that a message names."""
+    return re.search(r'sparkify sql "(select [^"]+)"', str(error))[1]
+
+
 @pytest.mark.long
 def test_too_many_broken_rows_stop_a_build_before_the_marts(spark, settings, build, tmp_path):
     (tmp_path / "good").mkdir()
@@ -231,9 +238,7 @@ def test_too_many_broken_rows_stop_a_build_before_the_marts(spark, settings, bui
     with pytest.raises(CheckFailed, match="rejected_share") as failure:
         build(tmp_path / "bad", *core)
     assert failure.value.exit_code == 4
-    # The query that the message names shows them.
-    query = re.search(r'sparkify sql "(select [^"]+)"', str(failure.value))[1]
-    assert {row.raw_row for row in spark.sql(query).collect()} == {"{broken"}
+    assert {row.raw_row for row in spark.sql(named_query(failure.value)).collect()} == {"{broken"}
     for mart in ("int_sparkify__session_days", "fct_user_days"):
         days = spark.table(f"sparkify.{mart}")
         assert days.selectExpr("sum(event_count)").first()[0] == len(good)
@@ -306,14 +311,58 @@ def test_a_value_that_cannot_be_is_null_and_counted_and_the_event_stays(spark, s
 
 
 @pytest.mark.long
+def test_one_value_of_each_kind_that_cannot_be_stops_no_run(
+    spark, settings, build, simulated_days, tmp_path
+):
+    """Neither dbt's tests nor the expectations stop at what staging has made null."""
+    for day, lines in simulated_days.items():
+        (tmp_path / f"{day}.json").write_text("\n".join(lines) + "\n")
+    wrong = {
+        "length": (0, -1, 1e9, float("nan"), "long"),
+        "level": ("gold", ...),
+        "method": ("STEAL",),
+        "status": (20, 2000, "ok"),
+        "itemInSession": (-1, 2.5, 2**40),
+        "gender": ("Z",),
+        "registration": (0, "soon", 4e12),
+        "location": ("Atlantis",),
+        "userAgent": ("?",),
+    }
+    last = max(simulated_days)
+    given = json.loads(next(each for each in simulated_days[last] if "NextSong" in each))
+    lines = [
+        json.dumps(
+            {
+                k: v
+                for k, v in (given | {"sessionId": f"{key} {value}", key: value}).items()
+                if v is not ...
+            }
+        )
+        for key, values in wrong.items()
+        for value in values
+    ]
+    lines.append(json.dumps(given | {"sessionId": "a song elsewhere", "page": "Home"}))
+    (tmp_path / "wrong.json").write_text("\n".join(lines) + "\n")
+    ledger.begin_run()
+    build(tmp_path, "--exclude", RETENTION)
+    assert (
+        spark.sql("select sum(row_count) from sparkify.stg_sparkify__nulled_values").first()[0]
+        >= 18
+    )
+    assert check_tables(spark, settings) > 60
+
+
+@pytest.mark.long
 def test_a_field_that_means_something_else_stops_a_build_before_the_marts(
-    build, settings, tmp_path
+    spark, build, settings, tmp_path
 ):
     texts = [line(itemInSession=item, level=item % 3) for item in range(9)]
     (tmp_path / "a.json").write_text("\n".join(texts))
     with pytest.raises(CheckFailed, match="nulled_share.*max_nulled_share") as failure:
         build(tmp_path, "--select", "path:models/staging", "int_sparkify__session_days")
     assert failure.value.exit_code == 4
+    counted = spark.sql(named_query(failure.value)).collect()
+    assert {row.nulled_fields: row[1] for row in counted} == {"level:unknown_value": len(texts)}
     results = json.loads((settings.home / "dbt" / "run_results.json").read_text())["results"]
     found = {each["unique_id"].split(".")[-1]: each["status"] for each in results}
     assert found["base_sparkify__rows"] == "success"
@@ -351,10 +400,22 @@ def test_every_definition_that_cannot_be_is_refused_before_anything_runs(setting
         "must exceed offer_cost": {"customer_value": 10},
         "must lie before last_valid_date": {"first_valid_date": "2101-01-01"},
     }
+    # What contradicts is told beside what cannot be.
+    both = {k: v for each in together.values() for k, v in each.items()} | {"acceptance": 1}
     said = []
-    for faults in (alone, {k: v for each in together.values() for k, v in each.items()}):
+    for faults in (alone, both):
         with pytest.raises(BadInput) as failure:
             transform.run_dbt(replace(settings, overrides=faults), "run", say=said.append)
-        words = together if faults is not alone else [f"{name} is" for name in alone]
+        words = [*together, "acceptance is"] if faults is both else [f"{name} is" for name in alone]
         assert [each for each in words if each not in str(failure.value)] == []
     assert not said
+
+
+@pytest.mark.parametrize(
+    "windows", [[7], [0, 7], [-7, 28], [28, 7], [7, 7.5], [], "7, 28", [7, 3661]]
+)
+def test_windows_that_cannot_be_are_refused_beside_other_faults(settings, windows):
+    faults = {"feature_windows": windows, "horizon_days": -1}
+    with pytest.raises(BadInput) as failure:
+        check_vars(replace(settings, overrides=faults))
+    assert "feature_windows is" in str(failure.value) and "horizon_days is" in str(failure.value)

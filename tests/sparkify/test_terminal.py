@@ -116,7 +116,7 @@ def test_nothing_prints_but_through_the_terminal_module():
     )
     by_itself = {
         path.name
-        for path in (PROJECT / "sparkify").glob("*.py")
+        for path in (PROJECT / "sparkify").rglob("*.py")
         if printing.search(path.read_text())
     }
     # Usage is click's, made visible.

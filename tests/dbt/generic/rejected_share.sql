@@ -1,6 +1,6 @@
 {#
     Of the rows without the anonymous ones and those of erased users not more than max_rejected_share
-    are rejected: above it the file is something else than a log of events, and the marts of before
+    are rejected: above it the file is something else than a log of events, and the previous marts
     are worth more. Rows are rejected whosever they are, so it is the share of the whole log whatever user_share is.
 #}
 {% test rejected_share(model) %}
