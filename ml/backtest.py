@@ -76,9 +76,17 @@ def rolling(data: DataFrame, plan: Plan, origins: Origins, splits: Sequence[Spli
     options = plan.options
     grids = {learner.name: learner.points(plan.columns) for learner in plan.learners}
     name, is_known, _ = splits[0]
-    plan.progress(f"Tuning {_learners_in_words(grids)} on what was known on {name}")
-    first = fit(data.filter(is_known), plan, grids, parallelism=options.parallelism)
-    plan.progress(f"Predicting {len(splits)} past dates, each from what was known then")
+    tuning = f"Tuning {_learners_in_words(grids)} on what was known on {name}"
+    plan.progress(tuning)
+    first = fit(
+        data.filter(is_known),
+        plan,
+        grids,
+        parallelism=options.parallelism,
+        progress=lambda done, of: plan.progress(f"{tuning}: {done} of {of} models"),
+    )
+    told = f"Predicting {len(splits)} past dates, each from what was known then"
+    plan.progress(told)
 
     def backtest(split: Split) -> tuple[Fitted, pd.DataFrame]:
         name, is_known, is_predicted = split
@@ -86,7 +94,12 @@ def rolling(data: DataFrame, plan: Plan, origins: Origins, splits: Sequence[Spli
         return fitted, _predict(data.filter(is_predicted), plan, fitted, split=name)
 
     tasks = [partial(backtest, split) for split in splits]
-    found = in_threads(data.sparkSession, tasks, parallelism=options.parallelism)
+    found = in_threads(
+        data.sparkSession,
+        tasks,
+        parallelism=options.parallelism,
+        progress=lambda done, of: plan.progress(f"{told}: {done} of {of}"),
+    )
     fits, predictions = zip(*found, strict=True)
     scores = first.scores.assign(split=name)
     return Run(
@@ -131,7 +144,8 @@ def by_user(data: DataFrame, plan: Plan) -> Run:
         data, user=plan.spec.id, folds=options.folds, seed=options.seed + 1
     ).persist()
     grids = {learner.name: learner.points(plan.columns) for learner in plan.learners}
-    plan.progress(f"Tuning {_learners_in_words(grids)} in {options.folds} folds of users")
+    told = f"Tuning {_learners_in_words(grids)} in {options.folds} folds of users, and on all"
+    plan.progress(told)
 
     def crossed(fold: int) -> tuple[Fitted, pd.DataFrame]:
         train_rows = outer.filter(outer[FOLD] != fold).drop(FOLD)
@@ -145,6 +159,7 @@ def by_user(data: DataFrame, plan: Plan) -> Run:
             data.sparkSession,
             [lambda: (fit(data, plan, grids), None), *tasks],
             parallelism=options.parallelism,
+            progress=lambda done, of: plan.progress(f"{told}: {done} of {of}"),
         )
     finally:
         outer.unpersist()
@@ -161,9 +176,10 @@ def fit(
     points: Mapping[str, list[Point]],
     *,
     parallelism: int = 1,
+    progress: Callable[[int, int], None] = lambda done, of: None,
 ) -> Fitted:
     """Everything that is learned from `train_rows`: see `stacking.fit`."""
-    settings = _settings(plan) | {"parallelism": parallelism}
+    settings = _settings(plan) | {"parallelism": parallelism, "progress": progress}
     return stacking.fit(train_rows, plan.columns, learners=plan.learners, points=points, **settings)
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import count
 from typing import TypeVar
 
 from pyspark import inheritable_thread_target
@@ -11,17 +12,27 @@ Result = TypeVar("Result")
 
 
 def in_threads(
-    session: SparkSession, tasks: Sequence[Callable[[], Result]], *, parallelism: int
+    session: SparkSession,
+    tasks: Sequence[Callable[[], Result]],
+    *,
+    parallelism: int,
+    progress: Callable[[int, int], None] = lambda done, of: None,
 ) -> list[Result]:
     """The results of `tasks` in their order, at most `parallelism` of them run at a time.
+
+    progress: called with how many have ended, and of how many, after each.
+
 
     Each task gets a copy of its own of this thread's Spark properties. One wrapper around all
     tasks would hand every thread the same object, in which Spark notes the query that runs: the
     end of one query then takes the note of the other away, which fails now and then. The error of
     the first task that fails is raised; tasks that have not begun are not run.
     """
+    ended = count(1)
     with ThreadPoolExecutor(parallelism) as pool:
         futures = [pool.submit(inheritable_thread_target(session)(task)) for task in tasks]
+        for future in futures:
+            future.add_done_callback(lambda _: progress(next(ended), len(tasks)))
         try:
             return [future.result() for future in futures]
         except BaseException:

@@ -91,11 +91,12 @@ def fit(
     count: int,
     seed: int,
     parallelism: int,
+    progress: Callable[[int, int], None] = lambda done, of: None,
 ) -> Fitted:
     """Prepare, tune and stack on the `count` rows of `train` (keys, ml__label, feature columns).
 
     keys[0] is the user; the folds for tuning and stacking are the same, and by user.
-    parallelism: models fitted at a time.
+    parallelism: models fitted at a time. progress: see `in_threads`, of the models fitted together.
     Source: Wolpert (1992), stacked generalization; Breiman (1996), nonnegative weights.
     """
     is_scaled = any(learner.scaled for learner in learners)
@@ -106,7 +107,9 @@ def fit(
     prepared = compact(prepared, keys=keys, count=count).localCheckpoint()
     sample, base_rate = _sample(prepared, keys, seed=seed)
     shape = _shape(prepared, count)
-    fit_models = partial(tuning.fit_models, shape=shape, seed=seed, parallelism=parallelism)
+    fit_models = partial(
+        tuning.fit_models, shape=shape, seed=seed, parallelism=parallelism, progress=progress
+    )
     out_of_fold, scores, fold_models = _search(
         sample,
         learners,

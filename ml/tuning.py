@@ -98,9 +98,15 @@ def columns(name: str) -> dict[str, str]:
 
 
 def fit_models(
-    prepared: DataFrame, fits: Sequence[Fit], *, shape: Shape, seed: int, parallelism: int
+    prepared: DataFrame,
+    fits: Sequence[Fit],
+    *,
+    shape: Shape,
+    seed: int,
+    parallelism: int,
+    progress: Callable[[int, int], None] = lambda done, of: None,
 ) -> list[Model]:
-    """The models of `fits` in their order, the longest begun first.
+    """The models of `fits` in their order, the longest begun first; progress: see `in_threads`.
 
     `prepared` has ml__features (or ml__scaled), ml__label and ml__fold.
     """
@@ -112,7 +118,7 @@ def fit_models(
 
     order = sorted(range(len(fits)), key=lambda i: -fits[i].learner.jobs)
     tasks = [partial(fit, fits[i]) for i in order]
-    models = in_threads(prepared.sparkSession, tasks, parallelism=parallelism)
+    models = in_threads(prepared.sparkSession, tasks, parallelism=parallelism, progress=progress)
     return [model for _, model in sorted(zip(order, models, strict=True), key=itemgetter(0))]
 
 

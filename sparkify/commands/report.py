@@ -30,9 +30,12 @@ def report_stage(spark: SparkSession, settings: Settings) -> Path:
 
     check_offer(spark, settings)
     with stage("Writing the report and the notebook") as say, ThreadPoolExecutor(1) as beside:
-        notebook = beside.submit(write_notebook, spark, settings)
-        say("the page, and the notebook beside it")
+        what = ["the page, and the notebook beside it"]
+        say(what[0])
+        notebook = beside.submit(
+            write_notebook, spark, settings, lambda cell: say(f"{what[0]}: {cell}")
+        )
         page = write_page(spark, settings)
-        say("the notebook, cell by cell")
+        what[0] = "the notebook"
         notebook.result()
     return page

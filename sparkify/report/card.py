@@ -36,7 +36,7 @@ def render_card(version, card: Mapping[str, Any]) -> str:
     environment.filters |= {"day": words.day, "plural": words.plural}
     return environment.get_template("card.html.j2").render(
         version=version,
-        candidate=words.CANDIDATES.get(version.candidate, version.candidate),
+        candidate=words.called(version.candidate),
         sections=list(_sections(version, card)),
         style=(HERE / "page.css").read_text(),
     )
@@ -108,10 +108,7 @@ def _sections(version, card: Mapping[str, Any]) -> Iterator[Section]:
             f"{card['digest']}, seed {options['seed']}.",
         ),
         ("learner", "point chosen"),
-        tuple(
-            (words.CANDIDATES.get(name, name), words.point(point))
-            for name, point in card["points"].items()
-        ),
+        tuple((words.called(name), words.point(point)) for name, point in card["points"].items()),
     )
     warnings = [*card["warnings"], *filter(None, [card["shift"]])]
     yield Section("What it warns of", tuple(dict.fromkeys(warnings)) or ("Of nothing.",))
@@ -119,7 +116,7 @@ def _sections(version, card: Mapping[str, Any]) -> Iterator[Section]:
 
 def _chosen(learners: Sequence[str]) -> str:
     """What the candidate was chosen among."""
-    names = [words.CANDIDATES.get(name, name) for name in learners]
+    names = [words.called(name) for name in learners]
     if len(names) == 1:
         return f"The only learner is the {names[0]}."
     return (

@@ -15,7 +15,7 @@ from ml.stacking import BASE_RATE, STACK
 from sparkify.report import words
 from sparkify.report.data import DRAWS
 from sparkify.report.figures import Figure, Missing
-from sparkify.report.words import CANDIDATES, noun, percent, plural
+from sparkify.report.words import called, noun, percent, plural
 from sparkify.wording import axis_of, label_of
 
 # Pages, and first reasons, beyond so many are rare.
@@ -149,7 +149,7 @@ def tuning(
         .sort_values("value")
     )
     found["candidate"] = [
-        f"{CANDIDATES.get(learner, learner)}, {words.point(point)}"
+        f"{called(learner)}, {words.point(point)}"
         for learner, point in zip(found["learner"], found["point"], strict=True)
     ]
     folds, means = (found["ci_high"] - found["ci_low"]).mean(), np.ptp(found["value"])
@@ -176,7 +176,7 @@ def weights(table: pd.DataFrame) -> Figure | Missing:
     shares = table.dropna(subset=["share"]).sort_values("share", ascending=False)
     if len(shares) < 2:
         return Missing("There is no stack: it needs a model, and more than one learner.")
-    shares = shares.assign(model=shares["model"].map(lambda name: CANDIDATES.get(name, name)))
+    shares = shares.assign(model=shares["model"].map(called))
     ignored = shares.loc[shares["share"] < 0.005, "model"].tolist()
     return Figure(
         key="weights",
@@ -203,7 +203,7 @@ def stack_gain(backtest: pd.DataFrame) -> Figure | Missing:
     ]
     table = pd.DataFrame(map(asdict, gains)).sort_values("value", ascending=False)
     clear, worse = int((table["ci_low"] > 0).sum()), int((table["ci_high"] < 0).sum())
-    table["candidate"] = table["reference"].map(lambda name: CANDIDATES.get(name, name))
+    table["candidate"] = table["reference"].map(called)
     return Figure(
         key="stackgain",
         title=f"On the test dates the stack is better beyond chance than {clear} of "

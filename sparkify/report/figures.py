@@ -11,9 +11,9 @@ from charts import models, users
 from ml.calibration import wilson
 from sparkify.report.data import SHOWN, Model, ReportData, signal_of
 from sparkify.report.words import (
-    CANDIDATES,
     METRICS,
     PROTOCOLS,
+    called,
     day,
     listed,
     money,
@@ -493,7 +493,7 @@ def candidates(model: Model | None) -> Iterator[Figure | Missing]:
         no_skill = 0.0 if key == "gain" else float(table["no_skill"].iloc[0])
         table = table.assign(
             is_deployed=table["candidate"] == model.candidate,
-            candidate=table["candidate"].map(lambda each: CANDIDATES.get(each, each)),
+            candidate=table["candidate"].map(called),
         ).sort_values("value", ascending=False)
         clear = int((table["ci_low"] > no_skill).sum())
         first = f"the {table['candidate'].iloc[0]}"

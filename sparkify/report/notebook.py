@@ -2,6 +2,7 @@
 
 import logging
 import re
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -24,15 +25,19 @@ ANSI = re.compile(r"\x1b\[[0-9;]*m")
 ERROR = re.compile(r"[\w.]*(Error|Exception)\b: ")
 
 
-def write_notebook(spark: SparkSession, settings: Settings) -> Path:
+def write_notebook(
+    spark: SparkSession, settings: Settings, say: Callable[[str], None] = lambda now: None
+) -> Path:
     """Run Sparkify.ipynb in a child process that shares the session; return the executed copy.
+
+    say: told of each cell that has run, as `cell 3 of 41`.
 
     Raises:
         SparkifyError: a cell failed, or there is no kernel; names the reason.
     """
     notebook = nbformat.read(NOTEBOOK, as_version=4)
     try:
-        execute(notebook, child_environment(spark, settings))
+        execute(notebook, child_environment(spark, settings), say)
     except CellExecutionError as error:
         words = [line for line in ANSI.sub("", error.traceback).splitlines() if line.strip()]
         # An error while a chart is drawn has no name of its own, only the traceback.
@@ -48,8 +53,16 @@ def write_notebook(spark: SparkSession, settings: Settings) -> Path:
     return folder / NOTEBOOK.name
 
 
-def execute(notebook: nbformat.NotebookNode, environment: dict[str, str]) -> None:
+def execute(
+    notebook: nbformat.NotebookNode,
+    environment: dict[str, str],
+    say: Callable[[str], None] = lambda now: None,
+) -> None:
     """Run every cell of a notebook in a kernel of its own, which ends with it."""
+
+    def told(cell_index: int, **_: object) -> None:
+        say(f"cell {cell_index + 1} of {len(notebook.cells)}")
+
     # What it would print of a kernel that dies is told in one line.
     logging.getLogger("traitlets").setLevel(logging.CRITICAL)
     with scratch_folder() as folder, ThreadPoolExecutor(1) as thread:
@@ -62,6 +75,7 @@ def execute(notebook: nbformat.NotebookNode, environment: dict[str, str]) -> Non
             timeout=CELL_S,
             startup_timeout=START_S,
             record_timing=False,
+            on_cell_executed=told,
             resources={"metadata": {"path": str(PROJECT)}},
         )
         # In the main thread it would set handlers of its own for SIGINT and SIGTERM.

@@ -165,8 +165,7 @@ def summary(data: ReportData) -> dict[str, object]:
         "headline": headline,
         "cards": tuple(_cards(data, worth)),
         "belief": belief(data),
-        "candidate": data.model
-        and words.CANDIDATES.get(data.model.candidate, data.model.candidate),
+        "candidate": data.model and words.called(data.model.candidate),
     }
 
 
@@ -320,7 +319,7 @@ def performance_rows(data: ReportData) -> list[tuple[str, ...]]:
         if candidate == "base_rate":
             continue
         shown = [metrics.loc[(candidate, name)] for name in names]
-        told = words.CANDIDATES.get(candidate, candidate)
+        told = words.called(candidate)
         rows.append(
             (
                 f"{told} ({data.model.role})" if candidate == data.model.candidate else told,

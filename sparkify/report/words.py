@@ -12,14 +12,11 @@ from sparkify.wording import noun as noun
 from sparkify.wording import number as number
 from sparkify.wording import plural as plural
 
-CANDIDATES = {
-    "logistic_regression": "logistic regression",
-    "random_forest": "random forest",
+# What is called otherwise than its name without underscores.
+CALLED = {
     "gradient_boosted_trees": "gradient-boosted trees",
     "linear_svm": "linear SVM",
     "naive_bayes": "naive Bayes",
-    "multilayer_perceptron": "multilayer perceptron",
-    "factorization_machine": "factorization machine",
     "average": "average of all",
     "stack": "stack of all",
     "base_rate": "no skill",
@@ -44,6 +41,11 @@ PROTOCOLS = {
     "random split of whole histories": "the usual way",
     "backtest of what was known": "this backtest",
 }
+
+
+def called(candidate: str) -> str:
+    """What a candidate is called on the page: `random forest`."""
+    return CALLED.get(candidate, candidate.replace("_", " "))
 
 
 def two_digits(value: float) -> str:

@@ -9,7 +9,13 @@ from ml.parallel import in_threads
 def test_results_come_in_the_order_of_the_tasks(spark):
     tasks = [lambda i=i: spark.range(i).count() for i in range(6)]
 
-    assert in_threads(spark, tasks, parallelism=3) == [0, 1, 2, 3, 4, 5]
+    told = []
+
+    def progress(done: int, of: int) -> None:
+        told.append((done, of))
+
+    assert in_threads(spark, tasks, parallelism=3, progress=progress) == [0, 1, 2, 3, 4, 5]
+    assert sorted(told) == [(done, 6) for done in range(1, 7)]
 
 
 def test_threads_share_no_spark_properties(spark):

@@ -20,7 +20,7 @@ from pyspark.errors.exceptions.connect import SparkConnectGrpcException
 from ml.errors import NotTrainable
 from ml.tuning import LEARNERS
 from sparkify import cli, remote
-from sparkify.errors import BadInput, SparkifyError
+from sparkify.errors import BadInput, CheckFailed, SparkifyError
 from sparkify.failures import exit_code, in_words
 from sparkify.registered import registry
 from sparkify.remote import CONNECT_TOKEN, listeners, show_token
@@ -531,6 +531,24 @@ def test_a_client_ends_after_an_error_as_after_an_answer(spark):
     assert (done.returncode, done.stdout, done.stderr) == (0, "one\n1\n", "")
 
 
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_commands_and_options_are_completed(shell):
+    """By what the README has a shell evaluate, and asks then."""
+    source = call(_SPARKIFY_COMPLETE=f"{shell}_source").stdout
+    assert f"_SPARKIFY_COMPLETE={shell}_complete" in source
+    for words, expected in (("sparkify tra", "train"), ("sparkify build --eve", "--events")):
+        asked = {"COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}
+        if shell == "fish":
+            asked["COMP_CWORD"] = words.split()[-1]
+        found = call(_SPARKIFY_COMPLETE=f"{shell}_complete", **asked).stdout
+        assert expected in re.split(r"[\s,]", found), found
+
+
+def test_a_failed_check_names_the_logs_and_wrong_use_does_not(settings):
+    assert str(settings.logs) in in_words(CheckFailed("no"))
+    assert "logs" not in in_words(BadInput("no"))
+
+
 def test_a_lost_server_is_bad_input_that_names_the_server():
     lost = SparkConnectGrpcException("gone", grpc_status_code=StatusCode.UNAVAILABLE)
     assert exit_code(lost) == 3 and "`sparkify serve`" in in_words(lost)
@@ -575,6 +593,7 @@ def test_without_a_model_every_command_that_reads_one_says_how_to_train(
     home = tmp_path / "home"
     monkeypatch.setenv("SPARKIFY_HOME", str(home))
     reading = ("models", "models card", "models promote 1", "models rollback", "explain --user 5")
+    reading += ("score",)
     for words in reading:
         refused = ask(*words.split()).exception
         assert "then `sparkify train`" in str(refused) and exit_code(refused) == 3, words

@@ -1,10 +1,13 @@
 """The tables that real events lead to."""
 
+import nbformat
 import pandas as pd
 import pytest
+from click.testing import CliRunner
 
 from ml.errors import NotTrainable
 from sparkify import ledger
+from sparkify.cli import cli
 from sparkify.commands.train import train_snapshots
 from sparkify.stages import RETENTION
 
@@ -26,31 +29,43 @@ SUMS = {
 }
 
 
-@pytest.mark.parametrize(
-    ("events", "read", "anonymous", "selection"),
-    [
-        ("log_data_2018_11", 8056, 286, ()),
-        ("sparkify_log_small.json", 10000, None, ("--exclude", RETENTION)),
-    ],
-)
-def test_no_row_of_a_real_log_is_lost(
-    spark, build, settings, real_data, events, read, anonymous, selection
+def counted(spark, schema: str) -> tuple[int, dict[str, int]]:
+    """How many rows became events, and how many were rejected, by reason."""
+    accepted = spark.sql(f"select sum(copy_count) from {schema}.stg_sparkify__events").first()[0]
+    rejected = spark.table(f"{schema}.stg_sparkify__rejected_events").groupBy("rejection_reason")
+    return accepted, {row.rejection_reason: row["count"] for row in rejected.count().collect()}
+
+
+def test_a_real_log_that_nobody_leaves_leads_to_a_page_that_says_so(
+    spark, settings, real_data, monkeypatch
 ):
+    """As `make run` with one's own log: tables, and a page and a notebook without a model."""
+    monkeypatch.setenv("SPARKIFY_SCHEMA", "real")
+    try:
+        done = CliRunner().invoke(cli, ["run", "--events", str(real_data / "log_data_2018_11")])
+        assert done.exit_code == 0, done.exception
+        said = " ".join(done.output.split())
+        assert "rows read 8,056 8,056 lines in 30 files" in said and "Report: " in said
+        assert "users 97 0 of whom churned" in said and "there is nothing to learn from" in said
+        assert counted(spark, "real") == (8056 - 286, {"anonymous": 286})
+        assert spark.table("real.fct_user_features").count() > 0
+        page = (settings.home / "report" / "Sparkify.html").read_text().replace("\u00a0", " ")
+        for words in ("1 November 2018 to 30 November 2018", "Nobody is scored", "No comparison: "):
+            assert words in page
+        executed = nbformat.read(settings.home / "report" / "Sparkify.ipynb", as_version=4)
+        outputs = [each for cell in executed.cells for each in cell.get("outputs", [])]
+        assert outputs and not [each for each in outputs if each.output_type == "error"]
+    finally:
+        for schema in ("real", "real_raw", "real_ml"):
+            spark.sql(f"drop schema if exists {schema} cascade")
+
+
+def test_no_row_of_another_real_log_is_lost(spark, build, settings, real_data):
     ledger.begin_run()
-    build(real_data / events, *selection)
-    accepted = spark.sql("select sum(copy_count) from sparkify.stg_sparkify__events").first()[0]
-    reasons = {
-        row.rejection_reason: row["count"]
-        for row in spark.table("sparkify.stg_sparkify__rejected_events")
-        .groupBy("rejection_reason")
-        .count()
-        .collect()
-    }
-    assert accepted + sum(reasons.values()) == read
-    assert set(reasons) == {"anonymous"}
-    assert anonymous in (None, reasons["anonymous"])
-    assert spark.table("sparkify.fct_user_features").count() > 0
-    # Nobody cancels in these logs, so there is nothing to learn; the tables stay.
+    build(real_data / "sparkify_log_small.json", "--exclude", RETENTION)
+    accepted, rejected = counted(spark, "sparkify")
+    assert accepted + sum(rejected.values()) == 10_000 and set(rejected) == {"anonymous"}
+    # Nobody cancels, so there is nothing to learn; the tables stay.
     with pytest.raises(NotTrainable):
         train_snapshots(spark, settings)
 

@@ -15,6 +15,7 @@ from pyspark.errors import PySparkException
 
 from sparkify import ledger, transform
 from sparkify.errors import BadInput, CheckFailed
+from sparkify.settings import PROJECT
 from sparkify.stages import RETENTION, check_tables
 from sparkify.vars import check_vars
 
@@ -37,6 +38,10 @@ GOOD = {
     "song": "../Rockpools",
     "length": 277.89016,
 }
+
+
+# The line that the README shows.
+README_LINE = re.search(r"^```json\n({.*})$", (PROJECT / "README.md").read_text(), flags=re.M)[1]
 
 
 def line(**changes) -> str:
@@ -68,6 +73,7 @@ ACCEPTED = [
     line(itemInSession=71, userId="007.0"),
     # What spreadsheets and web pages leave around an id.
     line(itemInSession=72, userId="\u00a030\u200b", sessionId="\ufeff29"),
+    README_LINE,
     line(itemInSession=67, userId="29")[:-1] + ', "userId": "30"}' + line(itemInSession=68),
 ]
 # What the lines above hold beyond one each: an array, and objects one behind the other.
@@ -156,6 +162,7 @@ def test_every_rejected_row_has_its_reason(spark, staged):
 def test_the_same_event_in_other_types_is_one_event(spark, staged):
     rows = spark.table("sparkify.stg_sparkify__events").orderBy("item_in_session").collect()
     assert [(row.item_in_session, row.copy_count) for row in rows] == [
+        (11, 1),
         (50, 4),
         *((item, 1) for item in range(51, 73)),
     ]
@@ -163,9 +170,10 @@ def test_the_same_event_in_other_types_is_one_event(spark, staged):
 
 
 def test_fields_are_typed_and_quotes_survive(spark, staged):
-    first, _, last, twice, *_ = (
+    shown, first, _, last, twice, *_ = (
         spark.table("sparkify.stg_sparkify__events").orderBy("item_in_session").collect()
     )
+    assert shown.user_id == "68" and None not in shown.asDict().values()
     assert (first.user_id, first.session_id, str(first.event_date)) == ("30", "29", "2018-10-01")
     assert (first.platform, first.state, first.song_length_s) == ("iPhone", "MO", 277.89016)
     assert (first.artist, first.song) == (GOOD["artist"], GOOD["song"])
