@@ -15,7 +15,7 @@ import great_expectations.expectations as gxe
 from great_expectations.expectations.expectation import Expectation
 
 from expectations.previous import Previous
-from sparkify.wording import bounds_of
+from sparkify.features import bounds_of
 
 PLATFORMS = ["Android", "Linux", "Mac", "Other", "Windows", "iPad", "iPhone"]
 STATE = r"^[A-Z]{2}$"

@@ -8,7 +8,7 @@ from decimal import Decimal
 
 import pyarrow as pa
 
-from sparkify.wording import digits
+from sparkify.formatting import digits
 
 
 def flat(cell: object) -> object:

@@ -16,12 +16,12 @@ import click
 from sparkify.delta import WITHOUT_DELTA, has_jars
 from sparkify.errors import WrongUse
 from sparkify.failures import exit_code, in_words
+from sparkify.formatting import plural, split
 from sparkify.interrupt import leave, leave_on_signals
 from sparkify.remote import has_remote, say_goodbye
 from sparkify.settings import Settings, read_vars
 from sparkify.terminal import emit, quietly, visible, warn
 from sparkify.vars import check_vars
-from sparkify.wording import plural, split
 
 FOLDER = click.Path(path_type=Path)
 # A file to write, refused before anything is read for it.

@@ -7,9 +7,9 @@ from pyspark.sql import DataFrame, SparkSession
 from ml.table_spec import TableSpec
 from sparkify import own_table
 from sparkify.errors import BadInput
+from sparkify.features import core_of, wording_of
 from sparkify.settings import Settings
 from sparkify.versions import definition_of, history, readable
-from sparkify.wording import core_of, wording_of
 
 SNAPSHOTS = "fct_user_snapshots"
 FEATURES = "fct_user_features"

@@ -10,10 +10,10 @@ import pandas as pd
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
+from sparkify.formatting import number, plural
 from sparkify.settings import Settings
 from sparkify.sources import append
 from sparkify.versions import changed_at
-from sparkify.wording import number, plural
 
 LEDGER = "quality_ledger"
 # dbt hands what stands under this name on to macros, without parsing the project anew.

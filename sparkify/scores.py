@@ -6,9 +6,9 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from sparkify.datasets import FEATURES, Dataset, definitions, feature_table
+from sparkify.formatting import plural
 from sparkify.registered import champion_of
 from sparkify.settings import Settings
-from sparkify.wording import plural
 
 NOBODY = "Nobody was active lately, so there is nobody to score."
 

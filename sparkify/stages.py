@@ -11,12 +11,12 @@ from sparkify.datasets import DEFINITIONS, as_built, definitions
 from sparkify.engine import USER_BYTES, set_engine, size_of_files
 from sparkify.errors import CheckFailed
 from sparkify.events import find_files, local_path
+from sparkify.formatting import noun, plural
 from sparkify.preload import beside
 from sparkify.remote import has_remote
 from sparkify.session import open_session
 from sparkify.settings import Settings
 from sparkify.terminal import stage
-from sparkify.wording import noun, plural
 
 RETENTION = "path:models/marts/retention"
 

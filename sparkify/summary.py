@@ -8,11 +8,11 @@ from pyspark.sql import functions as F
 from rich.text import Text
 
 from sparkify.datasets import user_share
+from sparkify.formatting import money, plural, share_in_words
 from sparkify.ledger import LEDGER, RUN_ID
 from sparkify.report.words import point
 from sparkify.settings import Settings
 from sparkify.terminal import line, styled, table
-from sparkify.wording import money, plural, share_in_words
 
 UNPROVEN = (
     "The model is unproven: the 95 % interval of its gain over the base rate is not above 0, so "

@@ -20,9 +20,9 @@ from sparkify.errors import (
     run_again,
 )
 from sparkify.events import find_files, find_forms, local_path, size_of, uri_of
+from sparkify.formatting import digits, plural
 from sparkify.remote import has_remote
 from sparkify.settings import Settings, written
-from sparkify.wording import digits, plural
 
 if TYPE_CHECKING:
     from dbt.cli.main import dbtRunnerResult

@@ -4,6 +4,7 @@ import pandas as pd
 from pyspark.sql import SparkSession
 
 from sparkify.errors import BadInput
+from sparkify.formatting import plural
 from sparkify.ledger import (
     BAD,
     KEY,
@@ -20,7 +21,6 @@ from sparkify.ledger import (
 from sparkify.session import open_session
 from sparkify.settings import Settings
 from sparkify.terminal import line, table
-from sparkify.wording import plural
 
 
 def checks_command(settings: Settings) -> None:

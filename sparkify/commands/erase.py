@@ -21,6 +21,7 @@ from sparkify import unchanged
 from sparkify.catalog import described, tables_of
 from sparkify.commands.maintain import DELTA, delta_settings
 from sparkify.errors import BadInput, WrongUse
+from sparkify.formatting import plural
 from sparkify.identity import ERASED, cleaned_id, key_digest, stored_id
 from sparkify.lock import run_held
 from sparkify.personal_files import (
@@ -39,7 +40,6 @@ from sparkify.settings import Settings
 from sparkify.sources import append_pandas, now
 from sparkify.terminal import line, stage, table
 from sparkify.warehouse import COPY
-from sparkify.wording import plural
 
 # A row of the log that is erased stays as one that is counted, with these columns.
 ROWS, KEPT = "base_sparkify__rows", ("source_file", "input_version", "is_line_start")

@@ -6,12 +6,12 @@ from pyspark.sql import functions as F
 
 from sparkify.datasets import whole_history
 from sparkify.errors import BadInput
+from sparkify.formatting import plural
 from sparkify.registered import how_to_train, registry
 from sparkify.settings import Settings
 from sparkify.stages import open_stage
 from sparkify.summary import interval
 from sparkify.terminal import line, stage, table
-from sparkify.wording import plural
 
 
 def evaluate(settings: Settings, *, protocol: str) -> None:

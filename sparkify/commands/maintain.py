@@ -10,13 +10,13 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from sparkify.errors import BadInput
+from sparkify.formatting import plural
 from sparkify.lock import run_held
 from sparkify.registered import registry
 from sparkify.session import open_session
 from sparkify.settings import Settings
 from sparkify.terminal import line, stage, table, warn
 from sparkify.versions import history, readable, superseded
-from sparkify.wording import plural
 
 # For so long the log of a table tells of files that are gone from it; after that no VACUUM knows
 # that a version needs them. Of the table that models learn from it is longer: see its YAML.

@@ -10,6 +10,7 @@ from sparkify.commands.report import report_stage
 from sparkify.commands.score import score_stage
 from sparkify.commands.simulate import simulated_events
 from sparkify.commands.train import train_snapshots
+from sparkify.formatting import plural
 from sparkify.preload import beside, load
 from sparkify.settings import Settings
 from sparkify.stages import RETENTION, open_stage, retention_stage
@@ -23,7 +24,6 @@ from sparkify.summary import (
     told_of_data,
 )
 from sparkify.terminal import line, stage, styled
-from sparkify.wording import plural
 
 
 def run_all(settings: Settings, *, events: str | None, users: int, seed: int) -> dict:

@@ -9,6 +9,7 @@ from pyspark.sql import functions as F
 from sparkify import ledger, own_table
 from sparkify.datasets import FEATURES, Dataset, feature_table, read_own_table
 from sparkify.errors import WrongUse
+from sparkify.formatting import plural
 from sparkify.lock import run_held
 from sparkify.registered import (
     OWN_MODEL,
@@ -25,7 +26,6 @@ from sparkify.spreadsheet import check_writable, write_csv
 from sparkify.stages import open_stage, retention_stage
 from sparkify.summary import UNPROVEN, show_most_at_risk
 from sparkify.terminal import line, stage
-from sparkify.wording import plural
 
 
 def score_command(

@@ -8,10 +8,10 @@ from pyspark.sql import SparkSession
 from sparkify import simulator
 from sparkify.engine import USER_BYTES
 from sparkify.events import SIMULATION
+from sparkify.formatting import plural
 from sparkify.session import open_session
 from sparkify.settings import Settings
 from sparkify.terminal import line, stage
-from sparkify.wording import plural
 
 
 def simulate_log(settings: Settings, *, users: int, seed: int, world: str, out: Path) -> None:

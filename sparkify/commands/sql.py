@@ -14,11 +14,11 @@ from sparkify import unchanged
 from sparkify.catalog import MARTS, tables_of
 from sparkify.cells import flat, is_number, plain, rows_of, show
 from sparkify.errors import WrongUse, first_line
+from sparkify.formatting import plural
 from sparkify.remote import has_remote, is_gone
 from sparkify.session import open_session
 from sparkify.settings import Settings
 from sparkify.terminal import emit, line, records
-from sparkify.wording import plural
 
 # What only tells: it is no query, but writes nothing either.
 TELLS = {"show", "describe", "desc", "explain"}

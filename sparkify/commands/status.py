@@ -9,12 +9,12 @@ from pyspark.sql import functions as F
 
 from sparkify import ledger
 from sparkify.datasets import FEATURES, SNAPSHOTS, feature_table, user_share
+from sparkify.formatting import plural, share_in_words
 from sparkify.registered import challenger_of, champion_of, registry
 from sparkify.scores import came_true, judged_scores, scored_dates, why_stale
 from sparkify.settings import Settings
 from sparkify.stages import open_stage
 from sparkify.terminal import line, styled
-from sparkify.wording import plural, share_in_words
 
 # So many features that drift are named; the others are counted.
 NAMED = 3

@@ -5,6 +5,7 @@ from pathlib import Path
 from sparkify import ledger
 from sparkify.contacts import TARGETS, check_offer, targets_of_now
 from sparkify.errors import BadInput
+from sparkify.formatting import money, plural
 from sparkify.registered import require_model
 from sparkify.scores import why_no_scores, why_stale
 from sparkify.session import open_session
@@ -12,7 +13,6 @@ from sparkify.settings import Settings
 from sparkify.spreadsheet import check_writable, write_csv
 from sparkify.summary import UNPROVEN
 from sparkify.terminal import line, table
-from sparkify.wording import money, plural
 
 # So many are printed where nobody says how many.
 PRINTED = 20

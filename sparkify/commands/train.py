@@ -16,6 +16,7 @@ from sparkify.datasets import (
     whole_history,
 )
 from sparkify.errors import BadInput, WrongUse
+from sparkify.formatting import split
 from sparkify.identity import ERASED
 from sparkify.lock import is_shared, run_held
 from sparkify.registered import OWN_MODEL, PUBLIC, champion_of, check_kind, registry
@@ -25,7 +26,6 @@ from sparkify.stages import check_tables, open_stage
 from sparkify.summary import show_training
 from sparkify.terminal import line, stage
 from sparkify.transform import Say
-from sparkify.wording import split
 
 # How far the label of an own table with dates looks ahead, where nobody says.
 HORIZON_DAYS = 14

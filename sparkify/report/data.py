@@ -16,11 +16,11 @@ from sparkify.contacts import targets_of_now
 from sparkify.datasets import FEATURES, SNAPSHOTS, USER_SHARE, definitions, feature_table
 from sparkify.errors import BadInput
 from sparkify.events import SIMULATION
+from sparkify.features import label_of, wording_of
 from sparkify.registered import PUBLIC, champion_of, decision_of, registry
 from sparkify.report.words import plural
 from sparkify.scores import scored_dates, why_no_scores, why_stale
 from sparkify.settings import Settings
-from sparkify.wording import label_of, wording_of
 
 # Resampled users: enough for the two digits that a page shows.
 DRAWS = 400

@@ -12,11 +12,11 @@ from ml.calibration import design_effect, equal_bins, wilson
 from ml.evaluation import log_loss_gain
 from ml.explaining import NO_MORE, NO_SINGLE
 from ml.stacking import BASE_RATE, STACK
+from sparkify.features import axis_of, label_of
 from sparkify.report import words
 from sparkify.report.data import DRAWS
 from sparkify.report.figures import Figure, Missing
 from sparkify.report.words import called, noun, percent, plural
-from sparkify.wording import axis_of, label_of
 
 # Pages, and first reasons, beyond so many are rare.
 SHOWN = 12

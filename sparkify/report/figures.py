@@ -9,6 +9,7 @@ import pandas as pd
 
 from charts import models, users
 from ml.calibration import wilson
+from sparkify.features import axis_of
 from sparkify.report.data import SHOWN, Model, ReportData, signal_of
 from sparkify.report.words import (
     METRICS,
@@ -23,7 +24,6 @@ from sparkify.report.words import (
     plural,
     two_digits,
 )
-from sparkify.wording import axis_of
 
 # Weeks of which so many days lie inside the data are compared, and cohorts followed for so many.
 WHOLE_WEEK = 7

@@ -14,12 +14,12 @@ import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from charts.theme import PALETTE
+from sparkify.formatting import rounded, share_in_words
 from sparkify.ledger import BAD, found_instead, how_many_passed
 from sparkify.report import figures, words
 from sparkify.report.data import ReportData
 from sparkify.report.figures import Figure
 from sparkify.report.values import values_of
-from sparkify.wording import rounded, share_in_words
 
 HERE = Path(__file__).parent
 VEGA_LITE = ".".join(alt.SCHEMA_VERSION.removeprefix("v").split(".")[:2])

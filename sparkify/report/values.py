@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from sparkify.formatting import digits, rounded
 from sparkify.report.words import day
-from sparkify.wording import digits, rounded
 
 # More rows of a curve say no more, and make the page large.
 MOST = 48

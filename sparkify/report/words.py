@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from sparkify.wording import digits, rounded
-from sparkify.wording import money as money
-from sparkify.wording import noun as noun
-from sparkify.wording import number as number
-from sparkify.wording import plural as plural
+from sparkify.formatting import digits, rounded
+from sparkify.formatting import money as money
+from sparkify.formatting import noun as noun
+from sparkify.formatting import number as number
+from sparkify.formatting import plural as plural
 
 # What is called otherwise than its name without underscores.
 CALLED = {

@@ -9,8 +9,8 @@ from ml.calibration import reliability
 from ml.economics import Offer, contact_profit, profit_curve
 from ml.evaluation import log_loss_gain, performance
 from ml.leaky import HONEST, PUBLIC
+from sparkify.features import label_of
 from sparkify.report.data import About, Model, ReportData
-from sparkify.wording import label_of
 
 OFFER = Offer()
 START = dt.date(2018, 10, 1)

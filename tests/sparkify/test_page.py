@@ -14,6 +14,8 @@ import pytest
 
 from sparkify.commands import status
 from sparkify.commands.checks import show_standing
+from sparkify.features import axis_of
+from sparkify.formatting import share_in_words
 from sparkify.report import exploring, figures, words
 from sparkify.report.card import render_card
 from sparkify.report.data import ReportData, changes
@@ -30,7 +32,6 @@ from sparkify.report.page import (
 from sparkify.report.values import MOST, values_of
 from sparkify.settings import Settings
 from sparkify.summary import show_data
-from sparkify.wording import axis_of, share_in_words
 from tests.sparkify.browser import open_browser
 from tests.sparkify.report_data import (
     AS_OF,

@@ -12,7 +12,7 @@ import yaml
 
 from ml.explaining import MAX_FAMILIES, families
 from sparkify import transform
-from sparkify.wording import bounds_of, wording_of
+from sparkify.features import bounds_of, wording_of
 from tests.reasons import is_why
 
 PROJECT = Path(__file__).parents[2]
@@ -147,7 +147,7 @@ def test_every_use_of_the_tables_is_an_exposure_with_an_owner(manifest, models):
     assert all(exposure["owner"]["name"] for exposure in exposures.values())
 
 
-def test_the_freshness_of_the_log_is_that_of_its_newest_file(settings, tmp_path):
+def test_the_freshness_of_the_log_is_that_of_its_newest_file(spark, settings, tmp_path):
     (tmp_path / "a.json").write_text("{}\n")
     transform.register_events(settings, str(tmp_path))
     for age, status in ((0, "pass"), (3, "warn")):

@@ -135,7 +135,7 @@ REJECTED = {
 
 
 @pytest.fixture(scope="module")
-def staged(settings, tmp_path_factory):
+def staged(spark, settings, tmp_path_factory):
     folder = tmp_path_factory.mktemp("it's; odd") / "2018" / "10"
     folder.mkdir(parents=True)
     rejected = [text for texts in REJECTED.values() for text in texts]
