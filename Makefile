@@ -29,8 +29,8 @@ test-server: $(READY)  ## Run the tests of servers, other engines and a cluster
 	@$(BIN)/sparkify setup --fast-start
 	@$(BIN)/python -m pytest tests/server
 
-bench: $(READY)  ## Measure the simulator, builds, one more day, DuckDB, a server and the models (BENCH=name: one)
-	@for name in $(or $(BENCH),simulator build incremental duckdb server learning); do \
+bench: $(READY)  ## Measure a run, the simulator, builds, one more day, DuckDB, a server and the models (BENCH=name: one)
+	@for name in $(or $(BENCH),run simulator build incremental duckdb server learning); do \
 		echo "== $$name"; $(BIN)/python -m benchmarks.$$name || exit 1; done
 
 lint: $(READY)  ## Check the style of Python and SQL

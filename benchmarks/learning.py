@@ -85,9 +85,9 @@ def learn(
 def show_skill(result: TrainingResult, rows: pd.DataFrame, name: str) -> float:
     """Print and return the deployed candidate's skill; nan where there is nothing to know."""
     known = expected_auc(rows["probability"], rows["probability"]) - 0.5
-    skills, promised = {}, {}
+    skills, expected = {}, {}
     for candidate, part in result.backtest.groupby("candidate"):
-        promised[candidate] = reliability(part, draws=400, seed=0).iloc[0]
+        expected[candidate] = reliability(part, draws=400, seed=0).iloc[0]
         reached = expected_auc(part["p"], truth_of(part, rows)) - 0.5
         skills[candidate] = reached / known if known > 1e-6 else np.nan
     skill = skills[result.candidate]
@@ -99,11 +99,11 @@ def show_skill(result: TrainingResult, rows: pd.DataFrame, name: str) -> float:
         + f"); log loss under the base rate {gain.value:+.4f} "
         f"({gain.ci_low:+.4f} to {gain.ci_high:+.4f}); logistic regression of {points}"
     )
-    counted = promised[result.candidate]
+    counted = expected[result.candidate]
     print(
         f"{name}: {result.churner_unit} counted {counted['observed_churners']:.0f} "
         f"({counted['churners_low']:.0f} to {counted['churners_high']:.0f}), expected by "
-        + ", ".join(f"{each} {row['expected_churners']:.1f}" for each, row in promised.items()),
+        + ", ".join(f"{each} {row['expected_churners']:.1f}" for each, row in expected.items()),
         flush=True,
     )
     return skill

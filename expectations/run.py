@@ -94,9 +94,15 @@ def in_detail(batch, rows: DataFrame, outcome):
     rows.limit(0).collect()
     expectation = outcome.expectation_config.to_domain_obj()
     try:
-        return batch.get_batch(batch_parameters={"dataframe": rows}).validate(expectation)
+        found = batch.get_batch(batch_parameters={"dataframe": rows}).validate(expectation)
     except GreatExpectationsError:
         return outcome
+    # A rule about many columns: of which it does not hold.
+    if conditions := (expectation.meta or {}).get("columns"):
+        counts = rows.agg(*(F.count_if(F.expr(conditions[c])).alias(c) for c in conditions)).first()
+        wrong = [f"{name} ({count:,})" for name, count in counts.asDict().items() if count]
+        found.result["columns"] = "in " + ", ".join(wrong)
+    return found
 
 
 def to_check(table: str, count: int, outcome) -> Check:
@@ -108,6 +114,7 @@ def to_check(table: str, count: int, outcome) -> Check:
     is_warning = config.severity == "warning"
     detail = next((info.get("exception_message") for info in raised(outcome.exception_info)), None)
     is_rule = "rule" in (config.meta or {})
+    detail = detail or found.get("columns")
     if detail is None and found.get("partial_unexpected_list") and not is_rule:
         detail = f"such as {found['partial_unexpected_list'][:3]}"
     elif detail is None and found.get("observed_value") is not None and not outcome.success:

@@ -7,7 +7,7 @@ row may be is a rule of staging; here a share of rows (`unknown`) may lack what 
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from math import sqrt
 
@@ -137,21 +137,21 @@ def features(
             "nobody is active on more days than were observed",
             f"active_day_count_{long}d > observed_day_count_{long}d",
         ),
-        no_rows(
+        no_rows_of_any(
             "no feature is less than it can be",
-            " or ".join(
-                f"{name} < {each.minimum}"
+            {
+                name: f"{name} < {each.minimum}"
                 for name, each in bounds.items()
                 if each.minimum is not None and name not in limited
-            ),
+            },
         ),
-        no_rows(
+        no_rows_of_any(
             "no feature is infinite or not a number",
-            " or ".join(f"isnan({name}) or abs({name}) = double('inf')" for name in bounds),
+            {name: f"(isnan({name}) or abs({name}) = double('inf'))" for name in bounds},
         ),
-        no_rows(
+        no_rows_of_any(
             "no feature is missing that never is",
-            " or ".join(f"{name} is null" for name in bounds if not bounds[name].is_nullable),
+            {name: f"{name} is null" for name in bounds if not bounds[name].is_nullable},
         ),
         gxe.UnexpectedRowsExpectation(
             description="every user with features is a known user",
@@ -255,6 +255,13 @@ def no_rows(
         # Rows without a value do not count.
         meta={"rule": f"if({among}, coalesce({condition}, false), null)"},
     )
+
+
+def no_rows_of_any(meaning: str, conditions: Mapping[str, str]) -> Expectation:
+    """No row meets any of the conditions, which are by the column that each is about."""
+    found = no_rows(meaning, " or ".join(conditions.values()))
+    found.meta["columns"] = dict(conditions)
+    return found
 
 
 def rules_of(expectations: Sequence[Expectation]) -> dict[str, str]:

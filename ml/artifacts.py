@@ -68,7 +68,7 @@ def load(name: str, version: Any) -> DeployedModel:
         features=features_of(card),
         typical=card["typical"],
         families={family: tuple(members) for family, members in card["families"].items()},
-        # Cards of before have neither.
+        # Earlier cards have neither.
         wording={feature: Wording(**each) for feature, each in card.get("wording", {}).items()},
         average_risk=card.get("average_risk"),
         name=name,

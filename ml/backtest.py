@@ -4,6 +4,7 @@ import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import count
 
 import pandas as pd
 from pyspark.sql import Column, DataFrame
@@ -78,12 +79,14 @@ def rolling(data: DataFrame, plan: Plan, origins: Origins, splits: Sequence[Spli
     name, is_known, _ = splits[0]
     tuning = f"Tuning {_learners_in_words(grids)} on what was known on {name}"
     plan.progress(tuning)
+    fitted_models = count(1)
     first = fit(
         data.filter(is_known),
         plan,
         grids,
         parallelism=options.parallelism,
-        progress=lambda done, of: plan.progress(f"{tuning}: {done} of {of} models"),
+        # How many there will be a search knows when it ends.
+        progress=lambda *_: plan.progress(f"{tuning}: {next(fitted_models)} models"),
     )
     told = f"Predicting {len(splits)} past dates, each from what was known then"
     plan.progress(told)

@@ -22,7 +22,6 @@ def in_threads(
 
     progress: called with how many have ended, and of how many, after each.
 
-
     Each task gets a copy of its own of this thread's Spark properties. One wrapper around all
     tasks would hand every thread the same object, in which Spark notes the query that runs: the
     end of one query then takes the note of the other away, which fails now and then. The error of
@@ -32,7 +31,10 @@ def in_threads(
     with ThreadPoolExecutor(parallelism) as pool:
         futures = [pool.submit(inheritable_thread_target(session)(task)) for task in tasks]
         for future in futures:
-            future.add_done_callback(lambda _: progress(next(ended), len(tasks)))
+            # What is cancelled has not ended.
+            future.add_done_callback(
+                lambda each: each.cancelled() or progress(next(ended), len(tasks))
+            )
         try:
             return [future.result() for future in futures]
         except BaseException:

@@ -8,8 +8,9 @@ from pyspark.sql import SparkSession
 from sparkify.settings import PROJECT
 
 MARTS = ("dim_", "fct_")
-BLOCK = re.compile(r"{% docs (\w+) %}\s*(.*?)\s*{% enddocs %}", re.S)
-NAMED = re.compile(r"{{ doc\('(\w+)'\) }}")
+# A block of documentation, and a description that is one, by its name or its project's and its own.
+BLOCK = re.compile(r"{%-?\s*docs (\w+)\s*-?%}\s*(.*?)\s*{%-?\s*enddocs\s*-?%}", re.S)
+NAMED = re.compile(r"{{\s*doc\((?:\s*['\"]\w+['\"]\s*,)?\s*['\"](\w+)['\"]\s*\)\s*}}")
 
 
 def tables_of(spark: SparkSession, schema: str) -> list[str]:
@@ -24,12 +25,15 @@ def tables_of(spark: SparkSession, schema: str) -> list[str]:
 def described() -> dict[str, dict]:
     """By name, what the project's YAML says of each table that it builds or declares."""
     found = {}
-    blocks = dict(BLOCK.findall((PROJECT / "models" / "columns.md").read_text()))
+    texts = (file.read_text() for file in (PROJECT / "models").rglob("*.md"))
+    blocks = dict(block for text in texts for block in BLOCK.findall(text))
     for file in sorted((PROJECT / "models").rglob("*.yml")):
         said = yaml.safe_load(file.read_text())
         sources = [each for source in said.get("sources", []) for each in source["tables"]]
         found |= {each["name"]: each for each in [*said.get("models", []), *sources]}
-    for column in (column for table in found.values() for column in table.get("columns", [])):
-        text = NAMED.sub(lambda block: blocks[block[1]], column.get("description", ""))
-        column["description"] = " ".join(text.split())
+    for table in found.values():
+        for column in table.get("columns") or []:
+            text = column.get("description") or ""
+            text = NAMED.sub(lambda named: blocks.get(named[1], named[0]), text)
+            column["description"] = " ".join(text.split())
     return found

@@ -55,13 +55,12 @@ def in_words(error: Exception, *, target: str | None = None, overrides: str = ""
         return JAVA_GONE.format(logs / "spark.log", run_again())
     of_ml = NotTrainable | TableMismatch | FilesGone | UnknownVersion
     is_told = isinstance(error, SparkifyError | of_ml)
-    is_check = isinstance(error, CheckFailed)
-    if is_told and exit_code(error) > 1 and not is_check:
-        return addressed(str(error), command_for(target, overrides))
+    told = addressed(str(error), command_for(target, overrides))
+    if is_told and exit_code(error) > 1 and not isinstance(error, CheckFailed):
+        return told
     # Not before: settings that cannot be read are an error that is told.
     logs = Settings.from_environment(target=target, overrides={}).logs
     if is_told:
-        told = addressed(str(error), command_for(target, overrides)) if is_check else error
         return f"{told} (logs: {logs})"
     if is_metastore_in_use(error):
         return METASTORE_IN_USE.format(

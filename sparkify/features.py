@@ -71,7 +71,9 @@ def bounds_of(columns: Iterable[str]) -> dict[str, Bounds]:
 def axis_of(column: str) -> str:
     """A feature's label with its unit, such as `listening time, 7 days (seconds)`."""
     label, unit = label_of(column), _meta(column).get("unit", "")
-    return label if unit in label else f"{label} ({unit})"
+    # The days of a window are no unit of what is counted in it.
+    counted = label.rsplit(", ", 1)[0] if WINDOW.search(column) else label
+    return label if re.search(rf"\b{re.escape(unit)}\b", counted) else f"{label} ({unit})"
 
 
 def label_of(column: str) -> str:

@@ -64,7 +64,7 @@ def check_tables(spark: SparkSession, settings: Settings, tables: Iterable[str] 
         words = "; ".join(f"{c.table_name}: {c.check_name} {c.detail}".rstrip() for c in failed)
         raise CheckFailed(
             f"{len(failed)} of {plural(len(checks), 'expectation')} "
-            f"{noun(len(failed), 'does', 'do')} not hold: {words}"
+            f"{noun(len(failed), 'does', 'do')} not hold: {words}; `sparkify checks` shows them"
         )
     return sum(check.status == "pass" for check in checks)
 

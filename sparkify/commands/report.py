@@ -30,12 +30,10 @@ def report_stage(spark: SparkSession, settings: Settings) -> Path:
 
     check_offer(spark, settings)
     with stage("Writing the report and the notebook") as say, ThreadPoolExecutor(1) as beside:
-        what = ["the page, and the notebook beside it"]
-        say(what[0])
+        say("the page, and the notebook beside it")
         notebook = beside.submit(
-            write_notebook, spark, settings, lambda cell: say(f"{what[0]}: {cell}")
+            write_notebook, spark, settings, lambda cell: say(f"the notebook, {cell}")
         )
         page = write_page(spark, settings)
-        what[0] = "the notebook"
         notebook.result()
     return page

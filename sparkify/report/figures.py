@@ -178,10 +178,10 @@ def run_up(table: pd.DataFrame) -> Iterator[Figure]:
         yield Figure(
             key=f"runup{index}",
             title=(
-                f"{name.capitalize()} {verb} from {before} to {now} before users leave"
+                f"“{name.capitalize()}” {verb} from {before} to {now} before users leave"
                 if is_apart
-                else f"{name.capitalize()} before users leave: {before}, then {now}, which may be "
-                "chance"
+                else f"“{name.capitalize()}” before users leave: {before}, then {now}, which may "
+                "be chance"
             )
             + f"; those who stay: {two_digits(stay)}",
             note="Mean of users who leave, with its 95 % interval; dashed: users who stay.",

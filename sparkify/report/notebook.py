@@ -60,8 +60,11 @@ def execute(
 ) -> None:
     """Run every cell of a notebook in a kernel of its own, which ends with it."""
 
+    kinds = [cell.cell_type for cell in notebook.cells]
+    last = len(kinds) - kinds[::-1].index("code")
+
     def told(cell_index: int, **_: object) -> None:
-        say(f"cell {cell_index + 1} of {len(notebook.cells)}")
+        say(f"cell {cell_index + 1} of {last}")
 
     # What it would print of a kernel that dies is told in one line.
     logging.getLogger("traitlets").setLevel(logging.CRITICAL)

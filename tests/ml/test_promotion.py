@@ -303,7 +303,7 @@ def test_a_row_that_says_something_else_now_is_not_looked_up():
     assert (alias, "no row yet to compare" in why) == (CHALLENGER, True)
     alias, why = verdict(rows, "worse", week=TRAINED, champion=replace(champion, hashes=None))
     assert alias == CHAMPION
-    # A backtest of before has no hashes.
+    # An earlier backtest has no hashes.
     older = replace(champion, backtest=champion.backtest.drop(columns="row"))
     assert len(shared_rows(deployed_backtest(trained(rows, "old", week=TRAINED)), older)) == len(
         rows

@@ -3,13 +3,16 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from click.testing import CliRunner
 from pyspark.ml import PipelineModel
+from pyspark.ml.classification import DecisionTreeClassifier
 from pyspark.sql import functions as F
 from sklearn.metrics import log_loss, roc_auc_score
 
 from ml import tuning
 from ml.explaining import contributions, families
-from ml.preprocessing import Columns, find_columns, typical_row
+from ml.options import TrainOptions
+from ml.preprocessing import FEATURES, Columns, find_columns, typical_row
 from ml.protocol import FOLD, LABEL
 from ml.scoring import DeployedModel
 from ml.stacking import (
@@ -23,7 +26,8 @@ from ml.stacking import (
     margins,
     refit,
 )
-from ml.tuning import LEARNERS, Shape
+from ml.tuning import LEARNERS, Learner, Shape
+from sparkify.cli import cli
 
 KEYS = ("user_id", "week")
 
@@ -163,6 +167,33 @@ def test_of_very_many_rows_folds_are_of_some_users_and_models_learn_from_all(
 
 def test_every_learner_has_a_grid_to_choose_from():
     assert all(len(learner.points(Columns(()))) > 1 for learner in LEARNERS.values())
+
+
+def test_one_entry_adds_a_learner_to_whatever_is_made_of_learners(rows, columns, monkeypatch):
+    def make(shape: Shape, seed: int) -> DecisionTreeClassifier:
+        names = tuning.columns("decision_tree")
+        return DecisionTreeClassifier(
+            featuresCol=FEATURES, labelCol=LABEL, minInstancesPerNode=5, seed=seed, **names
+        )
+
+    added = Learner("decision_tree", make, {"maxDepth": (1, 2)}, jobs=10)
+    monkeypatch.setitem(LEARNERS, "decision_tree", added)
+    assert "decision_tree" in CliRunner().invoke(cli, ["train", "-h"]).output
+    assert TrainOptions(models=("decision_tree",)).models == ("decision_tree",)
+    found = fit(
+        rows,
+        columns,
+        keys=KEYS,
+        learners=[LEARNERS["logistic_regression"], added],
+        points={"decision_tree": added.points(columns), "logistic_regression": [{"regParam": 0.1}]},
+        folds=2,
+        count=180,
+        seed=1,
+        parallelism=2,
+    )
+    assert set(found.meta_weights) == {"intercept", "logistic_regression", "decision_tree"}
+    for name in ("decision_tree", STACK):
+        assert log_odds(deployed(found, name), rows)[PROBABILITY].nunique() > 1
 
 
 def test_every_folds_score_is_kept_and_the_best_point_is_chosen(fitted):

@@ -14,7 +14,7 @@ import pytest
 
 from sparkify.commands import status
 from sparkify.commands.checks import show_standing
-from sparkify.features import axis_of
+from sparkify.features import axis_of, label_of
 from sparkify.formatting import share_in_words
 from sparkify.report import exploring, figures, words
 from sparkify.report.card import render_card
@@ -153,8 +153,9 @@ def test_every_axis_of_numbers_says_what_it_counts():
                 if channel in ("x", "y") and field.get("type") == "quantitative":
                     titles.setdefault(channel, set()).add(field.get("title") or "")
         assert titles and all(any(found) for found in titles.values()), (key, titles)
-    assert axis_of("listening_s_7d") == "listening time, 7 days (seconds)"
-    assert axis_of("song_count_7d") == "songs played, 7 days"
+    feature = data.run_up["feature"].iloc[0]
+    layers = charts["runup0"]["layer"]
+    assert axis_of(feature) in [each["encoding"]["y"].get("title") for each in layers]
 
 
 @pytest.mark.parametrize("has_churn", [True, False])
@@ -664,6 +665,22 @@ def test_the_weeks_of_registration_that_differ_are_named_and_one_alone_leaves_mo
     # Of whom everybody left more left than of anybody else.
     table.loc[1, ["survival", "ci_low", "ci_high"]] = (0.0, np.nan, np.nan)
     assert "week of 8 October 2018 leaves most: 100" in figures.cohorts(table).title
+
+
+def test_an_axis_names_a_feature_with_its_unit():
+    assert axis_of("listening_s_7d") == "listening time, 7 days (seconds)"
+    assert axis_of("max_gap_days_28d") == "longest gap, 28 days (days)"
+    for plain in ("song_count_7d", "tenure_days", "help_per_session_28d", "add_friend_count_28d"):
+        assert axis_of(plain) == label_of(plain)
+    history = pd.DataFrame(
+        {
+            "user_id": [f"{i}" for i in range(200)],
+            "listening_s_7d": np.arange(200.0),
+            "label": [i % 3 == 0 for i in range(200)],
+        }
+    )
+    (fifths,) = exploring.fifths(history, ["listening_s_7d"], label="label", horizon_days=14)
+    assert "listening time, 7 days (seconds)" in json.dumps(fifths.chart.to_dict())
 
 
 def test_features_are_called_by_their_labels_wherever_a_sentence_names_them():

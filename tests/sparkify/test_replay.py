@@ -1,9 +1,13 @@
 """Whatever happened before it, a plain run leaves what a full refresh leaves."""
 
+import re
+from textwrap import dedent, indent
+
 import pytest
 
 from sparkify import transform
 from sparkify.errors import SparkifyError
+from sparkify.settings import PROJECT
 from tests.sparkify.tables import (
     INCREMENTAL,
     TABLES,
@@ -62,6 +66,37 @@ def test_another_definition_makes_its_tables_anew_and_a_comment_none(spark, sett
     model.write_text("{{ config(materialized='table') }}\n" + model.read_text())
     with pytest.raises(SparkifyError, match="reads dim_snapshot_dates, a table without a fing"):
         walk.run("--select", "fct_user_snapshots")
+
+
+@pytest.mark.long
+def test_a_feature_is_added_as_it_is_written_down_how(
+    spark, settings, simulated_days, tmp_path, monkeypatch
+):
+    """By the words of CONTRIBUTING, in two files; the third is the oracle."""
+    walk = Walk(settings, tmp_path, simulated_days)
+    monkeypatch.setenv("DBT_PROJECT_DIR", str(walk.project))
+    guide = (PROJECT / "CONTRIBUTING.md").read_text()
+    (block,) = re.findall(r"```yaml\n( *- &about_count_28d\n.*?)\n *```", guide, flags=re.S)
+    changes = {
+        "macros/user_features.sql": [("'home_count', ", "'home_count', 'about_count', ")],
+        "models/marts/features/_features.yml": [
+            (
+                before := "      - &error_count_28d\n",
+                indent(dedent(block), " " * 6) + "\n" + before,
+            ),
+            (before := "      - *error_count_28d\n", "      - *about_count_28d\n" + before),
+        ],
+    }
+    for name, replaced in changes.items():
+        text = (walk.project / name).read_text()
+        for old, new in replaced:
+            assert text.count(old) == 1, (name, old)
+            text = text.replace(old, new)
+        (walk.project / name).write_text(text)
+    transform.register_events(settings, str(walk.folder))
+    walk.run("--select", "+fct_user_snapshots", "+fct_user_features")
+    for table in ("fct_user_snapshots", "fct_user_features"):
+        assert spark.table(f"sparkify.{table}").agg({"about_count_28d": "sum"}).first()[0] > 0
 
 
 @pytest.mark.slow

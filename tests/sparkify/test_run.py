@@ -189,6 +189,8 @@ def false_row(spark, table: str, values: dict):
 @pytest.mark.long
 def test_the_gate_names_the_expectation_that_fails(spark, settings):
     false = {"user_id": "bad", "paid_event_share_28d": 1.5, "song_count_7d": 10**6}
+    false |= {"tenure_days": -1, "days_since_last_active": None}
+    false |= {"advert_per_hour_28d": float("nan")}
     rows = false_row(spark, "sparkify.fct_user_features", false)
     append(spark, settings, rows, "sparkify.fct_user_features")
     try:
@@ -197,7 +199,11 @@ def test_the_gate_names_the_expectation_that_fails(spark, settings):
     finally:
         spark.sql("delete from sparkify.fct_user_features where user_id = 'bad'")
     assert failure.value.exit_code == 4
-    assert "values_to_be_between(paid_event_share_28d)" in str(failure.value)
+    said = str(failure.value)
+    assert "values_to_be_between(paid_event_share_28d)" in said
+    assert "no feature is less than it can be in tenure_days (1)" in said
+    assert "no feature is infinite or not a number in advert_per_hour_28d (1)" in said
+    assert "no feature is missing that never is in days_since_last_active (1)" in said
     assert "a short window counts no more than a longer one" in str(failure.value)
 
 

@@ -17,7 +17,7 @@ MODELS = (
     *("fct_user_days", "dim_users", "fct_user_snapshots", "fct_user_features"),
 )
 SELECTION = ("--exclude", "path:models/marts/retention")
-# By which every kind of what may happen does, in twelve sequences.
+# With this seed each kind of change happens within twelve sequences.
 SEED = 1
 # What may be changed where, by words that stand there once.
 EDITS = {
@@ -113,7 +113,7 @@ class Walk:
         return "doubled " + self.write(self.folder / "again" / "a.json", lines * 2 + ["[1]"])
 
     def restore(self) -> str:
-        """A file of before is back, with the times it had."""
+        """An earlier file is back, with the times it had."""
         if not self.past:
             return "nothing to restore"
         file, content, stat = self.chance.choice(self.past)
