@@ -9,6 +9,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -43,6 +44,7 @@ from sparkify.warehouse import check_place, check_schemas, check_warehouse, remo
 JAVA_VERSIONS = (17, 21)
 # Usually within a quarter of a second.
 JAVA_ANSWER_S = 30
+LETTING_GO_S = 5
 # What the children of this process show to its session. In the environment of the JVM, for every
 # user of a machine can read its command line.
 TOKEN = secrets.token_urlsafe()
@@ -215,7 +217,7 @@ def check_machine(settings: Settings) -> None:
         raise BadInput(f"no Spark master answers at {master}; start it, or mend SPARK_MASTER")
     if settings.metastore_url:
         check_needs(settings)
-    elif is_locked(settings.metastore / "dbex.lck"):
+    elif stays_locked(settings.metastore / "dbex.lck"):
         raise WrongUse(METASTORE_IN_USE.format(settings.metastore))
 
 
@@ -242,6 +244,16 @@ def java_version() -> int | None:
         return None
     found = re.search(r'version "(?:1\.)?(\d+)', words)
     return int(found.group(1)) if found else None
+
+
+def stays_locked(lock: Path) -> bool:
+    """Whether a lock is held on: the Java of a command that has just ended lets go of it soon."""
+    deadline = time.monotonic() + LETTING_GO_S
+    while is_locked(lock):
+        if time.monotonic() > deadline:
+            return True
+        time.sleep(0.1)
+    return False
 
 
 def is_locked(lock: Path) -> bool:

@@ -14,6 +14,7 @@ import tarfile
 import zlib
 from collections import Counter
 from dataclasses import replace
+from itertools import cycle
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -239,15 +240,16 @@ def test_files_of_any_name_are_read(staged, oddly_named):
 
 @pytest.mark.long
 def test_a_path_is_no_pattern(spark, settings, oddly_named):
-    for name in ODD_NAMES:
-        for path in (oddly_named / name, oddly_named / name / f"{name}.json"):
-            transform.register_events(settings, str(path))
-            files = spark.sql("select distinct _metadata.file_name from sparkify_raw.files")
-            expected = {file.name for file in ([path] if path.is_file() else path.iterdir())}
-            assert {unquote(row[0]) for row in files.collect()} == expected
-            texts = spark.sql("select value from sparkify_raw.lines where value like '{%'")
-            number = str(ODD_NAMES.index(name))
-            assert {json.loads(row[0])["sessionId"] for row in texts.collect()} == {int(number)}
+    # As a folder, or as a file in it.
+    for name, inside in zip(ODD_NAMES, cycle(("", "{}.json")), strict=False):
+        path = oddly_named / name / inside.format(name)
+        transform.register_events(settings, str(path))
+        files = spark.sql("select distinct _metadata.file_name from sparkify_raw.files")
+        expected = {file.name for file in ([path] if path.is_file() else path.iterdir())}
+        assert {unquote(row[0]) for row in files.collect()} == expected
+        texts = spark.sql("select value from sparkify_raw.lines where value like '{%'")
+        number = str(ODD_NAMES.index(name))
+        assert {json.loads(row[0])["sessionId"] for row in texts.collect()} == {int(number)}
 
 
 def test_the_uri_of_a_file_is_the_one_that_spark_writes(spark, tmp_path):

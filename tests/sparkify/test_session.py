@@ -3,6 +3,8 @@
 import os
 import socket
 import struct
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
@@ -10,10 +12,20 @@ import yaml
 from dbt.config.renderer import ProfileRenderer
 from dbt_common.context import set_invocation_context
 
+from sparkify import session
 from sparkify.commands.serve import has_secret
 from sparkify.preload import beside
 from sparkify.session import is_local, spark_settings
 from sparkify.settings import PROJECT, Settings
+
+# A process that holds a lock until its input ends.
+HOLDING = """
+import fcntl, sys
+held = open(sys.argv[1], "r+b")
+fcntl.lockf(held, fcntl.LOCK_EX)
+print("held", flush=True)
+sys.stdin.read()
+"""
 
 
 def test_the_port_of_a_session_answers_nobody_without_its_secret(spark):
@@ -73,3 +85,16 @@ def test_what_is_done_beside_a_block_is_over_at_its_end_and_may_fail():
     with beside(work):
         pass
     assert done == [1]
+
+
+def test_a_metastore_is_in_use_only_while_somebody_holds_on_to_it(monkeypatch, tmp_path):
+    lock = tmp_path / "dbex.lck"
+    lock.touch()
+    holder = subprocess.Popen([sys.executable, "-c", HOLDING, lock], stdin=-1, stdout=-1)
+    holder.stdout.readline()
+    with monkeypatch.context() as patched:
+        patched.setattr(session, "LETTING_GO_S", 0)
+        assert session.stays_locked(lock)
+    # As the Java of a command that has just ended.
+    monkeypatch.setattr(session.time, "sleep", lambda _: holder.communicate())
+    assert not session.stays_locked(lock)
