@@ -14,7 +14,6 @@ import pytest
 
 from sparkify import transform
 from sparkify.remote import THRIFT_TOKEN
-from sparkify.settings import written
 from sparkify.simulator import simulate
 from sparkify.stages import RETENTION
 from tests.server.serving import BIN, serving, wait_for
@@ -130,7 +129,7 @@ class RemoteWalk(Walk):
     environment: dict[str, str]
 
     def run(self, *arguments: str) -> str:
-        changed = ("--vars", written(self.changed))
+        changed = ("--vars", json.dumps(self.changed))
         finish(dbt(self.environment, "run", *arguments, *changed))
         return f"run {' '.join(arguments)}"
 
