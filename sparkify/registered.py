@@ -1,6 +1,8 @@
 """The registered models of this home, and which of them scores."""
 
 import shlex
+import sqlite3
+from contextlib import closing, suppress
 
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
@@ -33,6 +35,22 @@ def require_model(settings: Settings, name: str) -> None:
     # To look is no reason to make a home.
     if not settings.model_store.exists() or not registry(settings, name).versions():
         raise BadInput(f"no model {name} has been trained yet; {how_to_train(settings, name)}")
+
+
+def require_version(settings: Settings, name: str, version: int) -> None:
+    """Refuse a version that the store does not list; MLflow would take seconds to import.
+
+    Raises:
+        WrongUse: names the versions that there are.
+    """
+    store, known = f"{settings.model_store.as_uri()}?mode=ro", set()
+    listed = "select version from model_versions where name = ?"
+    # What cannot be asked this way MLflow is asked.
+    with suppress(sqlite3.Error), closing(sqlite3.connect(store, uri=True)) as opened:
+        known = {int(row[0]) for row in opened.execute(listed, [name])}
+    if known and version not in known:
+        has = ", ".join(map(str, sorted(known)))
+        raise WrongUse(f"{name} has no version {version}; it has {has}.")
 
 
 def how_to_train(settings: Settings, name: str) -> str:

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from sparkify.registered import decision_of, registry, require_model
+from sparkify.registered import decision_of, registry, require_model, require_version
 from sparkify.scores import came_true, judged_scores
 from sparkify.settings import Settings
 from sparkify.spreadsheet import check_writable
@@ -51,6 +51,7 @@ def outcomes(settings: Settings, name: str) -> dict[int, str]:
 
 def promote(settings: Settings, version: int, *, name: str) -> None:
     """Make a version champion."""
+    require_version(settings, name, version)
     require_model(settings, name)
     made = registry(settings, name).promote(version)
     line(f"{name} version {made.version} ({made.candidate}) is the champion.{mark(made)}")
@@ -79,6 +80,8 @@ def write_card(settings: Settings, version: int | None, *, name: str) -> None:
     from sparkify.report import write_whole
     from sparkify.report.card import render_card
 
+    if version is not None:
+        require_version(settings, name, version)
     require_model(settings, name)
     versioned = registry(settings, name)
     found, card = versioned.card(version)

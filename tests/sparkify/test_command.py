@@ -5,8 +5,10 @@ import os
 import re
 import shlex
 import socket
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from unittest.mock import patch
 
@@ -585,6 +587,21 @@ def test_an_empty_setting_of_a_folder_counts_as_unset_and_a_new_home_is_its_owne
     with patch.dict(os.environ):
         Settings.from_environment().export()
     assert (tmp_path / "a" / "home").stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize("words", ["models promote 7", "models card 7"])
+def test_a_version_that_is_not_listed_is_refused_without_mlflow(
+    no_spark, monkeypatch, tmp_path, words
+):
+    monkeypatch.setenv("SPARKIFY_HOME", str(tmp_path))
+    monkeypatch.setitem(sys.modules, "mlflow", None)
+    (tmp_path / "mlflow").mkdir()
+    with closing(sqlite3.connect(tmp_path / "mlflow" / "mlflow.db")) as store:
+        store.execute("create table model_versions (name text, version int)")
+        rows = [("sparkify-churn", 2), ("sparkify-churn", 1), ("other", 7)]
+        store.executemany("insert into model_versions values (?, ?)", rows)
+        store.commit()
+    assert_refused(ask(*words.split()), 2, "has no version 7; it has 1, 2.")
 
 
 def test_without_a_model_every_command_that_reads_one_says_how_to_train(
