@@ -105,7 +105,10 @@ def stage(title: str) -> Iterator[Callable[[str], None]]:
 
     def say(now: str) -> None:
         step[0] = now
-        status.update(Text.assemble(cell(title), " ", styled(now, "dim")))
+        told = Text.assemble(cell(title), " ", styled(now, "dim"))
+        # On one line, behind the spinner and a blank.
+        told.truncate(console.width - 2, overflow="ellipsis")
+        status.update(told)
 
     with console.status(cell(title)) as status:
         if not console.is_terminal:

@@ -10,6 +10,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 from click.testing import CliRunner
+from rich.status import Status
 
 from sparkify import summary, terminal
 from sparkify.cli import cli
@@ -46,6 +47,15 @@ def test_titles_headings_cells_notes_and_stages_print_text(capsys, wide):
     assert out.count(SHOWN) == 8
     assert err == SHOWN.replace(r"\r\n", "") + "\n"
     assert not set("\x1b\x07\r\u202e") & set(out + err)
+
+
+def test_what_a_stage_is_at_takes_one_line_of_a_terminal(monkeypatch):
+    shown = []
+    monkeypatch.setattr(terminal.console, "_width", 40)
+    monkeypatch.setattr(Status, "update", lambda _, told: shown.append(told.plain))
+    with terminal.stage("Building and testing") as say:
+        say("3 of 9, primary_key_of_a_table_that_has_many_columns")
+    assert shown == ["Building and testing 3 of 9, primary_…"]
 
 
 def test_a_style_is_a_style_and_no_text():
