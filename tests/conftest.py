@@ -76,13 +76,24 @@ def build(spark: SparkSession, settings: Settings) -> Callable[..., None]:
     return build_from
 
 
+def folder_of(setting: str) -> Path:
+    """The folder that a setting names; without it a test is skipped."""
+    folder = os.environ.get(setting)
+    if not folder:
+        pytest.skip(f"{setting} is not set: no such data to test on")
+    return Path(folder)
+
+
 @pytest.fixture(scope="session")
 def real_data() -> Path:
     """The folder of real pieces of the log."""
-    folder = os.environ.get("SPARKIFY_REAL_DATA")
-    if not folder:
-        pytest.skip("SPARKIFY_REAL_DATA is not set: no real data to test on")
-    return Path(folder)
+    return folder_of("SPARKIFY_REAL_DATA")
+
+
+@pytest.fixture(scope="session")
+def cases() -> Path:
+    """The folder of small inputs after bug reports."""
+    return folder_of("SPARKIFY_CASES")
 
 
 @pytest.fixture(scope="session")

@@ -16,15 +16,6 @@ pytestmark = pytest.mark.long
 READ = "+stg_sparkify__events", "stg_sparkify__rejected_events", "stg_sparkify__nulled_values"
 
 
-@pytest.fixture(scope="session")
-def cases() -> Path:
-    """The folder of the cases."""
-    folder = os.environ.get("SPARKIFY_CASES")
-    if not folder:
-        pytest.skip("SPARKIFY_CASES is not set: no cases to test on")
-    return Path(folder)
-
-
 @pytest.fixture
 def counted(spark, settings):
     """A function that stages a file or folder, and counts what became of it."""

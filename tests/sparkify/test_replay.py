@@ -77,22 +77,16 @@ def test_a_feature_is_added_as_it_is_written_down_how(
     monkeypatch.setenv("DBT_PROJECT_DIR", str(walk.project))
     guide = (PROJECT / "CONTRIBUTING.md").read_text()
     (block,) = re.findall(r"```yaml\n( *- &about_count_28d\n.*?)\n *```", guide, flags=re.S)
-    changes = {
-        "macros/user_features.sql": [("'home_count', ", "'home_count', 'about_count', ")],
-        "models/marts/features/_features.yml": [
-            (
-                before := "      - &error_count_28d\n",
-                indent(dedent(block), " " * 6) + "\n" + before,
-            ),
-            (before := "      - *error_count_28d\n", "      - *about_count_28d\n" + before),
-        ],
-    }
-    for name, replaced in changes.items():
+    described, next_one = indent(dedent(block), " " * 6), "error_count_28d\n"
+    yml = "models/marts/features/_features.yml"
+    for name, old, new in (
+        ("macros/user_features.sql", "'home_count', ", "'home_count', 'about_count', "),
+        (yml, f"      - &{next_one}", f"{described}\n      - &{next_one}"),
+        (yml, f"      - *{next_one}", f"      - *about_count_28d\n      - *{next_one}"),
+    ):
         text = (walk.project / name).read_text()
-        for old, new in replaced:
-            assert text.count(old) == 1, (name, old)
-            text = text.replace(old, new)
-        (walk.project / name).write_text(text)
+        assert text.count(old) == 1, (name, old)
+        (walk.project / name).write_text(text.replace(old, new))
     transform.register_events(settings, str(walk.folder))
     walk.run("--select", "+fct_user_snapshots", "+fct_user_features")
     for table in ("fct_user_snapshots", "fct_user_features"):
