@@ -1,5 +1,6 @@
 """Tables compared whole, as the tests of increments do."""
 
+import os
 from pathlib import Path
 
 from pyspark.sql import DataFrame, SparkSession
@@ -36,9 +37,9 @@ def fingerprints(spark: SparkSession) -> dict[str, tuple[int, int]]:
     return {table: fingerprint(spark.table(f"sparkify.{table}")) for table in TABLES}
 
 
-def defined(spark: SparkSession, home: Path, table: str) -> tuple[int, int]:
+def defined(spark: SparkSession, table: str) -> tuple[int, int]:
     """The fingerprint of a table as its model defines it, over the tables it is made from."""
-    found = (home / "dbt" / "compiled").rglob(f"{table}.sql")
+    found = Path(os.environ["DBT_TARGET_PATH"], "compiled").rglob(f"{table}.sql")
     # Inputs of unit tests are compiled under the names of the models they stand for.
     model = max(
         (file for file in found if not file.parent.suffix), key=lambda file: file.stat().st_mtime

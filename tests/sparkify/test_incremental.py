@@ -89,7 +89,7 @@ def test_more_files_than_one_statement_may_name_are_replaced_in_several(
     assert spark.table("sparkify.base_sparkify__rows").count() == 2 * 501
     for table in ("base_sparkify__line_counts", "base_sparkify__rows"):
         found = fingerprint(spark.table(f"sparkify.{table}"))
-        assert found == defined(spark, settings.home, table)
+        assert found == defined(spark, table)
 
 
 def test_a_killed_run_leaves_whole_tables_and_the_next_one_repairs_them(
