@@ -29,8 +29,8 @@ test-server: $(READY)  ## Run the tests of servers, other engines and a cluster
 	@$(BIN)/sparkify setup --fast-start
 	@$(BIN)/python -m pytest tests/server
 
-bench: $(READY)  ## Measure a run, the simulator, builds, one more day, DuckDB, a server and the models (BENCH=name: one)
-	@for name in $(or $(BENCH),run simulator build incremental duckdb server learning); do \
+bench: $(READY)  ## Measure a run, the simulator, builds, one more day, DuckDB, a notebook, a server and the models (BENCH=name: one)
+	@for name in $(or $(BENCH),run simulator build incremental duckdb notebooks server learning); do \
 		echo "== $$name"; $(BIN)/python -m benchmarks.$$name || exit 1; done
 
 lint: $(READY)  ## Check the style of Python and SQL
@@ -46,7 +46,7 @@ clean:  ## Delete the environment and everything that runs have written
 
 $(READY): requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
-		{ echo "error: $(PYTHON) is not Python 3.11 to 3.13; name one that is: make PYTHON=python3.11" >&2; exit 3; }
+		{ echo "error: $(PYTHON) is not Python 3.11 to 3.13; name one that is: make $(MAKECMDGOALS) PYTHON=python3.11" >&2; exit 3; }
 	@echo "Setting up .venv (once; about a minute)"
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/pip install --quiet --disable-pip-version-check uv

@@ -107,6 +107,6 @@ def _folder(version: Any) -> Path:
     if not has_files(version):
         raise FilesGone(
             f"the files of version {version.version} of {version.name} are gone from {folder}: put "
-            "them back; or begin anew, move the folder mlflow away and run `sparkify train`"
+            "them back; or begin anew: move the folder mlflow away and train"
         )
     return folder

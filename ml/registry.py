@@ -3,6 +3,7 @@
 import datetime as dt
 import logging
 import os
+import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -264,11 +265,12 @@ class Registry:
         if before is None:
             others = [each for each in found if each is not present]
             remedy = (
-                f"`sparkify models --name {self.name} promote VERSION` makes a version champion."
+                f"`sparkify models --name {shlex.quote(self.name)} promote VERSION` makes a "
+                "version champion."
                 if others
                 else f"version {present.version} is the only one."
                 if present
-                else "it has no version yet: `sparkify train` makes one."
+                else "it has no version yet."
             )
             raise UnknownVersion(f"{self.name} has no earlier champion to roll back to; {remedy}")
         return self._crown(before, how=ROLLED_BACK)
@@ -359,7 +361,7 @@ class Registry:
         known = {each.version: each for each in self.versions()}
         if version not in known:
             has = ", ".join(map(str, sorted(known)))
-            remedy = f"it has {has}." if has else "it has none yet: `sparkify train` makes one."
+            remedy = f"it has {has}." if has else "it has none yet."
             raise UnknownVersion(f"{self.name} has no version {version}; {remedy}")
         skill = known[version].skill
         if skill.value <= 0:

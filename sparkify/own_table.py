@@ -322,6 +322,14 @@ def _folder_kind(folder: Path) -> str:
     if len({len(file.relative_to(folder).parts) for file in files}) > 1:
         raise BadInput(f"{folder} holds files both beside and inside its folders: keep one kind")
     schemas = [_parquet_schema(file) for file in files]
+    for file, schema in zip(files, schemas, strict=True):
+        names = {name.casefold(): name for name in schema}
+        for step in file.relative_to(folder).parts[:-1]:
+            if name := names.get(step.partition("=")[0].casefold()):
+                raise BadInput(
+                    f"{file} has a column `{name}`, and Spark would read {step}, the name of its "
+                    "folder, in its place: rename one"
+                )
     for file, schema in zip(files[1:], schemas[1:], strict=True):
         for name in [*schemas[0], *schema]:
             if schemas[0].get(name) != schema.get(name):
@@ -448,6 +456,10 @@ def _check_csv(path: Path) -> tuple[str, tuple[str, ...]]:
             lines = csv.reader(with_ends(), delimiter=separator, strict=True)
             names = next(lines)
             first_end = _line_end(last)
+            if broken := next((name for name in names if re.search(r"[\r\n]", name)), None):
+                raise BadInput(
+                    f"{path} has a column whose name is of several lines, {broken!r}: rename it"
+                )
             if len(names) < 2:
                 raise BadInput(
                     f"{path} has one column: separate columns by a comma, semicolon, tab or |"

@@ -146,17 +146,17 @@ def check_server(url: str) -> None:
             f"sc://localhost:{CONNECT_PORT} or sc://host:{CONNECT_PORT}/;token=TOKEN"
         ) from error
     answer = f"no Spark Connect server answers at {builder.endpoint}"
-    remedy = f"; {how_to_start(host, '--connect-port', port, CONNECT_PORT)}"
     if not listens(host, port):
-        raise BadInput(answer + remedy)
+        raise BadInput(f"{answer}; {how_to_start(host, '--connect-port', port, CONNECT_PORT)}")
+    remedy = how_to_start(host, "--connect-port")
     # By pyspark's own rule: without it a token goes to no other name.
     if builder.use_ssl or (builder.secure and host != "localhost"):
-        remedy = f"; {CERTIFICATE.format(host)}"
+        remedy = CERTIFICATE.format(host)
     channel = builder.toChannel()
     try:
         grpc.channel_ready_future(channel).result(timeout=ANSWER_S)
     except grpc.FutureTimeoutError as error:
-        raise BadInput(f"{answer}, though something listens there{remedy}") from error
+        raise BadInput(f"{answer}, though something listens there; {remedy}") from error
     finally:
         channel.close()
 
@@ -176,9 +176,8 @@ def check_thrift() -> None:
     if not (port.isdecimal() and 1 <= int(port) <= 65_535):
         raise WrongUse(f"SPARKIFY_THRIFT_PORT is {port!r}; give a port from 1 to 65535")
     answer = f"no Spark Thrift server answers at {host}:{port}"
-    remedy = f"; {how_to_start(host, '--thrift-port', int(port), THRIFT_PORT)}"
     if not listens(host, int(port)):
-        raise BadInput(answer + remedy)
+        raise BadInput(f"{answer}; {how_to_start(host, '--thrift-port', int(port), THRIFT_PORT)}")
     if host not in THIS_MACHINE:
         warn(f"what goes to {host} over Thrift is not encrypted, the password neither")
     done = Future()
@@ -199,7 +198,8 @@ def check_thrift() -> None:
             user = thrift_credentials()["username"]
             theirs = f" (of a server that is not ours, to the password of {user})"
             raise BadInput(REFUSED.format(f"{host}:{port}", THRIFT_TOKEN) + theirs) from error
-        raise BadInput(f"{answer}, though something listens there{remedy}") from error
+        remedy = how_to_start(host, "--thrift-port")
+        raise BadInput(f"{answer}, though something listens there; {remedy}") from error
 
 
 def thrift_host() -> str:
@@ -216,11 +216,21 @@ def thrift_credentials() -> dict[str, str]:
     }
 
 
-def how_to_start(host: str, option: str, port: int, usual: int) -> str:
-    """The command that makes a server answer at a port of this machine, or what else to do."""
+def how_to_start(host: str, option: str, port: int | None = None, usual: int | None = None) -> str:
+    """The command that makes a server answer at a port of this machine, or what else to do.
+
+    port: None where it is taken.
+    """
+    is_connect = option == "--connect-port"
     if host not in THIS_MACHINE:
-        setting = "SPARK_REMOTE" if option == "--connect-port" else "SPARKIFY_THRIFT_HOST"
+        setting = "SPARK_REMOTE" if is_connect else "SPARKIFY_THRIFT_HOST"
         return f"start one on {host}, or mend {setting}"
+    if port is None:
+        setting = "SPARK_REMOTE" if is_connect else "SPARKIFY_THRIFT_PORT"
+        return (
+            f"if that is no server that is starting, start one at another port, `sparkify serve "
+            f"{option} PORT`, and name it in {setting}"
+        )
     given = "" if port == usual else f" {option} {port}"
     return f"start one in another terminal: `sparkify serve{given}`"
 

@@ -338,9 +338,12 @@ def command_for(target: str, overrides: str = "") -> str:
 
 
 def addressed(text: str, command: str) -> str:
-    """A text in which every command that it names begins as `command_for` has it."""
+    """A text in which every command that it names begins as `command_for` has it, and once so."""
+    begins = f"`{command} "
     # A function, for in a text a backslash would be an escape.
-    return COMMAND.sub(lambda _: f"`{command} ", text)
+    return COMMAND.sub(
+        lambda found: found[0] if text.startswith(begins, found.start()) else begins, text
+    )
 
 
 def read_vars(given: str) -> dict[str, object]:

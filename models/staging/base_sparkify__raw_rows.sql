@@ -11,7 +11,8 @@ with lines as (
     where {{ sources.json }}
 ),
 
--- A line of an array over several lines ends with a comma; an array on one line is as many rows.
+-- A line of an array over several lines ends with a comma, and its first and last line may have a
+-- bracket; an array on one line is as many rows.
 without_commas as (
     select
         source_file,
@@ -31,11 +32,13 @@ texts as (
         source_file,
         input_version,
         line,
-        if(
-            startswith(text, '[') and endswith(text, ']'),
-            substring(text, 2, length(text) - 2),
-            text
-        ) as text
+        case
+            when startswith(text, '[') and endswith(text, ']')
+                then substring(text, 2, length(text) - 2)
+            when startswith(text, '[') and endswith(text, '}') then substring(text, 2)
+            when startswith(text, '{') and endswith(text, ']') then left(text, length(text) - 1)
+            else text
+        end as text
     from without_commas
 ),
 

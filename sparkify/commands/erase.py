@@ -122,11 +122,17 @@ def erase(settings: Settings, given: str, *, is_confirmed: bool, is_known: bool 
         files = [file for file in files if without_rows(file, user)[1]]
     is_found = any(counts.values()) or files or is_remembered(spark, settings, given)
     if is_known and not is_found:
+        users = settings.table("dim_users")
+        listed = (
+            f'`sparkify sql "select user_id from {users}"` lists those of the tables'
+            if spark.catalog.tableExists(users)
+            else "there are no tables of users yet"
+        )
+        under = " under this SPARKIFY_USER_KEY" if key_digest() else ""
         raise BadInput(
-            f"no row and no list of now names a user {given}; give the id as the log has it, in "
-            f'the same case: `sparkify sql "select user_id from {settings.table("dim_users")}"` '
-            "lists those of the tables. With --anyway one is erased whom only earlier versions, "
-            "the report, logs or files of the log name"
+            f"no row and no list of now names a user {given}{under}; give the id as the log has "
+            f"it, in the same case: {listed}. With --anyway one is erased whom only earlier "
+            "versions, the report, logs or files of the log name"
         )
     rows = sum(counts.values())
     if not is_confirmed:
@@ -334,7 +340,8 @@ def check_reach(spark: SparkSession, settings: Settings, places: list[Place], us
             if re.search(user.word, text):
                 raise BadInput(
                     f"the view {schema}.{view} names the user in its text: drop it, with `sparkify "
-                    f'sql --write "drop view {schema}.{view}"`, and erase the user then'
+                    f'sql --write "drop view {schema}.{view}"`, and erase the user then, with '
+                    "--anyway if nothing else names them"
                 )
     if spark.catalog.tableExists(rows):
         # As in the macro event_field; 36.json is named for 36 too.

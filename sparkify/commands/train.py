@@ -75,8 +75,8 @@ def train_command(
     if any(own[name] is not None for name in own.keys() - {"table", "allow"}):
         raise WrongUse(
             "--id, --label, --time, --to-score, --exposure, --min-exposure and --horizon-days "
-            "describe a table: add --table. Another horizon of the snapshots is built and learned "
-            "by `sparkify --vars '{horizon_days: N}' run --events PATH`"
+            "describe a table: add --table. Another horizon of the snapshots is the var "
+            "horizon_days, given by --vars to `sparkify run --events PATH`"
         )
     if stable_only and feature_version is not None:
         raise WrongUse(

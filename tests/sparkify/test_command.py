@@ -471,7 +471,7 @@ def test_a_client_of_something_else_ends_too(tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"sc://127.0.0.1:{silent.getsockname()[1]}"
         done = call("sql", "select 1", SPARKIFY_HOME=str(tmp_path), SPARK_REMOTE=url)
-    assert_one_line(done, 3, "something listens there", "sparkify serve")
+    assert_one_line(done, 3, "something listens there", "`sparkify serve --connect-port PORT`")
 
 
 def test_a_thrift_client_of_something_else_ends_too(no_spark, monkeypatch):
@@ -479,7 +479,8 @@ def test_a_thrift_client_of_something_else_ends_too(no_spark, monkeypatch):
     monkeypatch.delenv("SPARK_REMOTE", raising=False)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         monkeypatch.setenv("SPARKIFY_THRIFT_PORT", str(silent.getsockname()[1]))
-        assert_refused(ask("--target", "thrift", "status"), 3, "something listens there")
+        said = ("something listens there", "`sparkify serve --thrift-port PORT`, and name it in")
+        assert_refused(ask("--target", "thrift", "status"), 3, *said)
 
 
 def test_every_message_and_page_names_commands_and_options_that_there_are():

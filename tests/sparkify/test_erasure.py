@@ -36,6 +36,7 @@ from sparkify.identity import stored_id
 from sparkify.personal_files import User, personal_files, unknown_files, without_rows
 from sparkify.settings import Settings
 from tests.declared import declared
+from tests.sparkify.remedies import named, output_of, refusal
 
 pytestmark = pytest.mark.long
 
@@ -213,16 +214,23 @@ def test_who_is_not_there_cannot_be_erased(before):
         confirm("Erase?")
 
 
+def test_where_no_tables_are_none_is_named_to_look_into(asking):
+    with pytest.raises(BadInput, match="in the same case: there are no tables of users yet"):
+        erase.erase(asking, "nobody", is_confirmed=True)
+
+
 def test_a_user_whom_a_file_is_named_for_cannot_be_erased(before):
     done = CliRunner().invoke(cli, ["erase", "--user", "log", "--yes"])
     assert done.exception.exit_code == 3 and "log.json is named for the user" in str(done.exception)
 
 
-def test_a_user_whom_a_view_names_cannot_be_erased(spark, before):
-    spark.sql("create view erasing.one as select * from erasing.dim_users where user_id = 'in-it'")
-    done = CliRunner().invoke(cli, ["erase", "--user", "in-it", "--yes"])
-    assert done.exception.exit_code == 3 and "drop view erasing.one" in str(done.exception)
-    spark.sql("drop view erasing.one")
+def test_a_user_whom_a_view_names_is_erased_once_it_is_dropped(spark, asking):
+    spark.sql("create table asking.those using delta as select 'in-it' as user_id")
+    spark.sql("create view asking.one as select * from asking.those where user_id = 'in-it'")
+    (drop,) = named(refusal("erase", "--user", "in-it", "--yes"))
+    output_of(*drop)
+    output_of("erase", "--user", "in-it", "--yes")
+    assert spark.table("asking.those").count() == 0
 
 
 def test_a_hash_that_tables_have_is_no_id_of_the_log(spark, monkeypatch):
@@ -347,6 +355,9 @@ def test_tables_of_keyed_hashes_need_their_key(spark, asking, monkeypatch):
     spark.sql(f"create table asking.base_sparkify__rows using delta as {hashed}")
     with pytest.raises(BadInput, match="set the SPARKIFY_USER_KEY that they were built with"):
         erase.erase(asking, "36", is_confirmed=True, is_known=False)
+    monkeypatch.setenv("SPARKIFY_USER_KEY", "ab" * 32)
+    with pytest.raises(BadInput, match="names a user 36 under this SPARKIFY_USER_KEY; give the id"):
+        erase.erase(asking, "36", is_confirmed=True)
 
 
 def test_a_table_that_the_catalogue_has_lost_is_named(spark, asking):

@@ -4,6 +4,7 @@ import hashlib
 import hmac
 import json
 import os
+import re
 import subprocess
 import sys
 from itertools import product
@@ -84,6 +85,11 @@ def test_a_key_that_cannot_be_is_refused_without_being_told(monkeypatch):
         done = CliRunner().invoke(cli, ["models"])
         assert done.exception.exit_code == 2 and "openssl" in str(done.exception)
         assert key not in str(done.exception)
+    (made,) = re.findall("`(openssl .*?)`", str(done.exception))
+    monkeypatch.setenv(
+        "SPARKIFY_USER_KEY", subprocess.check_output(made.split(), text=True).strip()
+    )
+    assert "SPARKIFY_USER_KEY" not in str(CliRunner().invoke(cli, ["models"]).exception)
 
 
 @pytest.mark.parametrize("user", ["36", "größe", ""])

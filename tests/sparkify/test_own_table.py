@@ -110,6 +110,8 @@ def test_a_column_that_knows_the_outcome_is_refused_unless_it_is_allowed_by_name
     allowed = train(table, "--allow", "exit_survey", "--name", "allowed", models="naive_bayes")
     assert allowed.exit_code == 0, allowed.exception
     assert "`exit_survey` tells churners from the others" in " ".join(allowed.output.split())
+    without = train(table, "--exclude", "exit_survey", "--name", "without", models="naive_bayes")
+    assert without.exit_code == 0, without.exception
     refused = CliRunner().invoke(cli, ["train", "--name", "allowed"]).exception
     assert "allowed is the name of a model of a table of your own; give another" in str(refused)
 
@@ -172,6 +174,7 @@ def small(path: Path, **columns) -> Path:
         ("t.csv", b'id,left\na,"1\n', "is not CSV"),
         ("t.csv", b'id,left\na,"' + b"1,0\n" * 2**23, "is a quotation mark not closed"),
         ("t.csv", b"id,left,Left\na,1,2\n", "two columns `left` and `Left`"),
+        ("t.csv", b'id,"to\nleave"\na,1\n', r"name is of several lines, 'to\\nleave'"),
         ("t.csv", "id,größe\na,1\n".encode("latin-1"), "is not UTF-8"),
         ("t.csv", "id,left\na,1\n".encode("utf-16"), "is not UTF-8"),
         ("t.csv.gz", b"id,left\na,1\n", "is not compressed"),
@@ -202,6 +205,8 @@ def test_a_parquet_file_or_folder_that_spark_would_read_in_part_is_refused(tmp_p
     (tmp_path / "differ").mkdir()
     small(tmp_path / "differ" / "1.parquet", spend=[1, 2])
     small(tmp_path / "differ" / "2.parquet", spend=["1", "2"])
+    (tmp_path / "twofold" / "SPEND=9").mkdir(parents=True)
+    small(tmp_path / "twofold" / "SPEND=9" / "1.parquet", spend=[1, 2])
     (tmp_path / "nested" / "2024").mkdir(parents=True)
     small(tmp_path / "nested" / "2024" / "1.parquet")
     small(tmp_path / "span.parquet", x=pa.array([1, 2], pa.duration("ms")))
@@ -215,6 +220,7 @@ def test_a_parquet_file_or_folder_that_spark_would_read_in_part_is_refused(tmp_p
     for name, message in {
         "cut.parquet": "is not Parquet, whatever its name, or its end is missing",
         "differ": "has `spend` as string, and 1.parquet has `spend` as int64",
+        "twofold": "has a column `spend`, and Spark would read SPEND=9, the name of its folder",
         "nested": "holds a folder 2024, which Spark passes over",
         "more.parquet": r"does not tell Spark of all its columns \(more\)",
         "span.parquet": r"column `x` of .* is duration\[ms\], which Spark cannot read",

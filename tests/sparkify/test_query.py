@@ -5,6 +5,7 @@ import datetime as dt
 import io
 import json
 import os
+import re
 from decimal import Decimal
 
 import pandas as pd
@@ -141,8 +142,13 @@ def test_what_fails_while_it_runs_is_no_fault_of_the_program(spark):
 
 
 def test_who_asks_for_it_may_write(schema, spark):
-    assert ask("sql", "--write", "insert into asked.dim_users values ('b', 2)").exit_code == 0
+    statement = "insert into asked.dim_users values ('b', 2)"
+    (option,) = re.findall(r"add (--\w+)", str(ask("sql", statement).exception))
+    assert ask("sql", option, statement).exit_code == 0
     assert spark.table("asked.dim_users").count() == 2
+    program = "select reflect('java.lang.Math', 'abs', -7) as seven"
+    (option,) = re.findall(r"add (--\w+)", str(ask("sql", program).exception))
+    assert "7" in ask("sql", option, program).output
 
 
 def test_an_unknown_table_or_column_leads_to_the_nearest(schema):
@@ -151,6 +157,13 @@ def test_an_unknown_table_or_column_leads_to_the_nearest(schema):
     far = str(ask("sql", "select * from asked.nothing_like_it").exception)
     assert "in asked there are dim_users" in far and "did you mean" not in far
     assert "`visits`" in str(ask("sql", "select visit from asked.dim_users").exception)
+    twice = "select 1 as a, 2 as {}"
+    (renamed,) = re.findall(
+        "as in `(.*)`", str(ask("sql", twice.format("a"), "--format", "json").exception)
+    )
+    assert renamed == "a as other"
+    written = ask("sql", f"select {renamed}, 2 as a from values (1) as t (a)", "--format", "json")
+    assert json.loads(written.output) == {"other": 1, "a": 2}
 
 
 def test_before_a_build_it_is_said_how_to_build(spark, monkeypatch):

@@ -46,6 +46,7 @@ from sparkify.stages import retention_stage
 from tests.declared import declared
 from tests.reasons import expected_reasons, reasons_by_user
 from tests.sparkify.pages import CONTRIBUTING, DOCS, README, follow
+from tests.sparkify.remedies import named, output_of, refusal
 
 PROJECT = Path(__file__).parents[2]
 
@@ -278,13 +279,14 @@ def test_checks_shows_the_last_run_and_what_changed(spark, settings, monkeypatch
     append(spark, settings, rows, "sparkify.fct_user_features")
     ledger.begin_run()
     try:
-        with pytest.raises(CheckFailed):
+        with pytest.raises(CheckFailed) as failed:
             stages.check_tables(spark, settings, ["fct_user_features"])
     finally:
         spark.sql("delete from sparkify.fct_user_features where user_id = 'bad'")
     # Where it is narrow cells are broken anywhere.
     monkeypatch.setattr(terminal.console, "_width", 200)
-    shown = CliRunner().invoke(cli, ["checks"]).output
+    (checks,) = named(str(failed.value))
+    shown = output_of(*checks)
     not_passed, changed = shown.split("Changed since")
     assert "values_to_be_between(paid_event_share_28d)" in not_passed
     assert "such as [1.5]" in not_passed
@@ -378,6 +380,8 @@ def test_a_score_is_explained_in_the_users_own_values(spark, finished_run):
     assert all(reason in page for reason in reasons)
     unknown = CliRunner().invoke(cli, ["explain", "--user", "nobody"])
     assert unknown.exception.exit_code == 3
+    (listing,) = named(str(unknown.exception))
+    assert score.user_id in output_of(*listing)
 
 
 def test_every_feature_that_the_model_reads_is_watched_for_drift(spark, settings):
@@ -715,6 +719,9 @@ def test_a_version_is_promoted_and_rolled_back_by_command(settings, again):
     assert "again version 1 (" in models("rollback")
     listed = models()
     assert "It was rolled back to by hand on" in listed
+    (promote,) = named(refusal("models", "--name", "again", "rollback"), VERSION="2")
+    assert "again version 2 (" in output_of(*promote)
+    assert "again version 1 (" in models("promote", "1")
     assert "version 1 champion" in listed and "version 2 champion" not in listed
 
 
@@ -790,3 +797,20 @@ def test_every_file_of_a_home_is_in_the_inventory(finished_run):
     # Written by the suite's own fixtures.
     own = {home / "summary.json"}
     assert [str(f) for f in files if f not in own and personal_files.rule_of(f, home) is None] == []
+
+
+@pytest.mark.long
+def test_scores_are_made_by_what_their_want_names(finished_run, spark, tmp_path, monkeypatch):
+    """In a home without a model, then without a list, then with vars that made another list."""
+    monkeypatch.setenv("SPARKIFY_HOME", str(tmp_path))
+    for asked in (("score",), ("explain", "--user", "nobody"), ("models",), ("evaluate",)):
+        assert named(refusal(*asked)) == [("build", "--events", "PATH"), ("train",)]
+    output_of("train", "--models", "logistic_regression", "--origins", "1")
+    spark.sql("delete from sparkify.fct_retention_targets")
+    (score,) = named(refusal("targets"))
+    output_of(*score)
+    assert "active users" in output_of("targets", "--everybody")
+    other = ("--vars", "{currency: EUR, customer_value: 60}", "targets", "--everybody")
+    (score,) = named(refusal(*other))
+    output_of(*score)
+    assert "EUR" in output_of(*other)

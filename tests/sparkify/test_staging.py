@@ -58,7 +58,10 @@ ACCEPTED = [
     line(itemInSession=53)[:-1] + ', "song": "the last of two keys"}',
     f"[{line(itemInSession=54)}, {line(itemInSession=55)}]",
     line(itemInSession=56, song="x" * 10_000_000),
-    line(itemInSession=57) + ",",  # a line of an array over several lines
+    # The lines of an array over several lines.
+    "[" + line(itemInSession=73) + ",",
+    line(itemInSession=57) + ",",
+    line(itemInSession=74, end=[1]) + " ]",
     line(itemInSession=58) + line(itemInSession=59, song="}{ } {"),  # as some log shippers write
     f"{line(itemInSession=60)} , {line(itemInSession=61)}\t{line(itemInSession=62)}",
     line(itemInSession=63, song="[feat. ] a bracket"),
@@ -96,9 +99,10 @@ REJECTED = {
     "malformed_json": [
         *("{bad", "[1, 2]", "null", "17", "[" + "x" * 10_000_000, "[", "]", ",", "[]"),
         # A line is taken whole or not at all.
-        *(line() + rest for rest in (" and more", "]", "], [1", "}", ", 17", line()[:-1])),
+        *(line() + rest for rest in (" and more", "]]", "], [1", "}", ", 17", line()[:-1])),
         *("[" + line() + "] " + rest for rest in ("x", "]", line())),
-        *(line(end=1) + rest for rest in ("]", "] more", "], [" + line())),
+        *(line(end=1) + rest for rest in ("]]", "] more", "], [" + line())),
+        *("[[" + line(), "[" + line() + line()[:-1], line() + line()[1:] + "]"),
         "{" + line() + "}",
         line()[:-40],
         # Names in whatever is left of JSON.
