@@ -804,7 +804,7 @@ def test_scores_are_made_by_what_their_want_names(finished_run, spark, tmp_path,
     """In a home without a model, then without a list, then with vars that made another list."""
     monkeypatch.setenv("SPARKIFY_HOME", str(tmp_path))
     for asked in (("score",), ("explain", "--user", "nobody"), ("models",), ("evaluate",)):
-        assert named(refusal(*asked)) == [("build", "--events", "PATH"), ("train",)]
+        assert named(refusal(*asked))[-1] == ("train",)
     output_of("train", "--models", "logistic_regression", "--origins", "1")
     spark.sql("delete from sparkify.fct_retention_targets")
     (score,) = named(refusal("targets"))

@@ -168,7 +168,7 @@ def test_the_same_event_in_other_types_is_one_event(spark, staged):
     assert [(row.item_in_session, row.copy_count) for row in rows] == [
         (11, 1),
         (50, 4),
-        *((item, 1) for item in range(51, 73)),
+        *((item, 1) for item in range(51, 75)),
     ]
     assert sum(row.copy_count for row in rows) == ACCEPTED_ROWS
 
