@@ -16,7 +16,10 @@
     {%- set found = namespace(text='null') -%}
     {%- for name, type, comment in columns if name | lower == field | lower -%}
         {%- set column = '`' ~ name ~ '`' -%}
-        {%- if field in ['ts', 'registration'] and type in ['timestamp', 'timestamp_ntz', 'date'] -%}
+        {%- if field in ['ts', 'registration'] and type == 'date' -%}
+            {#- Of a date that is no time, as infinity, a cast would end the run. -#}
+            {%- set found.text = 'unix_date(' ~ column ~ ') * 86400000L' -%}
+        {%- elif field in ['ts', 'registration'] and type in ['timestamp', 'timestamp_ntz'] -%}
             {%- set found.text = 'unix_millis(cast(' ~ column ~ ' as timestamp))' -%}
         {%- elif comment == 'nanoseconds' -%}
             {%- set found.text = column ~ ' div 1000000' -%}

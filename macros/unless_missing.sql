@@ -15,9 +15,12 @@
 #}
 {% macro unless_missing(field, text) -%}
     {%- set missing = ['', '"NaN"'] + ([] if field in ['artist', 'song'] else missing_words()) -%}
+    {#- As JSON, Python and JavaScript write what is no name. -#}
+    {%- set no_names = ['true', 'false', 'infinity', '-infinity', '+infinity', 'inf', '-inf', '[object object]'] -%}
     {%- if field in ['userId', 'sessionId', 'page'] -%}
     if(
-            {{ text }} in ({{ sql_list(missing + ['true', 'false', '"Infinity"', '"-Infinity"']) }})
+            {{ text }} in ({{ sql_list(missing + ['"Infinity"', '"-Infinity"']) }})
+            or lower({{ text }}) in ({{ sql_list(no_names) }})
             or (
                 left({{ text }}, 1) in ('{', '[')
                 and {{ text }} rlike '(?s)^([{]("[^"]*":.*)?[}]|\\[((["{\\[0-9-]|true|false|null).*)?\\])$'

@@ -20,7 +20,8 @@ coalesce(
     try_element_at(
         filter(
             map_entries({{ map }}),
-            entry -> lower(entry.key) = '{{ key | lower }}' and entry.value is not null
+            entry -> lower(entry.key) = '{{ key | lower }}'
+            and entry.key != '{{ key }}' and entry.value is not null
         ),
         -1
     ).value

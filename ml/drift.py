@@ -10,7 +10,7 @@ from pyspark.sql import functions as F
 
 from ml import parsing
 from ml.covariate_shift import check_scoring
-from ml.preprocessing import NONE, Columns, Feature, clean, quote
+from ml.preprocessing import NONE, PREFIX, Columns, Feature, clean, quote
 
 BINS = 10
 # The chi-square approximation wants this many rows in a cell; rarer categories are put together,
@@ -122,8 +122,11 @@ def _effective_sizes(rows: DataFrame, *, user: str, parts: Sequence[Column] = ()
     As if all rows of a user said the same.
     """
     counts = [F.count(F.lit(1)), *map(F.count_if, parts)]
-    users = rows.groupBy(quote(user)).agg(*(each.alias(f"n{i}") for i, each in enumerate(counts)))
-    each = [F.col(f"n{i}") for i in range(len(counts))]
+    names = [f"{PREFIX}n{i}" for i in range(len(counts))]
+    users = rows.groupBy(quote(user)).agg(
+        *(each.alias(name) for each, name in zip(counts, names, strict=True))
+    )
+    each = [*map(F.col, names)]
     found = users.agg(*(F.try_divide(F.sum(n) ** 2, F.sum(n * n)) for n in each)).first()
     return [float(size or 0) for size in found]
 

@@ -28,6 +28,8 @@ CORE = f"{PREFIX}core"
 OF_TABLE = f"{PREFIX}of_"
 # The category of rows without one.
 NONE = "(none)"
+# A number as large as this or larger is as good as infinite: its square is.
+LARGEST = 1e150
 # How SQLTransformer calls its table: it is replaced wherever it stands.
 THIS = "__THIS__"
 
@@ -204,7 +206,8 @@ def screen(table: DataFrame, columns: Columns, *, keys: Sequence[str], users: in
         kept.append(feature)
         if facts.get("infinite"):
             notes.append(
-                f"`{feature.name}` is infinite in {facts['infinite']} rows: as if missing."
+                f"`{feature.name}` is infinite, or all but so, in {facts['infinite']} rows: as if "
+                "missing."
             )
     core = tuple(feature.name for feature in kept if feature.name in columns.core)
     return Columns(tuple(kept), tuple(dropped), tuple(notes), core)
@@ -269,11 +272,11 @@ def quote(name: str) -> str:
 
 
 def clean(feature: Feature) -> str:
-    """SQL for the value as a double; NaN and infinity become null, as NaN sorts above infinity."""
-    if feature.kind != "category" and feature.type == "string":
-        return f"cast({_reading(quote(feature.name), feature.kind)} as double)"
-    value = f"cast({quote(feature.name)} as double)"
-    return f"if(abs({value}) < double('infinity'), {value}, null)"
+    """SQL for the value as a double; null from LARGEST on, so for infinity and for NaN too."""
+    is_text = feature.kind != "category" and feature.type == "string"
+    text = _reading(quote(feature.name), feature.kind) if is_text else quote(feature.name)
+    value = f"cast({text} as double)"
+    return f"if(abs({value}) < {LARGEST!r}D, {value}, null)"
 
 
 def safe_names(columns: Columns) -> list[str]:
@@ -371,7 +374,7 @@ def _looks(feature: Feature, keys: Sequence[str]) -> dict[str, str]:
     if category or _named_id(feature.name):
         looks["distinct"] = f"approx_count_distinct({value}, 0.02)"
     if feature.type in ("float", "double"):
-        looks["infinite"] = f"count_if(abs({text}) = double('infinity'))"
+        looks["infinite"] = f"count_if(abs({text}) >= {LARGEST!r}D and not isnan({text}))"
     if feature.kind == "numeric" and feature.type in ("int", "bigint", "string"):
         looks["sum"] = f"sum({value})"
     return looks

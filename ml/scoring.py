@@ -49,6 +49,7 @@ def score(rows: DataFrame, model: Explainable, *, id: str, time: str | None) -> 
     keys = [id, time] if time else [id]
     table_spec.check_keys(keys)
     check_columns(rows, model, keys=keys)
+    table_spec.check_apart(keys, model.features)
     found = rows.agg(*table_spec.key_counts(rows, keys)).first().asDict()
     table_spec.refuse_keys(rows, keys, found)
     rows = preprocessing.read_written(rows, model.features)
@@ -66,6 +67,8 @@ def score(rows: DataFrame, model: Explainable, *, id: str, time: str | None) -> 
 def probabilities(rows: DataFrame, model: DeployedModel, *, keys: Sequence[str]) -> DataFrame:
     """`keys` and probability of every row of `rows`, without reasons: much cheaper than `score`."""
     read = preprocessing.read_written(rows, model.features)
+    # Whatever else a table has may be called like what the pipeline adds.
+    read = read.select(*map(quote, dict.fromkeys([*keys, *(each.name for each in model.features)])))
     probability = F.col(PROBABILITY).alias("probability")
     return model.pipeline.transform(read).select(*map(quote, keys), probability)
 

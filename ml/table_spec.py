@@ -20,7 +20,7 @@ from pyspark.sql.types import (
 
 from ml import parsing
 from ml.errors import NotTrainable, TableMismatch
-from ml.preprocessing import PREFIX, Columns, find_columns, quote
+from ml.preprocessing import PREFIX, Columns, Feature, find_columns, quote
 from ml.protocol import LABEL
 from ml.wording import Wording
 
@@ -165,9 +165,10 @@ def outlived(table: DataFrame, spec: TableSpec) -> tuple[str, ...]:
     day = F.to_date(quote(spec.time))
     is_churner = F.expr(f"{parsing.label(quote(spec.label))} = 1")
     users = table.groupBy(quote(spec.id)).agg(
-        F.min(F.when(is_churner, day)).alias("churned"), F.max(day).alias("last")
+        F.min(F.when(is_churner, day)).alias(f"{PREFIX}churned"), F.max(day).alias(f"{PREFIX}last")
     )
-    count = users.where(F.date_diff("last", "churned") >= spec.horizon_days).count()
+    days = F.date_diff(f"{PREFIX}last", f"{PREFIX}churned")
+    count = users.where(days >= spec.horizon_days).count()
     if not count:
         return ()
     return (
@@ -243,7 +244,8 @@ def refuse_keys(table: DataFrame, keys: Sequence[str], found: dict[str, int]) ->
             )
     if repeated := found["all_rows"] - found["distinct_keys"]:
         named = " and ".join(f"`{key}`" for key in keys)
-        groups = table.groupBy(*map(quote, keys)).count().filter("count > 1")
+        count = F.count(F.lit(1)).alias(f"{PREFIX}count")
+        groups = table.groupBy(*map(quote, keys)).agg(count).filter(f"{PREFIX}count > 1")
         values = groups.orderBy(*map(quote, keys)).select(*map(quote, keys)).first()
         raise TableMismatch(
             f"{repeated} {'row repeats' if repeated == 1 else 'rows repeat'} the {named} of "
@@ -257,6 +259,16 @@ def check_keys(keys: Sequence[str]) -> None:
     for key in keys:
         if key.lower() in RESERVED or key.lower().startswith(PREFIX):
             raise TableMismatch(f"Column `{key}` is named like one of the scores: rename it.")
+
+
+def check_apart(keys: Sequence[str], features: Sequence[Feature]) -> None:
+    """Raise TableMismatch if a key is a column that the model reads."""
+    names = {each.name.casefold() for each in features}
+    for key in keys:
+        if key.casefold() in names:
+            raise TableMismatch(
+                f"Column `{key}` is read by the model: it cannot be the id or the time as well."
+            )
 
 
 def check_named(names: Collection[str], name: str, *, role: str) -> None:

@@ -170,14 +170,18 @@ def _checked(
 ) -> tuple[DataFrame, Labelled, Columns]:
     """The labelled rows, their counts, and the columns worth learning from, texts as read.
 
-    Five Spark jobs at most, and two for a column of exposure.
+    Five Spark jobs at most, and three for a column of exposure.
     """
     columns = replace(table_spec.check_schema(rows, spec), core=spec.core)
     rows, notes = table_spec.of_closed_dates(rows, spec)
     columns = replace(columns, notes=columns.notes + notes + table_spec.outlived(rows, spec))
     notes = exposure.find_notes(table_spec.with_label(rows, spec), spec, scoring)
     columns = replace(columns, notes=columns.notes + notes)
-    labelled, found = table_spec.label_rows(exposure.long_enough(rows, spec), spec)
+    kept = exposure.long_enough(rows, spec)
+    if kept is not rows:
+        # What is wrong in rows that are left out is wrong all the same.
+        table_spec.label_rows(rows, spec)
+    labelled, found = table_spec.label_rows(kept, spec)
     table_spec.check_enough(found, min_churners=options.min_churners)
     if spec.time is None:
         others = found.users - found.churners

@@ -9,6 +9,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from scipy.special import expit
 
+from ml import parsing
 from ml.preprocessing import Feature, clean, quote
 
 TOLD, VALUES, FACTS = "ml__told", "ml__values", "ml__facts"
@@ -112,7 +113,7 @@ def _value(feature: Feature, wording: Wording | None) -> Column:
             number = UNDONE[wording.shown_as][0](number)
     else:
         number, text = F.lit(None).cast("double"), F.col(quote(feature.name)).cast("string")
-        text = F.when(F.trim(text) != "", text)
+        text = F.when(F.expr(parsing.text(quote(feature.name))) != "", text)
         for each, word in (wording.words if wording else {}).items():
             text = F.when(text == each, F.lit(word)).otherwise(text)
     return F.struct(number.alias("value"), text.alias("value_text"))
@@ -127,7 +128,8 @@ def _parts(feature: Feature, typical: object, wording: Wording | None) -> tuple:
         number = float(UNDONE[wording.shown_as][1](number))
     text = None
     # A blank is no value here either: see `_value`.
-    if feature.kind != "numeric" and typical is not None and str(typical).strip():
+    is_given = typical is not None and str(typical).strip(parsing.BLANKS)
+    if feature.kind != "numeric" and is_given:
         text = str(typical).lower() if feature.kind == "boolean" else str(typical)
         text = wording.words.get(text, text)
     side = {"more": 1, "less": -1}.get(wording.reason_when, 0)
@@ -148,11 +150,12 @@ def _both(piece: str) -> tuple[str, str]:
 
 def _plain(name: str) -> Wording:
     """The wording of a column about which nothing is known but its name."""
-    words = re.sub(r"[_\s]+", " ", name).strip().replace("{", "(").replace("}", ")")
+    words = re.sub(r"[_\s]+", " ", name).strip() or name
+    words = words.replace("{", "(").replace("}", ")")
     return Wording(
         family="",
         reason=f"{words} is {{value}}; typically {{typical}}",
-        reason_if_null=f"{words} is {UNKNOWN}; typically {{typical}}",
+        reason_if_null=f"{words} is {UNKNOWN}; where it is known, typically {{typical}}",
     )
 
 
@@ -185,7 +188,7 @@ def _shown(fact: Column, name: str) -> Column:
 def _number(value: Column) -> Column:
     """Whole from 10 on, two digits below: 12,345, 1984, 15, 2.4, 0.034."""
     size = F.abs(value)
-    shown = F.when(value == 0, F.lit("0")).when(size >= GROUPED, F.format_number(value, 0))
+    shown = F.when(value == 0, F.lit("0")).when(size >= GROUPED - 0.5, F.format_number(value, 0))
     shown = shown.when(size >= 10, F.format_string("%.0f", value))
     for decimals in range(1, DECIMALS + 1):
         digits = F.format_string(f"%.{decimals}f", value)

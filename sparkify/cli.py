@@ -510,6 +510,9 @@ def model_name(given: str | None) -> str | None:
     """A name that the registry takes; it would refuse another one once the model is trained."""
     if given and set(given) & set("/:'"):
         raise click.BadParameter(f"{given!r} has a slash, a colon or a quote; choose another name")
+    # To MLflow the first two are folders, and the last has its files in the working folder.
+    if given in (".", "..", "Default"):
+        raise click.BadParameter(f"{given!r} is a name of MLflow's own; choose another name")
     return given
 
 

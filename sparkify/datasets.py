@@ -95,8 +95,10 @@ def feature_table(
     label = next((c for c in rows.columns if c.startswith(LABEL)), None)
     # Which users are kept is no part of what the rows mean.
     built = definitions(spark, settings)
-    built.pop(USER_SHARE, None)
+    is_whole = float(built.pop(USER_SHARE, 1)) == 1
     made_by = built.pop(MADE_BY, "")
+    # With the share it changes too, and then tells nothing of the code.
+    made_by = made_by if is_whole else ""
     if not is_as_now:
         built, made_by = {AS_OF_THEN: f"those of version {version}"}, ""
     if label:

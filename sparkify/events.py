@@ -199,6 +199,7 @@ def walk(folder: Path) -> tuple[list[Path], list[Path]]:
         if MARKS & {*folders}:
             refuse_table(Path(name))
         for each in folders:
+            refuse_endless(Path(name, each))
             refuse_summaries(Path(name, each))
         hidden = is_hidden(Path(name).relative_to(folder))
         for each in names:
@@ -208,6 +209,12 @@ def walk(folder: Path) -> tuple[list[Path], list[Path]]:
             elif not MARKERS.fullmatch(each):
                 passed_over.append(file)
     return sorted(files), sorted(passed_over)
+
+
+def refuse_endless(folder: Path) -> None:
+    """Stop at a link to a folder above it, below which everything lies once more, without end."""
+    if folder.is_symlink() and folder.parent.resolve().is_relative_to(folder.resolve()):
+        raise BadInput(f"{folder} is a link to a folder that it lies in: take it away")
 
 
 def refuse(error: OSError) -> NoReturn:

@@ -121,6 +121,8 @@ def read(spark: SparkSession, settings: Settings, source: Source) -> DataFrame:
     """
     with _spark_reads(source):
         rows = _open(spark, settings, source)
+        # As those of CSV: who names a column names it without the blanks around it.
+        rows = rows.toDF(*(name.strip() or name for name in rows.columns))
         is_empty = rows.isEmpty()
     _check_names(source.given, rows.columns)
     if is_empty:
@@ -450,6 +452,9 @@ def _check_csv(path: Path) -> tuple[str, tuple[str, ...]]:
             def with_ends() -> Iterator[str]:
                 nonlocal last
                 for text in file:
+                    # Spark leaves it out, and a\0 and a would be one.
+                    if "\0" in text:
+                        raise BadInput(f"{path} holds a NUL: export it as CSV in UTF-8")
                     last = text
                     yield text
 

@@ -96,7 +96,7 @@ def scored_dates(spark: SparkSession, settings: Settings) -> pd.DataFrame:
     """The last two dates scored, the later first: as_of_date, users, churners expected, version.
 
     A score for another horizon or another churn is none: it cannot be compared. Nor is one of a
-    date after the end of the data, which is of another log.
+    date before the beginning of the data or after its end, which is of another log.
     """
     built = definitions(spark, settings)
     scores = spark.table(settings.table("fct_churn_scores"))
@@ -105,9 +105,15 @@ def scored_dates(spark: SparkSession, settings: Settings) -> pd.DataFrame:
             # What an older version scored does not tell.
             scores = scores.where(F.coalesce(F.col(name) == F.lit(built[name]), F.lit(True)))
     days = spark.table(settings.table("fct_user_days"))
-    end = days.agg(F.date_add(F.max("activity_date"), 1).alias("scoring_date"))
+    ends = days.agg(
+        F.min("activity_date").alias("first_date"),
+        F.date_add(F.max("activity_date"), 1).alias("scoring_date"),
+    )
+    is_within = (F.col("as_of_date") > F.col("first_date")) & (
+        F.col("as_of_date") <= F.col("scoring_date")
+    )
     return (
-        scores.join(end, F.col("as_of_date") <= F.col("scoring_date"))
+        scores.join(ends, is_within)
         .groupBy("as_of_date")
         .agg(
             F.count(F.lit(1)).alias("users"),

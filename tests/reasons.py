@@ -42,7 +42,8 @@ def is_why(value: object, typical: object, wording: Wording | None) -> bool:
 def sentence(name: str, value: object, typical: object, wording: Wording | None) -> str:
     if wording is None:
         name = name.replace("_", " ").replace("{", "(").replace("}", ")")
-        return f"{name} is {printed(value, None)}; typically {printed(typical, None)}"
+        usually = "where it is known, typically" if missing(value) else "typically"
+        return f"{name} is {printed(value, None)}; {usually} {printed(typical, None)}"
     text = wording.reason_if_null if missing(value) else wording.reason
     for place, each in (("value", value), ("typical", typical)):
         before, found, after = text.partition(f"{{{place}}}")
@@ -72,7 +73,7 @@ def printed(value: object, wording: Wording | None) -> str:
     decimals = max(0, 1 - math.floor(math.log10(abs(value)))) if abs(value) < 10 else 0
     step = Decimal(1).scaleb(-decimals)
     rounded = Decimal(repr(value)).quantize(step, rounding=ROUND_HALF_UP)
-    text = f"{rounded:,f}" if abs(value) >= 10_000 else f"{rounded:f}"
+    text = f"{rounded:,f}" if abs(rounded) >= 10_000 else f"{rounded:f}"
     return re.sub(r"\.?0+$", "", text) if "." in text else text
 
 

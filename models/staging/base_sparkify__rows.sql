@@ -180,11 +180,11 @@ validated as (
             ),
             null
         ) as nulled_fields,
-        -- What tells two events apart, though neither can have it.
+        -- What tells two events apart, though neither can have it; with the length it is one text.
         concat_ws(
             '\n'
             {%- for field, text in texts_of_nulls().items() %},
-            if({{ field }}_reason is null, null, {{ text }})
+            if({{ field }}_reason is null, null, concat(length({{ text }}), ' ', {{ text }}))
             {%- endfor %}
         ) as nulled_texts,
         if(

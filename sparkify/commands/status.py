@@ -225,7 +225,8 @@ def drift(spark: SparkSession, settings: Settings, *, as_of: dt.date | None) -> 
     rows = spark.sql(
         "select as_of_date, count(*) as features,"
         f" sort_array(collect_list(if(is_drifted, feature, null))) as drifted from {table}"
-        f" where as_of_date <= date'{as_of}'"
+        f" where as_of_date <= date'{as_of}' and as_of_date >"
+        f" (select min(activity_date) from {settings.table('fct_user_days')})"
         " group by as_of_date order by as_of_date desc limit 2"
     ).collect()
     if not rows or rows[0].as_of_date != as_of:

@@ -179,6 +179,7 @@ def train_snapshots(
     from ml.errors import NotTrainable
     from ml.training import TrainOptions
 
+    check_kind(settings, model or settings.model, is_own=False)
     snapshots = feature_table(spark, settings, SNAPSHOTS, version=version)
     if version is None:
         check_one_build(spark, settings)

@@ -161,7 +161,7 @@ USERS = {
     "odd": ({"odd_{value}_(s)": 4.0}, ["odd (value) (s) is 4; typically 1"]),
     "not a number": (
         {"odd_{value}_(s)": float("nan")},
-        ["odd (value) (s) is unknown; typically 1"],
+        ["odd (value) (s) is unknown; where it is known, typically 1"],
     ),
     "in every way": (
         {"down": 10, "adverts": 9.0, "songs": 15.6, "changed": None, "share": 0.25},

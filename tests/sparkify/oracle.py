@@ -51,7 +51,8 @@ FIELDS_OF_KEYS = {key: field for field, key in KEYS.items()}
 FIELDS_OF_LOWER_KEYS = {key.lower(): field for field, key in KEYS.items()}
 # What tells rows apart is one value, neither true nor false, and a number only where it is exact.
 NAMES = ("user_id", "session_id", "page")
-NO_NAMES = ("true", "false", '"Infinity"', '"-Infinity"')
+NO_NAMES = ("true", "false", '"infinity"', '"-infinity"', "infinity", "-infinity", "+infinity")
+NO_NAMES += ("inf", "-inf", "[object object]")
 FLOAT = re.compile(r"-?\d\.\d+E\d+", re.ASCII)
 EXACT_BELOW = 2**53
 NESTED = re.compile(r'\{("[^"]*":.*)?\}|\[((["{\[0-9-]|true|false|null).*)?\]', re.DOTALL)
@@ -238,7 +239,7 @@ def without_missing(row: Row) -> dict[str, str]:
 
 def is_no_name(text: str) -> bool:
     inexact = FLOAT.fullmatch(text) and abs(float(text)) >= EXACT_BELOW
-    return bool(text in NO_NAMES or NESTED.fullmatch(text) or inexact)
+    return bool(text.lower() in NO_NAMES or NESTED.fullmatch(text) or inexact)
 
 
 def text_of(value: Any) -> str:

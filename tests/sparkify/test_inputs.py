@@ -146,6 +146,12 @@ def test_a_date_is_the_midnight_of_utc(staged, tmp_path):
     rows = staged(tmp_path)
     assert set(rows["event_at"].astype(str)) == {"2018-10-01"}
     assert set(rows["registered_at"].astype(str)) == {"2018-09-30"}
+    # What DuckDB and PostgreSQL have as infinity.
+    table = pq.read_table(tmp_path / "a.parquet")
+    endless = pa.array([2**31 - 1] * len(table), pa.int32()).view(pa.date32())
+    at = table.schema.get_field_index("registration")
+    pq.write_table(table.set_column(at, "registration", endless), tmp_path / "a.parquet")
+    assert set(staged(tmp_path)["registered_at"].astype(str)) == {"NaT"}
 
 
 @pytest.mark.long
@@ -175,7 +181,19 @@ def test_columns_are_taken_from_the_names_of_folders(staged, tmp_path):
 
 
 ODD_NAMES = [
-    *("log[1]", "log1", "a{b,c}d", "ab", "back\\slash", "what?", "star*", "two  blanks"),
+    *(
+        "${env:HOME}",
+        "${spark.app.name}",
+        "sparkify",
+        "log[1]",
+        "log1",
+        "a{b,c}d",
+        "ab",
+        "back\\slash",
+        "what?",
+        "star*",
+        "two  blanks",
+    ),
     *(
         "per%20cent",
         "hash#tag",
@@ -442,6 +460,15 @@ def test_a_word_where_an_archive_has_its_mark_is_a_word(tmp_path):
     assert text[257:262] == "ustar"
     (tmp_path / "a.json").write_text(text)
     assert not find_forms(find_files(tmp_path).files)
+
+
+def test_links_without_end_are_refused_at_once(tmp_path):
+    (tmp_path / "days").mkdir()
+    (tmp_path / "days" / "a.json").write_text(as_json(events()))
+    for name in ("current", "latest"):
+        (tmp_path / "days" / name).symlink_to(tmp_path)
+    with pytest.raises(BadInput, match="(current|latest) is a link to a folder that it lies"):
+        find_files(tmp_path)
 
 
 def test_a_link_is_what_it_is_called(tmp_path):

@@ -14,8 +14,9 @@ import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
 
+from ml.drift import find_drift, find_reference
 from ml.errors import NotTrainable, TableMismatch
-from ml.table_spec import TableSpec, check_schema
+from ml.table_spec import TableSpec, check_schema, outlived
 from sparkify import own_table
 from sparkify.cli import cli, main
 from sparkify.datasets import read_own_table
@@ -102,13 +103,23 @@ def test_a_column_that_knows_the_outcome_is_refused_unless_it_is_allowed_by_name
     spark, customers, tmp_path
 ):
     table = tmp_path / "customers.parquet"
-    customers[["customer", "complaints", "left", "exit_survey"]].to_parquet(table)
+    kept = customers[["customer", "complaints", "left", "exit_survey"]]
+    # Numbers of which the square is infinite, and a column as a model's `transform` leaves it.
+    kept = kept.assign(huge=[1e200] * 6 + [1.0, 2.0] * 147, ml__features="(3,[0],[1.0])")
+    kept.to_parquet(table)
     refused = train(table)
     assert isinstance(refused.exception, NotTrainable)
     assert "`exit_survey` (ROC AUC 1.000)" in str(refused.exception)
     assert "--allow exit_survey" in str(refused.exception)
     allowed = train(table, "--allow", "exit_survey", "--name", "allowed", models="naive_bayes")
     assert allowed.exit_code == 0, allowed.exception
+    kept[1:].to_parquet(table)
+    again = train(table, "--allow", "exit_survey", "--name", "allowed", models="naive_bayes")
+    assert again.exit_code == 0, again.exception
+    assert "`huge` is infinite, or all but so, in 6 rows" in " ".join(allowed.output.split())
+    scored = ["score", "--name", "allowed", "--table", str(table), "--out", str(tmp_path / "s.csv")]
+    refused = CliRunner().invoke(cli, [*scored, "--id", "complaints"]).exception
+    assert isinstance(refused, TableMismatch) and "is read by the model: it cannot" in str(refused)
     assert "`exit_survey` tells churners from the others" in " ".join(allowed.output.split())
     without = train(table, "--exclude", "exit_survey", "--name", "without", models="naive_bayes")
     assert without.exit_code == 0, without.exception
@@ -172,6 +183,7 @@ def small(path: Path, **columns) -> Path:
             "line 2 of .* has 3 fields and the header has 2, with a comma",
         ),
         ("t.csv", b'id,left\na,"1\n', "is not CSV"),
+        ("t.csv", b'id,left\n"a\0",1\n', "holds a NUL"),
         ("t.csv", b'id,left\na,"' + b"1,0\n" * 2**23, "is a quotation mark not closed"),
         ("t.csv", b"id,left,Left\na,1,2\n", "two columns `left` and `Left`"),
         ("t.csv", b'id,"to\nleave"\na,1\n', r"name is of several lines, 'to\\nleave'"),
@@ -362,6 +374,36 @@ def test_an_id_is_text_and_a_whole_number_prints_as_one(spark, ids, kind, shown)
     assert [row[0] for row in own_table.prepare(rows, id="the id").collect()] == shown
 
 
+def test_a_name_has_no_blanks_around_it(spark, settings, tmp_path):
+    small(tmp_path / "t.parquet", **{" exit ": [1, 2]})
+    rows = own_table.read(spark, settings, own_table.find_source(str(tmp_path / "t.parquet")))
+    assert rows.columns == ["id", "exit"]
+
+
+@pytest.mark.parametrize("name", [".", "..", "Default", "a/b"])
+def test_a_name_that_mlflow_takes_for_its_own_is_no_models(name):
+    for command in (["models", "--name", name], ["train", "--name", name]):
+        refused = CliRunner().invoke(cli, command)
+        assert refused.exit_code == 2 and "choose another name" in refused.output
+
+
+@pytest.mark.parametrize("name", ["count", "last", "churned", "n0", "p0", "value", "column"])
+def test_an_id_may_be_called_like_what_is_computed_on_the_way(spark, name):
+    days = [dt.date(2024, 1, 1), dt.date(2024, 3, 1)]
+    rows = spark.createDataFrame(
+        [(f"u{i}", day, i % 2, float(i)) for i in range(20) for day in days],
+        f"`{name}` string, day date, left int, x double",
+    )
+    spec = TableSpec(id=name, label="left", time="day")
+    columns = check_schema(rows, spec)
+    (told,) = outlived(rows, spec)
+    assert told.startswith("10 users have a row 14 days and more after")
+    past = find_reference(rows, columns, user=name, past=[("then", rows.x < 5, rows.x > 9)])
+    assert find_drift(past, rows, columns, user=name)["psi"].max() == pytest.approx(0, abs=1e-9)
+    with pytest.raises(TableMismatch, match=f"rows repeat the `{name}` of another, such as `u0`"):
+        own_table.check_users(rows, id=name)
+
+
 @pytest.mark.parametrize(("kind", "first"), [("double", 2.0**53), ("float", 2.0**24)])
 def test_an_id_that_a_float_has_rounded_is_refused(spark, kind, first):
     rows = spark.createDataFrame([(first - 1,), (None,), (float("nan"),)], f"id {kind}")
@@ -398,6 +440,13 @@ def test_a_time_is_a_date_or_refused_by_value(spark):
         (["train", "--table", "none.csv", "--id", "id", "--label", "left"], 3, "no `id`, such as"),
         (["train", "--table", "head.csv", "--id", "id", "--label", "left"], 3, "has no rows"),
         (["train", "--table", "t.csv", "--id", "id", "--label", "left"], 5, "1 user churned"),
+        # What is wrong in rows that are left out is wrong all the same.
+        (
+            ["train", "--table", "e.csv", "--id", "id", "--label", "left"]
+            + ["--exposure", "days", "--min-exposure", "14"],
+            3,
+            "`left` holds `maybe`",
+        ),
     ],
 )
 def test_an_error_is_one_line_with_its_exit_code(
@@ -408,6 +457,7 @@ def test_an_error_is_one_line_with_its_exit_code(
     Path("twice.csv").write_text("id,left,x\na,yes,1\na,no,2\n")
     Path("none.csv").write_text("id,left,x\na,yes,1\n ,,2\n")
     Path("head.csv").write_text("id,left,x\n")
+    Path("e.csv").write_text("id,left,days\na,yes,30\nb,maybe,3\n")
     monkeypatch.setattr(sys, "argv", ["sparkify", *arguments])
     with pytest.raises(SystemExit) as left:
         main()

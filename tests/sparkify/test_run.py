@@ -592,6 +592,14 @@ def test_a_run_leaves_its_folds_and_its_policies_with_the_model(spark, finished_
     assert "top decile by inactivity" in set(pd.read_csv(folder / "policies.csv")["policy"])
 
 
+def test_of_a_share_of_the_users_it_is_not_told_which_code_made_it(spark, settings, monkeypatch):
+    """With the share changes what tells the code, and a trial on a few is no update."""
+    built = datasets.definitions(spark, settings)
+    assert datasets.feature_table(spark, settings, datasets.SNAPSHOTS).spec.made_by
+    monkeypatch.setattr(datasets, "definitions", lambda *_: built | {"user_share": "0.5"})
+    assert datasets.feature_table(spark, settings, datasets.SNAPSHOTS).spec.made_by == ""
+
+
 def test_an_offer_has_the_same_value_in_sql_and_in_python(spark, settings):
     targets = spark.table("sparkify.fct_retention_targets").toPandas()
     p, offer = targets["probability"].to_numpy(), settings.offer

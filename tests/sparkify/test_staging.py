@@ -77,6 +77,9 @@ ACCEPTED = [
     # What spreadsheets and web pages leave around an id.
     line(itemInSession=72, userId="\u00a030\u200b", sessionId="\ufeff29"),
     README_LINE,
+    # Two events that differ in what neither can have.
+    line(itemInSession=75, page="Home", artist="a\nb", song="c"),
+    line(itemInSession=75, page="Home", artist="a", song="b\nc"),
     line(itemInSession=67, userId="29")[:-1] + ', "userId": "30"}' + line(itemInSession=68),
 ]
 # What the lines above hold beyond one each: an array, and objects one behind the other.
@@ -84,7 +87,10 @@ ACCEPTED_ROWS = len(ACCEPTED) + 5
 REJECTED = {
     "anonymous": [line(auth="Logged Out", userId=""), line(auth="Guest", userId="1261737")],
     "missing_user_id": [line(userId=id) for id in ("", "  ", ..., "None", "nan", "<NA>", "null")]
-    + [line(userId=id) for id in ("NA", "NONE", "#N/A", "nat", "\u00a0NULL\u00a0", "\u200b")],
+    + [line(userId=id) for id in ("NA", "NONE", "#N/A", "nat", "\u00a0NULL\u00a0", "\u200b")]
+    + [line(userId=id) for id in ("True", "FALSE", "Infinity", "-inf", "[object Object]")]
+    # Of two keys the last, whatever else a line holds.
+    + [line(userId="7", extra={"a": 1})[:-1] + ', "userId": null}'],
     "invalid_ts": [
         line(ts=1538352117),  # seconds: 1970
         line(ts=7258118400000),  # 2200
@@ -168,7 +174,8 @@ def test_the_same_event_in_other_types_is_one_event(spark, staged):
     assert [(row.item_in_session, row.copy_count) for row in rows] == [
         (11, 1),
         (50, 4),
-        *((item, 1) for item in range(51, 75)),
+        *((item, 1) for item in range(51, 76)),
+        (75, 1),
     ]
     assert sum(row.copy_count for row in rows) == ACCEPTED_ROWS
 
