@@ -198,9 +198,14 @@ def walk(folder: Path) -> tuple[list[Path], list[Path]]:
     for name, folders, names in os.walk(folder, followlinks=True, onerror=refuse_unless_hidden):
         if MARKS & {*folders}:
             refuse_table(Path(name))
-        for each in folders:
-            refuse_endless(Path(name, each))
-            refuse_summaries(Path(name, each))
+        for each in [*folders]:
+            below = Path(name, each)
+            if leads_upwards(below):
+                if not is_hidden(below.relative_to(folder)):
+                    raise BadInput(f"{below} is a link to a folder that it lies in: take it away")
+                folders.remove(each)
+                continue
+            refuse_summaries(below)
         hidden = is_hidden(Path(name).relative_to(folder))
         for each in names:
             file = Path(name, each)
@@ -211,10 +216,9 @@ def walk(folder: Path) -> tuple[list[Path], list[Path]]:
     return sorted(files), sorted(passed_over)
 
 
-def refuse_endless(folder: Path) -> None:
-    """Stop at a link to a folder above it, below which everything lies once more, without end."""
-    if folder.is_symlink() and folder.parent.resolve().is_relative_to(folder.resolve()):
-        raise BadInput(f"{folder} is a link to a folder that it lies in: take it away")
+def leads_upwards(folder: Path) -> bool:
+    """Whether it is a link to a folder above it, below which all lies once more, without end."""
+    return folder.is_symlink() and folder.parent.resolve().is_relative_to(folder.resolve())
 
 
 def refuse(error: OSError) -> NoReturn:

@@ -465,6 +465,8 @@ def test_a_word_where_an_archive_has_its_mark_is_a_word(tmp_path):
 def test_links_without_end_are_refused_at_once(tmp_path):
     (tmp_path / "days").mkdir()
     (tmp_path / "days" / "a.json").write_text(as_json(events()))
+    (tmp_path / "days" / ".snapshot").symlink_to(tmp_path)
+    assert find_files(tmp_path).files == [tmp_path / "days" / "a.json"]
     for name in ("current", "latest"):
         (tmp_path / "days" / name).symlink_to(tmp_path)
     with pytest.raises(BadInput, match="(current|latest) is a link to a folder that it lies"):
