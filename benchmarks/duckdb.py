@@ -32,7 +32,7 @@ import sqlglot
 from sqlglot import exp
 
 from benchmarks.build import SPARKIFY, run, size_of
-from benchmarks.figures import keep, last_time
+from benchmarks.figures import by_size
 
 # Layers that both make, and of them what one side alone has.
 LAYERS = ("staging", "intermediate", "core", "features")
@@ -92,14 +92,7 @@ def main(*users: str) -> None:
     Raises:
         SystemExit: rows are missing on a side, or a column differs, each of them by name.
     """
-    before, found = last_time("duckdb"), {}
-    for size in users or ("225", "2000"):
-        found[size] = measured(int(size))
-        tell(size, found[size])
-        if size in before:
-            print("the last time:")
-            tell(size, before[size])
-    keep("duckdb", found)
+    found = by_size("duckdb", users, measured, tell)
     wrong = [
         f"{int(size):,} users, {table}: {each}"
         for size in found

@@ -1,9 +1,28 @@
 """What benchmarks measured the last time, in SPARKIFY_HOME/bench."""
 
 import json
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from sparkify.settings import Settings
+
+
+def by_size(
+    benchmark: str,
+    users: Sequence[str],
+    measure: Callable[[int], dict],
+    tell: Callable[[str, dict], None],
+) -> dict[str, dict]:
+    """The figures of each number of users, told beside those of the last time, and kept."""
+    before, found = last_time(benchmark), {}
+    for size in users or ("225", "2000"):
+        found[size] = measure(int(size))
+        tell(size, found[size])
+        if size in before:
+            print("the last time:")
+            tell(size, before[size])
+    keep(benchmark, found)
+    return found
 
 
 def last_time(benchmark: str) -> dict:

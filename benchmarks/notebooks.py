@@ -20,7 +20,7 @@ from pyspark.sql import DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 
 from benchmarks.build import SPARKIFY, run
-from benchmarks.figures import keep, last_time
+from benchmarks.figures import by_size
 
 CHURN = "Cancellation Confirmation"
 # Of each page how often a user saw it is a feature.
@@ -32,14 +32,7 @@ PAGES = (
 
 def main(*users: str) -> None:
     """Print both sides a size, and keep the figures in SPARKIFY_HOME/bench/notebooks.json."""
-    before, found = last_time("notebooks"), {}
-    for size in users or ("225", "2000"):
-        found[size] = measured(int(size))
-        tell(size, found[size])
-        if size in before:
-            print("the last time:")
-            tell(size, before[size])
-    keep("notebooks", found)
+    by_size("notebooks", users, measured, tell)
 
 
 def measured(users: int) -> dict:
