@@ -21,7 +21,7 @@
     {% for row in run_query('show tables in ' ~ files.schema ~ " like 'parquet_*'").rows %}
         {% do run_query('refresh table ' ~ files.schema ~ '.' ~ row[1]) %}
     {% endfor %}
-    {% set packed = "lower(_metadata.file_path) rlike '\\\\.(lz4|h?snappy|sz|deflate|xz|lzma|zip|7z|tgz|tar|br|lzo|z|zlib|avro|orc|arrow|feather|seq|pickle|pkl|h5|sqlite)$'" %}
+    {% set packed = "lower(_metadata.file_path) rlike '\\\\.(tar\\\\.\\\\w+|gzip|bzip2|zstd|lz4|h?snappy|sz|deflate|xz|lzma|zip|7z|tgz|tbz2?|tar|br|lzo|z|zlib|avro|orc|arrow|feather|seq|pickle|pkl|h5|sqlite)$'" %}
     {% for row in run_query(
         'with known as (select input_version from ' ~ forms ~ " where form = 'known'), found as ("
         ~ 'select _metadata.file_path as file_path, ' ~ file_version() ~ ' as input_version, '

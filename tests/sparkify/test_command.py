@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import socket
 import sqlite3
 import subprocess
@@ -155,6 +156,41 @@ def test_dbt_without_events_says_how_to_get_some(tmp_path):
     assert done.returncode != 0
     assert "No events are registered yet" in done.stdout
     assert "make run" in done.stdout
+
+
+def test_a_fault_of_ours_is_one_line_that_names_what_shows_where_it_came_from(monkeypatch, capsys):
+    monkeypatch.setattr(Settings, "check", lambda _: {}["no setting"])
+    monkeypatch.setattr(sys, "argv", ["sparkify", "models"])
+    assert cli.run_command() == 1
+    said = capsys.readouterr().err
+    assert len(said.splitlines()) == 1
+    (shown,) = re.findall(r"\((sparkify .*?) shows where", said)
+    monkeypatch.setattr(sys, "argv", [*shown.split(), "models"])
+    assert cli.run_command() == 1
+    said = capsys.readouterr().err
+    assert "Traceback" in said and "test_command.py" in said and "KeyError: 'no setting'" in said
+
+
+def test_make_names_the_python_that_it_takes(tmp_path):
+    """The one that is too old, and the one that the line names, up to the environment it makes."""
+    shutil.copy(PROJECT / "Makefile", tmp_path)
+    for name in ("requirements.txt", "pyproject.toml"):
+        (tmp_path / name).touch()
+    found = ("exit 1", 'test "$1" = -c && exit 0; echo "$@" >&2; exit 9')
+    for name, lines in zip(("python3", "python3.11"), found, strict=True):
+        (tmp_path / name).write_text(f"#!/bin/sh\n{lines}\n")
+        (tmp_path / name).chmod(0o755)
+    environment = os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+
+    def make(*words: str) -> str:
+        done = subprocess.run(
+            ["make", *words], cwd=tmp_path, env=environment, capture_output=True, text=True
+        )
+        assert done.returncode != 0
+        return done.stderr
+
+    (named,) = re.findall(r"name one that is: make (.*)", make("run"))
+    assert "-m venv .venv" in make(*named.split())
 
 
 @pytest.mark.parametrize("command", sorted(cli.cli.commands))

@@ -636,11 +636,13 @@ def test_a_bare_run_refuses_new_files_that_it_would_read_wrongly(settings, tmp_p
     (tmp_path / "a.json").write_text(as_json(events()))
     transform.register_events(settings, f"file://{tmp_path}")
     # Columns that nobody looked at; a name of which Spark reads nothing.
-    for name in ("new.parquet", "new.json.lz4"):
+    for name in ("new.json.lz4", "new.json.gzip", "new.tar.gz", "new.parquet"):
         pd.DataFrame(events()).to_parquet(tmp_path / name)
         with pytest.raises(BadInput, match=f"{name} is new, and .* run `sparkify build --events"):
             transform.run_dbt(settings, "run", "--select", "path:models/staging")
-        (tmp_path / name).unlink()
+        if name != "new.parquet":
+            (tmp_path / name).unlink()
+    transform.build(settings, "--select", "path:models/staging", events=str(tmp_path))
 
 
 @pytest.mark.long
@@ -680,6 +682,16 @@ def test_no_run_reads_events_that_were_not_registered_to_the_end(settings, tmp_p
             transform.run_dbt(settings, "run-operation", "register_events", "--args", described)
         with pytest.raises(BadInput, match="were not registered to the end.* `sparkify build --ev"):
             transform.run_dbt(settings, "run", "--select", "path:models/staging")
+    (tmp_path / "good").mkdir()
+    (tmp_path / "good" / "a.json").write_text(as_json(events()))
+    described = json.dumps({"path": str(tmp_path / "good")})
+    transform.run_dbt(settings, "run-operation", "register_events", "--args", described)
+    transform.run_dbt(settings, "run", "--select", "+base_sparkify__rows")
+    (tmp_path / "good" / "a.json").unlink()
+    with pytest.raises(BadInput, match="the files are gone, .* `sparkify build --events PATH`"):
+        transform.run_dbt(settings, "run", "--select", "+base_sparkify__rows")
+    (tmp_path / "good" / "b.json").write_text(as_json(events()))
+    transform.build(settings, "--select", "+base_sparkify__rows", events=str(tmp_path / "good"))
 
 
 def verdict(spark, check: str):
