@@ -561,6 +561,7 @@ def show(settings: Settings, given: str, counts: dict[str, int], done: list) -> 
         settings.addressed(
             "Totals over users are made anew by the next `sparkify build --events PATH`, the page "
             "by `sparkify report`. Models that learned from the user too stay: "
-            "`sparkify train` makes one that did not."
+            "`sparkify train` makes one that did not, and `sparkify models promote VERSION` puts "
+            "it into use where newer data has not."
         )
     )
