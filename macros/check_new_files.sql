@@ -43,7 +43,7 @@
     {% for row in named %}
         {% do refuse(
             row[0] ~ ' lies in a folder that is named for a user, and tables name the file: '
-            ~ 'with a SPARKIFY_USER_KEY give the folder another name'
+            ~ 'with a SPARKIFY_USER_KEY write the id into its rows, and give the folder another name'
         ) %}
     {% endfor %}
 {% endmacro %}

@@ -44,7 +44,7 @@
         {% set found.is_right = true %}
         {% for each in value %}
             {% if kind == 'texts' and (each is not string or not each | trim
-                    or each != each.strip(' \t\r\n\u00a0\u200b\ufeff'))
+                    or each != each.strip(' \t\r\n\u0000\u000b\u000c\u0085\u00a0\u00ad\u1680\u180e\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u200b\u200c\u200d\u200e\u200f\u2028\u2029\u202f\u205f\u2060\u3000\ufeff'))
                 or kind == 'list of days' and not is_of_kind(each, 'days') %}
                 {% set found.is_right = false %}
             {% endif %}

@@ -6,8 +6,8 @@
 
     The parser puts what JSON has as NaN or Infinity, without quotes, into quotes. An artist or a song may be
     called NaN or None. What tells users, sessions and pages apart is one value: an object, a list,
-    true, false or Infinity is none; and a number with a fraction from 2^53 on is not exact any more, which
-    the parser writes with an E.
+    true, false or Infinity is none; and a number as floats are written is not exact any more from 2^53 on,
+    nor from 1E+11 on with six digits at most, as spreadsheets show it.
 
     Arguments:
         field: the name of a field of an event.
@@ -26,9 +26,10 @@
                 and {{ text }} rlike '(?s)^([{]("[^"]*":.*)?[}]|\\[((["{\\[0-9-]|true|false|null).*)?\\])$'
             )
             or (
-                contains({{ text }}, 'E')
-                and {{ text }} rlike '^-?[0-9]\\.[0-9]+E[0-9]+$'
-                and abs(try_cast({{ text }} as double)) >= 9007199254740992
+                (contains({{ text }}, '.') or contains({{ text }}, '+'))
+                and {{ text }} rlike '^[+-]?[0-9]+(\\.[0-9]*[eE][+-]?|[eE]\\+)[0-9]+$'
+                and abs(try_cast({{ text }} as double))
+                >= if({{ text }} rlike '{{ rounded_number() | replace("eE", "E") }}', 1e11, 9007199254740992)
             ),
             null,
             {{ text }}

@@ -1,7 +1,8 @@
 {#
     Milliseconds since 1970, as text, as a timestamp; null before first_valid_date
     and from last_valid_date on: seconds taken for milliseconds, years like 2200.
-    A registration may lie years before the log that first_valid_date begins.
+    A registration may lie years before the log that first_valid_date begins. A number of six
+    digits at most, as spreadsheets show a long one, is rounded to hours.
 
         {{ valid_time('ts') }}
             ->  case when coalesce(try_cast(ts as bigint), ...) >= ... then timestamp_millis(...) end
@@ -13,7 +14,8 @@
 {% macro valid_time(text, or_from='9999-12-31') -%}
     {%- set first = [var('first_valid_date') | string, or_from] | min -%}
     {#- Digits alone are read faster as a bigint. -#}
-    {%- set number = 'coalesce(try_cast(' ~ text ~ ' as bigint), ' ~ number_of(text) ~ ')' -%}
+    {%- set number = 'coalesce(try_cast(' ~ text ~ ' as bigint), if(contains(' ~ text ~ ", '+') and " ~ text
+        ~ " rlike '" ~ rounded_number() ~ "', null, " ~ number_of(text) ~ '))' -%}
     case
         when
             {{ number }} >= unix_millis(timestamp'{{ first }}')

@@ -24,19 +24,24 @@ def misfit(
     its columns against what the model reads. A column of which something can be read fits: to
     score it all of it has to, but to be compared on it the model can miss a value or two.
     """
+    if other := other_meaning(card, definitions):
+        return other
+    try:
+        check_columns(rows, Columns(features_of(card)), keys=list(keys), is_any_enough=True)
+    except TableMismatch as error:
+        return str(error)
+    return None
+
+
+def other_meaning(card: Mapping[str, Any], definitions: Mapping[str, str]) -> str | None:
+    """In what the model of a card means something else than a table of `definitions`, or None."""
     learned = meaning(card["spec"])
     other = [
         f"{name} {learned[name]}, and the table of {value}"
         for name, value in definitions.items()
         if learned.get(name, value) != value
     ]
-    if other:
-        return f"The model is of {'; of '.join(other)}."
-    try:
-        check_columns(rows, Columns(features_of(card)), keys=list(keys), is_any_enough=True)
-    except TableMismatch as error:
-        return str(error)
-    return None
+    return f"The model is of {'; of '.join(other)}." if other else None
 
 
 def meaning(spec: Mapping[str, Any]) -> dict[str, str]:

@@ -5,7 +5,10 @@ the deployed pipeline's own SQLTransformer follow one rule. None depends on ANSI
 """
 
 # Beside the blank: what spreadsheets and web pages leave around a value.
-BLANKS = " \t\r\n\u00a0\u200b\ufeff"
+BLANKS = (
+    " \t\r\n\v\f\u0085\u00a0\u00ad\u1680\u180e\u2028\u2029\u202f\u205f\u2060\u3000\ufeff"
+    + "".join(map(chr, range(0x2000, 0x2010)))
+)
 # A leading zero makes a code: 02134 is a place, and as a number it would be another one's.
 NUMBER = "^[+-]?((0|[1-9][0-9]*)([.][0-9]*)?|[.][0-9]+)([eE][+-]?[0-9]+)?$"
 # Written like a number, though `NUMBER` does not read it: 1,234 or $5 or 02134 or 7 %.

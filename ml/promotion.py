@@ -3,7 +3,7 @@
 import datetime as dt
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -60,8 +60,9 @@ class Champion:
     horizon_days the days after it that a label looks at.
     predict: what its pipeline says of rows, given as user and time, in their order; nan of a row
     that the table lacks. hashes: of what it reads of these rows now, in the same way. misfit: why
-    it cannot score the present table, as a sentence, or None. is_of_other_code: other code has made
-    the features since it learned from them.
+    it cannot score the present table, as a sentence, or None; lacks_columns: a table of one's own
+    means what it does, and lacks what it reads. is_of_other_code: other code has made the features
+    since it learned from them.
     """
 
     version: int
@@ -72,6 +73,7 @@ class Champion:
     predict: Callable[[pd.DataFrame], np.ndarray]
     hashes: Callable[[pd.DataFrame], np.ndarray] | None = None
     misfit: str | None = None
+    lacks_columns: bool = False
     is_of_other_code: bool = False
 
     @property
@@ -98,8 +100,10 @@ def decide(
     and the gain more than `STANDARD_ERRORS`).
     Without a row to compare on, or with rows of one class only, the recipe in use takes over with
     newer data, and another one waits: where nobody churned, whoever expects the least is the best.
-    A champion that does not fit the present table is no rival. Whoever does not beat the base rate
-    is a challenger; whoever takes over with an interval that is not above 0 is unproven.
+    A champion that does not fit the present table is no rival; where only columns of a table of
+    one's own are missing, as in an export that went wrong, it stays if the new one is clearly worse
+    than it was on the rows of its own backtest. Whoever does not beat the base rate is a
+    challenger; whoever takes over with an interval that is not above 0 is unproven.
     rejected: the versions that were taken out of use by hand for this champion. What is one of them
     over again, the same recipe on data that it knew, does not come back by itself.
     """
@@ -109,6 +113,15 @@ def decide(
     if champion is None:
         return CHAMPION, f"There was no champion. {_proof(skill)}"
     if champion.misfit:
+        kept = _kept_rows(new, champion) if champion.lacks_columns else None
+        if kept is not None and rarer_users(kept["y"].to_numpy(), kept["user"].to_numpy()):
+            paired = _paired(kept, draws=draws, seed=seed)
+            if paired.ci_high < -MARGIN:
+                return CHALLENGER, (
+                    f"It is clearly worse than {champion.name} was on the same {len(kept):,} rows: "
+                    f"{_shown(paired)}. {champion.misfit} Mend the table, or promote this one by "
+                    "hand."
+                )
         return CHAMPION, f"It replaces {champion.name}. {champion.misfit} {_proof(skill)}"
     for each in rejected:
         is_news = is_other_data(new, each) or _is_newer(result, new, each)
@@ -128,9 +141,7 @@ def decide(
         if is_update:
             return CHAMPION, f"{updated} {lacking}. {_proof(skill)}"
         return CHALLENGER, f"It is not compared with {champion.name}, which stays: {lacking}."
-    paired = evaluation.log_loss_gain(
-        _below_each_other(shared), candidate="new", reference="old", draws=draws, seed=seed
-    )
+    paired = _paired(shared, draws=draws, seed=seed)
     on = f"the same {len(shared):,} rows: {_shown(paired)}"
     if paired.ci_low > 0 and paired.value > STANDARD_ERRORS * paired.standard_error:
         return CHAMPION, f"It is better than {champion.name} on {on}. {_proof(skill)}"
@@ -307,7 +318,7 @@ def _is_same(rows: pd.DataFrame, champion: Champion) -> pd.Series:
     is_same = pd.Series(True, rows.index)
     if champion.hashes and told.any():
         found = pd.Series(champion.hashes(rows.loc[told, KEYS]), rows.index[told], dtype="Int64")
-        is_same[told] = (found == rows.loc[told, "row_old"]).fillna(False).astype(bool)
+        is_same.loc[told] = (found == rows.loc[told, "row_old"]).fillna(False).to_numpy(bool)
     return is_same
 
 
@@ -315,6 +326,22 @@ def _dated(rows: pd.DataFrame) -> pd.DataFrame:
     """`rows` with time as a timestamp: NaT without dates."""
     times = pd.to_datetime(rows["time"].replace("None", None), format="ISO8601")
     return rows.assign(time=times.astype("datetime64[ns]"))
+
+
+def _kept_rows(new: pd.DataFrame, champion: Champion) -> pd.DataFrame:
+    """The rows of both backtests, as `shared_rows` has them, of a champion that cannot predict."""
+
+    def nothing(keys: pd.DataFrame) -> np.ndarray:
+        return np.full(len(keys), np.nan)
+
+    return shared_rows(new, replace(champion, predict=nothing, hashes=None))
+
+
+def _paired(shared: pd.DataFrame, *, draws: int, seed: int) -> Gain:
+    """What the new model gains over the old one on `shared` rows, in nats a row."""
+    return evaluation.log_loss_gain(
+        _below_each_other(shared), candidate="new", reference="old", draws=draws, seed=seed
+    )
 
 
 def _below_each_other(shared: pd.DataFrame) -> pd.DataFrame:

@@ -27,7 +27,7 @@ from ml.artifacts import (
 )
 from ml.card import make_card, run_metrics, run_params
 from ml.errors import NotTrainable, UnknownVersion
-from ml.meaning import meaning, misfit
+from ml.meaning import meaning, misfit, other_meaning
 from ml.preprocessing import Feature, quote, read_written, row_hash
 from ml.promotion import (
     CHALLENGER,
@@ -91,7 +91,7 @@ class Registry:
         with self._client() as client:
             card = make_card(result, spec, options)
             current = self._number(client, CHAMPION)
-            champion, out_of_use = self._rivals(client, rows, spec)
+            champion, out_of_use, passed_over = self._rivals(client, rows, spec)
             alias, card["decision"] = decide(
                 result,
                 recipe=recipe_of(card),
@@ -100,6 +100,7 @@ class Registry:
                 seed=options.seed,
                 rejected=out_of_use,
             )
+            card["decision"] += passed_over
             comes_back = champion and champion.version != current and alias != CHAMPION
             if comes_back:
                 card["decision"] += f" {champion.name.capitalize()} fits the table and is back."
@@ -149,10 +150,12 @@ class Registry:
         if current and (why := misfit(read_card(current), rows, **fit)):
             remedy = TRAIN_ONE
             tried = read_card(held) if held and has_files(held) else None
-            if tried and tried["skill"]["value"] <= 0 and not misfit(tried, rows, **fit):
-                remedy = (
-                    f"Version {held.version} fits. {tried['decision']} It takes more history to "
-                    "make one that does."
+            if tried and not misfit(tried, rows, **fit):
+                remedy = f"Version {held.version} fits. {tried['decision']} " + (
+                    "It takes more history to make one that does."
+                    if tried["skill"]["value"] <= 0
+                    else f"`sparkify models --name {shlex.quote(self.name)} promote "
+                    f"{held.version}` puts it into use."
                 )
             return None, (
                 f"The champion, {self.name} version {current.version}, is not used. {why} {remedy}"
@@ -264,9 +267,12 @@ class Registry:
             before = previous(history[:first], {each.version for each in found})
         if before is None:
             others = [each for each in found if each is not present]
+            able = [each for each in others if each.skill.value > 0]
             remedy = (
-                f"`sparkify models --name {shlex.quote(self.name)} promote VERSION` makes a "
-                "version champion."
+                f"`sparkify models --name {shlex.quote(self.name)} promote {able[0].version}` "
+                f"makes version {able[0].version} champion."
+                if able
+                else "no other version beats the base rate."
                 if others
                 else f"version {present.version} is the only one."
                 if present
@@ -296,10 +302,11 @@ class Registry:
 
     def _rivals(
         self, client: Any, rows: DataFrame, spec: TableSpec
-    ) -> tuple[Champion | None, list[Champion]]:
+    ) -> tuple[Champion | None, list[Champion], str]:
         """Whom a model of `rows` meets (see `log`), and whom it must not be over again.
 
-        Of the history only versions count that fit the table: what others were tried between, and
+        And, as a sentence, why it does not meet the version in use, where it meets another one. Of
+        the history only versions count that fit the table: what others were tried between, and
         what was chosen by hand among them, says nothing here.
         """
         current, fit = self._by_alias(client, CHAMPION), {"keys": spec.keys}
@@ -313,9 +320,14 @@ class Registry:
             if not misfit(read_card(known[version]), rows, **fit)
         }
         reigns = [each for each in history if each.version in fitting]
-        if reigns and (champion is None or champion.misfit):
+        passed_over = ""
+        # A table that only lacks columns may have lost them by mistake: that brings nobody back.
+        if reigns and (champion is None or (champion.misfit and not champion.lacks_columns)):
+            if champion:
+                passed_over = f" {champion.name.capitalize()} was in use. {champion.misfit}"
             champion = self._rival(known[reigns[-1].version], rows, spec)
-        return champion, [self._rival(known[each], rows, spec) for each in rejected(reigns)]
+        out_of_use = [self._rival(known[each], rows, spec) for each in rejected(reigns)]
+        return champion, out_of_use, passed_over
 
     def _is_in_the_way(
         self,
@@ -338,6 +350,8 @@ class Registry:
         """A version as a model of `rows` meets it."""
         card = read_card(version)
         made_by = card["spec"].get("made_by")
+        definitions = meaning(asdict(spec))
+        unfit = misfit(card, rows, keys=spec.keys, definitions=definitions)
 
         def predict(keys: pd.DataFrame) -> np.ndarray:
             return predicted(load(self.name, version), rows, spec, keys)
@@ -353,7 +367,11 @@ class Registry:
             horizon_days=card["spec"]["horizon_days"],
             predict=predict,
             hashes=hashes,
-            misfit=misfit(card, rows, keys=spec.keys, definitions=meaning(asdict(spec))),
+            misfit=unfit,
+            # What this project makes lacks what its code left out, and not by mistake.
+            lacks_columns=bool(
+                unfit and not spec.definitions and not other_meaning(card, definitions)
+            ),
             is_of_other_code=bool(made_by and spec.made_by and made_by != spec.made_by),
         )
 

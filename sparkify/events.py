@@ -47,7 +47,7 @@ PACKED = {
 }
 READ = (".gz", ".bz2", ".zst")
 # Other endings that the same are given; not every reader knows them.
-ALSO_CALLED = {".gzip": ".gz", ".bzip2": ".bz2", ".zstd": ".zst"}
+ALSO_CALLED = (".gzip", ".bzip2", ".zstd")
 OPENERS = {".gz": gzip.open, ".bz2": bz2.open, ".zst": partial(pa.input_stream, compression="zstd")}
 # Of others with these names Spark reads nothing, and says nothing, or letters for rows.
 NOT_READ = (".lz4", ".snappy", ".hsnappy", ".deflate", ".br")
@@ -87,6 +87,11 @@ FIELDS = {
 }
 # Types of Parquet that Spark has no type for.
 UNREADABLE = ("TIME", "UUID", "FLOAT16", "INTERVAL")
+# How Spark does not read the values of a column packed or encoded.
+UNREAD_CODECS = ("BROTLI", "LZO")
+UNREAD_ENCODING = "BYTE_STREAM_SPLIT"
+# Spark counts in microseconds, in 64 bits: of a time further from 1970 it would end the run.
+MAX_MS = 2**63 // 1000
 # Under this name Spark writes into a Parquet file which columns it has, and believes it.
 SPARKS_NOTE = b"org.apache.spark.sql.parquet.row.metadata"
 # The times of old Parquet files, which Arrow does not tell from others.
@@ -339,20 +344,19 @@ def check_packing(file: Path, head: bytes) -> None:
     head: its first HEAD_BYTES.
     """
     name, kind = file.suffix.lower(), kind_of(head)
-    if ARCHIVE.search(file.name):
-        raise BadInput(f"{file} is an archive: unpack it")
-    if name in ALSO_CALLED:
-        raise BadInput(
-            f"{file} has an ending that is not read: call it {file.stem}{ALSO_CALLED[name]}"
-        )
+    archive = ARCHIVE.search(file.name)
+    # What is to be taken off the name, unless the content is refused.
+    ending = archive[0] if archive else file.suffix if name in ALSO_CALLED else ""
     if name in NOT_READ or kind not in ("", *READ):
+        if archive:
+            raise BadInput(f"{file} is an archive: unpack it")
         raise BadInput(
             f"{file} is packed as {name if name in NOT_READ else kind}, which is not read: unpack "
             "it, or pack it as .gz"
         )
-    if kind and name != kind:
+    if kind and name != kind and not ending:
         raise BadInput(f"{file} is packed, and its name does not say so: call it {file.name}{kind}")
-    if name in READ and not kind:
+    if name in READ and not kind and not ending:
         raise BadInput(
             f"{file} is called {name}, but its content is not; "
             "give it the name of what it is, or take it away"
@@ -367,12 +371,16 @@ def check_packing(file: Path, head: bytes) -> None:
         raise BadInput(f"{file} holds what is packed again, as {again}: unpack it once")
     begins = {"Parquet": (MAGIC,), **OTHER_FORMATS} if kind else OTHER_FORMATS
     place, marks = TAR_MARK
-    if inside[place:].startswith(marks):
+    # Old archives have no mark, but zeros, which no text has.
+    if inside[place:].startswith(marks) or (archive and b"\0" in inside):
         raise BadInput(f"{file} holds an archive: unpack it")
     other = next((other for other, begin in begins.items() if inside.startswith(begin)), "")
     if other:
         packed = "packed " * bool(kind)
         raise BadInput(f"{file} is {packed}{other}, which is not read: write JSON lines or Parquet")
+    if ending:
+        right = file.name.removesuffix(ending) + kind
+        raise BadInput(f"{file} has an ending that is not read: call it {right}")
 
 
 def kind_of(head: bytes) -> str:
@@ -464,6 +472,7 @@ def types_of(file: Path) -> tuple[tuple[str, ...], ...]:
         raise BadInput(f"{file} cannot be read as Parquet: {reason}") from error
     check_types(file, columns, kinds)
     check_note(file, (footer.metadata or {}).get(SPARKS_NOTE), columns)
+    check_values(file, footer)
     found = []
     for i in range(len(columns)):
         column = columns.column(i)
@@ -495,6 +504,46 @@ def check_types(file: Path, columns: pq.ParquetSchema, kinds: pa.Schema) -> None
         # Of a span of time Spark has the bare number, whatever its unit.
         if pa.types.is_duration(kind.type):
             raise of_other_type(file, kind.name, str(kind.type))
+
+
+def check_values(file: Path, footer: pq.FileMetaData) -> None:
+    """Refuse columns that are read and of whose values Spark cannot read all, or any.
+
+    Raises:
+        BadInput: it names file, column and remedy.
+    """
+    columns = map(footer.schema.column, range(footer.num_columns))
+    in_ms = {
+        i: "timeUnit=milliseconds" in str(column.logical_type)
+        for i, column in enumerate(columns)
+        if column.path.split(".")[0].lower() in FIELDS
+    }
+    # Of a group without rows Spark reads nothing.
+    groups = (g for g in map(footer.row_group, range(footer.num_row_groups)) if g.num_rows)
+    for chunk, is_in_ms in ((group.column(i), in_ms[i]) for group in groups for i in in_ms):
+        fault = ""
+        if chunk.compression in UNREAD_CODECS:
+            fault = (
+                f"is packed as {chunk.compression.lower()}, which Spark does not read: write it "
+                "with zstd or snappy"
+            )
+        elif UNREAD_ENCODING in chunk.encodings:
+            fault = f"is encoded as {UNREAD_ENCODING}, which Spark does not read: write it without"
+        elif is_in_ms and furthest(chunk.statistics) > MAX_MS:
+            fault = (
+                "holds a time too far off for Spark, as infinity is: write it as null, or the "
+                "column in microseconds"
+            )
+        if fault:
+            raise BadInput(f"column `{chunk.path_in_schema.split('.')[0]}` of {file} {fault}")
+
+
+def furthest(known: pq.Statistics | None) -> int:
+    """How far from zero whole numbers lie by what is known of them; 0 where nothing is.
+
+    Raw, for Python has no such times.
+    """
+    return max(-known.min_raw, known.max_raw) if known and known.has_min_max else 0
 
 
 def check_note(file: Path, note: bytes | None, columns: pq.ParquetSchema) -> None:

@@ -6,6 +6,8 @@ import os
 import re
 from decimal import ROUND_HALF_UP, Context, Decimal
 
+from ml.parsing import BLANKS
+
 ERASED = "erased_users"
 
 # What denotes a number, as in the macro `whole_number`.
@@ -35,7 +37,7 @@ def cleaned_id(user: str) -> str:
 
     The macros `trimmed` and `whole_number` say the same.
     """
-    text = user.strip(" \t\r\n\u00a0\u200b\ufeff")
+    text = user.strip(BLANKS)
     if not {".", "+"} & {*text} or not NUMBER.fullmatch(text):
         return text
     exact = Context(prec=len(text) + 200, rounding=ROUND_HALF_UP)

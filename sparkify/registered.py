@@ -8,7 +8,7 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from sparkify import ledger
-from sparkify.datasets import SNAPSHOTS, Dataset, feature_table
+from sparkify.datasets import FEATURES, SNAPSHOTS, Dataset, feature_table
 from sparkify.errors import BadInput, WrongUse
 from sparkify.settings import Settings
 
@@ -100,6 +100,17 @@ def champion_of(settings: Settings, features: Dataset):
         # What was tried is no remedy.
         said = said.removesuffix(TRAIN_ONE)
     return found, settings.addressed(f"{said} {why}".strip())
+
+
+def why_of_another(spark: SparkSession, settings: Settings, version: int) -> str:
+    """That another version is champion than the one that scored, in sentences; nothing if not."""
+    found = registry(settings, settings.model).versions()
+    in_use = next((each.version for each in found if each.alias == "champion"), version)
+    if in_use == version:
+        return ""
+    fits, why = champion_of(settings, feature_table(spark, settings, FEATURES))
+    then = f"`{settings.command} score` makes it anew." if fits else why
+    return f"The list is by version {version}, and version {in_use} is the champion now. {then}"
 
 
 def decision_of(version, reigns) -> str:

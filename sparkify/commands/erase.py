@@ -352,9 +352,14 @@ def check_reach(spark: SparkSession, settings: Settings, places: list[Place], us
             f"where coalesce({decoded}, source_file) rlike {word} limit 1"
         ).first()
         if named:
+            file = named["source_file"]
+            # Of a folder such as userId=36 its rows may have the id from there alone.
+            is_column = re.search(rf"={user.written}(?![^{ENDS}.])[^/]*/", unquote(unquote(file)))
             raise BadInput(
-                f"{named['source_file']} is named for the user, and tables name their files: give "
-                "it another name, run `sparkify build --events PATH`, and erase the user then"
+                f"{file} is named for the user, and tables name their files: "
+                + ("take it out of the log" if is_column else "give it another name")
+                + ", run `sparkify build --events PATH`, and erase the user then"
+                + (", with --anyway if nothing else names them" if is_column else "")
             )
 
 

@@ -6,7 +6,7 @@ from sparkify import ledger
 from sparkify.contacts import TARGETS, check_offer, targets_of_now
 from sparkify.errors import BadInput
 from sparkify.formatting import money, plural
-from sparkify.registered import require_model
+from sparkify.registered import require_model, why_of_another
 from sparkify.scores import why_no_scores, why_stale
 from sparkify.session import open_session
 from sparkify.settings import Settings
@@ -66,16 +66,17 @@ def list_targets(settings: Settings, *, top: int | None, everybody: bool, out: P
         f"An offer is expected to pay for {len(worth):,} of {plural(len(rows), 'user')}, "
         f"{money(worth['expected_value'].sum(), currency)} in all (by the vars {assumptions})."
     )
-    if stale := why_stale(spark, settings):
+    scores = spark.table(settings.table("fct_churn_scores")).join(
+        spark.table(name), ["user_id", "as_of_date"], "semi"
+    )
+    scored_by = scores.selectExpr("max(model_version)").first()[0]
+    if other := why_of_another(spark, settings, scored_by):
+        line(other)
+    elif stale := why_stale(spark, settings):
         line(stale)
     if len(chosen) > len(shown) and not out:
         line("--top N lists more of them, and --csv FILE holds all.")
-    scores = spark.table(settings.table("fct_churn_scores"))
-    if (
-        not scores.where("not is_proven")
-        .join(spark.table(name), ["user_id", "as_of_date"])
-        .isEmpty()
-    ):
+    if not scores.where("not is_proven").isEmpty():
         line(UNPROVEN)
     if out:
         notes = write_csv(written, out)

@@ -265,6 +265,20 @@ def test_a_champion_that_does_not_fit_the_table_is_replaced():
     assert why.startswith("It replaces version 1. The table lacks a column. It beats the base rate")
 
 
+def test_a_table_that_lost_a_column_does_not_put_a_worse_model_in_use():
+    rows = world(9, users=1500)
+    champion = replace(
+        champion_of(rows, "better"), misfit="The table lacks a column.", lacks_columns=True
+    )
+    alias, why = verdict(rows, "worse", week=TRAINED, champion=champion)
+    assert alias == CHALLENGER
+    assert "It is clearly worse than version 1 was on the same" in why
+    assert "The table lacks a column. Mend the table, or promote" in why
+    assert verdict(rows, "better", week=TRAINED, champion=champion)[0] == CHAMPION
+    others = rows.assign(user="other " + rows["user"])
+    assert verdict(others, "worse", week=TRAINED, champion=champion)[0] == CHAMPION
+
+
 def test_the_same_recipe_on_the_same_data_changes_nothing():
     rows = world(10)
     alias, why = verdict(rows, "old", week=TRAINED, champion=champion_of(rows))

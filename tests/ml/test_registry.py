@@ -145,10 +145,28 @@ def test_a_champion_never_goes_without_a_successor(registry, log):
     assert registry.champion()[0].version == 1
 
 
-def test_a_champion_that_lacks_a_column_of_the_table_is_replaced(registry, log, rows):
+def test_a_table_that_lost_a_column_puts_no_worse_model_in_use(registry, log, rows):
     log(0.6)
-    other = log(0.1, table=rows.withColumnRenamed("thumbs_down", "thumbs_down_count"))
+    export = rows.withColumn("thumbs_down", F.expr("'1,01'"))
+    worse = log(0.1, table=export)
+    assert worse.alias == "challenger"
+    assert "It is clearly worse than version 1 was on the same 200 rows" in worse.decision
+    assert "`thumbs_down` is string, expected a number, and holds `1,01`" in worse.decision
+    _, why = registry.champion_for(export, keys=("user_id",), definitions={})
+    assert why.endswith("`sparkify models --name test-churn promote 2` puts it into use.")
+    assert registry.champion_for(rows, keys=("user_id",), definitions={})[0].version == 1
+    # By hand it is; the next one on the table as it was is compared with it, and nobody comes back.
+    registry.promote(2)
+    assert "It is better than version 2 on the same 200 rows" in log(0.6).decision
+    assert log(0.1, table=export).alias == "challenger"
+    assert registry.champion()[0].version == 3
 
+
+def test_a_champion_that_lacks_a_column_that_no_code_makes_is_replaced(registry, log, rows):
+    made = replace(SPEC, definitions={"active_days": "28"})
+    log(0.6, spec=made)
+    renamed = rows.withColumnRenamed("thumbs_down", "thumbs_down_count")
+    other = log(0.1, table=renamed, spec=made)
     assert other.alias == "champion"
     assert "It replaces version 1. The table does not fit the model: `thumbs_down` is missing" in (
         other.decision

@@ -22,6 +22,8 @@ Key = tuple[str, dt.date]
 DAY_MS = 86_400_000
 EPOCH = dt.date(1970, 1, 1)
 BLANKS = " \t\r\n"
+WIDE = "\0\v\f\x85\xa0\xad\u1680\u180e\u2028\u2029\u202f\u205f\u2060\u3000\ufeff"
+WIDE += "".join(map(chr, range(0x2000, 0x2010)))
 NOTHING = ("nan", "nat", "na", "n/a", "#n/a", "<na>", "none", "null", "undefined")
 MISSING = {"NaN", "NaT", "\\N"} | {
     write(word) for word in NOTHING for write in (str.lower, str.upper, str.capitalize)
@@ -53,8 +55,11 @@ FIELDS_OF_LOWER_KEYS = {key.lower(): field for field, key in KEYS.items()}
 NAMES = ("user_id", "session_id", "page")
 NO_NAMES = ("true", "false", '"infinity"', '"-infinity"', "infinity", "-infinity", "+infinity")
 NO_NAMES += ("inf", "-inf", "[object object]")
-FLOAT = re.compile(r"-?\d\.\d+E\d+", re.ASCII)
+FLOAT = re.compile(r"[+-]?\d+(\.\d*[eE][+-]?|[eE]\+)\d+", re.ASCII)
 EXACT_BELOW = 2**53
+# Six digits at most, as spreadsheets and printers of floats write long numbers.
+SHOWN = re.compile(r"[+-]?\d(\.\d{0,5})?[eE]\+\d+", re.ASCII)
+SHOWN_BELOW = 10**11
 NESTED = re.compile(r'\{("[^"]*":.*)?\}|\[((["{\[0-9-]|true|false|null).*)?\]', re.DOTALL)
 OF_SONGS = ("artist", "song", "song_length_s")
 
@@ -226,7 +231,7 @@ def without_missing(row: Row) -> dict[str, str]:
     """The values that are there, as text without blanks around."""
     values = {field: text_of(value) for field, value in row.items() if value is not None}
     for field in values.keys() & {"user_id", "session_id", "page", "auth", "level"}:
-        values[field] = values[field].strip(BLANKS + "\u00a0\u200b\ufeff")
+        values[field] = values[field].strip(BLANKS + WIDE)
     on_song = values.get("page") == "NextSong"
     return {
         field: text
@@ -238,7 +243,9 @@ def without_missing(row: Row) -> dict[str, str]:
 
 
 def is_no_name(text: str) -> bool:
-    inexact = FLOAT.fullmatch(text) and abs(float(text)) >= EXACT_BELOW
+    is_shown = SHOWN.fullmatch(text) and "E" in text
+    below = SHOWN_BELOW if is_shown else EXACT_BELOW
+    inexact = FLOAT.fullmatch(text) and abs(float(text)) >= below
     return bool(text.lower() in NO_NAMES or NESTED.fullmatch(text) or inexact)
 
 
@@ -353,7 +360,7 @@ def registration(values: dict[str, str], definitions: Definitions) -> int | None
 
 def valid_time(text: str, first: str, last: str) -> int | None:
     """Milliseconds since 1970, a fraction cut off; None where no number or outside all valid."""
-    number = decimal_of(text)
+    number = None if SHOWN.fullmatch(text) else decimal_of(text)
     if number is None or not day_of(first) * DAY_MS <= int(number) < day_of(last) * DAY_MS:
         return None
     return int(number)

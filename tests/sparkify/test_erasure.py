@@ -224,6 +224,25 @@ def test_a_user_whom_a_file_is_named_for_cannot_be_erased(before):
     assert done.exception.exit_code == 3 and "log.json is named for the user" in str(done.exception)
 
 
+@pytest.mark.parametrize(
+    ("file", "remedy"),
+    [
+        ("/log/36.json", "give it another name, run .* then$"),
+        ("/36/a.json", "give it another name, run .* then$"),
+        # Without that name its rows may be nobody's.
+        ("/log/userId=36/a.json", "take it out of the log, run .* --anyway if nothing else"),
+        ("/log/user%253D36/x/a.json", "take it out of the log, run .* --anyway if nothing else"),
+    ],
+)
+def test_a_file_that_is_named_for_a_user_is_renamed_or_taken_out(spark, asking, file, remedy):
+    spark.sql(
+        "create or replace table asking.base_sparkify__rows using delta as "
+        f"select 'file://{file}' as source_file"
+    )
+    with pytest.raises(BadInput, match=remedy):
+        erase.check_reach(spark, asking, [], User("36", ("36",)))
+
+
 def test_a_user_whom_a_view_names_is_erased_once_it_is_dropped(spark, asking):
     spark.sql("create table asking.those using delta as select 'in-it' as user_id")
     spark.sql("create view asking.one as select * from asking.those where user_id = 'in-it'")

@@ -338,11 +338,19 @@ def test_what_cannot_be_read_is_refused_by_name(tmp_path):
         ("a.json", gzip.compress, "is packed, and .* call it a.json.gz"),
         ("a.gz.1", gzip.compress, "is packed, and .* call it a.gz.1.gz"),
         ("a.json.xz", lzma.compress, "is packed as .xz, which is not read"),
-        ("a.tar.gz", gzip.compress, "is an archive: unpack it"),
-        ("a.tgz", gzip.compress, "is an archive: unpack it"),
+        ("a.tar.xz", lzma.compress, "is an archive: unpack it"),
+        ("a.tar.br", bytes, "is an archive: unpack it"),
         # Which readers unpack depends on them.
         ("a.json.gzip", gzip.compress, "has an ending that is not read: call it a.json.gz"),
-        ("a.json.zstd", bytes, "has an ending that is not read: call it a.json.zst"),
+        ("a.json.zstd", zstandard, "has an ending that is not read: call it a.json.zst"),
+        # The name to give is that of the content.
+        ("a.json.gzip", bytes, "has an ending that is not read: call it a.json$"),
+        ("a.json.GZIP", bz2.compress, "has an ending that is not read: call it a.json.bz2"),
+        ("a.json.gzip", lzma.compress, "is packed as .xz, which is not read"),
+        ("a.json.tgz", bytes, "has an ending that is not read: call it a.json$"),
+        ("a.json.tar", bytes, "has an ending that is not read: call it a.json$"),
+        ("a.json.tar.gz", bytes, "has an ending that is not read: call it a.json$"),
+        ("a.json.tgz", gzip.compress, "has an ending that is not read: call it a.json.gz"),
         ("a.json", zlib.compress, "is packed as .zlib, which is not read"),
         ("a.lzma", lambda text: lzma.compress(text, lzma.FORMAT_ALONE), "is packed as .lzma"),
         ("a.sz", lambda text: b"\xff\x06\x00\x00sNaPpY" + text, "is packed as .sz"),
@@ -399,6 +407,36 @@ def test_a_column_that_spark_cannot_read_is_refused_with_its_file(tmp_path, kind
 
 
 @pytest.mark.parametrize(
+    ("kind", "options", "message"),
+    [
+        ("double", {"compression": "brotli"}, "is packed as brotli, .*: write it with zstd"),
+        (
+            "double",
+            {"use_byte_stream_split": ["length"], "use_dictionary": False},
+            "is encoded as BYTE_STREAM_SPLIT, .*: write it without",
+        ),
+        (pa.timestamp("ms"), {}, "holds a time too far off for Spark, .*: write it as null"),
+        (pa.timestamp("ms", "UTC"), {}, "holds a time too far off for Spark"),
+    ],
+)
+def test_a_column_whose_values_spark_cannot_read_is_refused_with_its_file(
+    tmp_path, kind, options, message
+):
+    # Infinity, as DuckDB writes it.
+    for value in (2**63 - 1, 1 - 2**63):
+        column = pa.array([0, None, value], pa.int64()).cast(kind, safe=False)
+        table = pa.table({"userId": ["7"] * 3, "length": column})
+        file = tmp_path / "odd.parquet"
+        pq.write_table(table, file, **{"row_group_size": 2, "compression": "snappy"} | options)
+        assert re.match(rf"column `\w+` of .*odd\.parquet {message}", refused(tmp_path))
+        # What is not read may be so, and a group without rows.
+        pq.write_table(table.slice(0, 0), file, **options)
+        find_forms([file])
+        pq.write_table(table.select(["length"]).rename_columns(["price"]), file, **options)
+        find_forms([file])
+
+
+@pytest.mark.parametrize(
     ("name", "content", "message"),
     [
         (
@@ -421,6 +459,12 @@ def test_a_column_that_spark_cannot_read_is_refused_with_its_file(tmp_path, kind
         ("a.json.gz", gzipped(pickle.dumps([1])), "is packed a pickle of Python"),
         ("a.gz", gzipped(tar_of(b"{}")), "holds an archive: unpack it"),
         ("a.json", tar_of(b"{}"), "holds an archive: unpack it"),
+        ("a.tar", tar_of(b"{}"), "holds an archive: unpack it"),
+        ("a.tar", tar_of(b"{}").replace(b"ustar", b"\0" * 5), "holds an archive: unpack it"),
+        ("a.tar.gz", gzipped(tar_of(b"{}")), "holds an archive: unpack it"),
+        ("a.tgz", gzipped(tar_of(b"{}")), "holds an archive: unpack it"),
+        ("a.gzip", tar_of(b"{}"), "holds an archive: unpack it"),
+        ("a.gzip", b"ORC and more", "is ORC, which is not read"),
     ],
 )
 def test_what_holds_no_lines_is_refused_by_what_it_is(tmp_path, name, content, message):

@@ -439,6 +439,20 @@ def test_scores_of_other_features_than_those_of_now_are_told(spark, settings, mo
             assert "of other features than those of now" in " ".join(said.output.split())
 
 
+def test_a_list_by_another_version_than_the_champion_is_told(spark, settings, monkeypatch):
+    champion = registered.registry(settings, settings.model).champion()[0].version
+    assert registered.why_of_another(spark, settings, champion) == ""
+    said = registered.why_of_another(spark, settings, 99)
+    begins = f"The list is by version 99, and version {champion} is the champion now. "
+    assert said == f"{begins}`sparkify score` makes it anew."
+    other = datasets.definitions(spark, settings) | {"horizon_days": "7"}
+    monkeypatch.setattr(datasets, "definitions", lambda *_: dict(other))
+    said = registered.why_of_another(spark, settings, 99)
+    assert said.startswith(f"{begins}The champion, ") and "`sparkify train` makes one" in said
+    monkeypatch.setattr("sparkify.commands.targets.why_of_another", lambda *_: begins)
+    assert begins.strip() in " ".join(CliRunner().invoke(cli, ["targets"]).output.split())
+
+
 def test_a_name_is_of_models_of_one_kind_of_table(settings):
     registered.check_kind(settings, settings.model, is_own=False)
     registered.check_kind(settings, "nobody", is_own=True)

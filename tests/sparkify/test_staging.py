@@ -75,7 +75,7 @@ ACCEPTED = [
     line(itemInSession=70, userId="1.000000000001"),
     line(itemInSession=71, userId="007.0"),
     # What spreadsheets and web pages leave around an id.
-    line(itemInSession=72, userId="\u00a030\u200b", sessionId="\ufeff29"),
+    line(itemInSession=72, userId="\u00a0\u202f30\u2060\0\u200b", sessionId="\ufeff29"),
     README_LINE,
     # Two events that differ in what neither can have.
     line(itemInSession=75, page="Home", artist="a\nb", song="c"),
@@ -89,6 +89,8 @@ REJECTED = {
     "missing_user_id": [line(userId=id) for id in ("", "  ", ..., "None", "nan", "<NA>", "null")]
     + [line(userId=id) for id in ("NA", "NONE", "#N/A", "nat", "\u00a0NULL\u00a0", "\u200b")]
     + [line(userId=id) for id in ("True", "FALSE", "Infinity", "-inf", "[object Object]")]
+    # As pandas and spreadsheets write long ones, so that several users would be one.
+    + [line(userId=id) for id in ("7.6561198e+16", "1e+16", "7.6561198E16", "1.23457E+11")]
     # Of two keys the last, whatever else a line holds.
     + [line(userId="7", extra={"a": 1})[:-1] + ', "userId": null}'],
     "invalid_ts": [
@@ -98,6 +100,7 @@ REJECTED = {
         line(ts=...),
         line(ts=10**30),
         *(line(ts=text) for text in ("1538352117000d", "0x1.662p40", "1.538352117E12f")),
+        line(ts="1.53835E+12"),  # rounded to hours
     ],
     "missing_page": [line(page=...), line(page="")],
     "missing_session_id": [line(sessionId=...), line(sessionId=" ")],

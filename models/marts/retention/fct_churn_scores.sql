@@ -1,4 +1,5 @@
--- One row per (user_id, as_of_date): the score by the latest scoring of the date.
+-- One row per (user_id, as_of_date): the score by the latest scoring of the date, of those that
+-- mean what churn means now where there are any: a trial of other vars does not hide them.
 with scores as (
     select * from {{ source('ml', 'churn_scores') }}
     where not coalesce(is_shadow, false)
@@ -9,7 +10,8 @@ ranked as (
         *,
         -- Equal in all rows of a scoring: whoever it left out has no score for the date any more.
         rank() over (
-            partition by as_of_date order by scored_at desc, model_version desc
+            partition by as_of_date
+            order by {{ is_meant_now() }} desc, scored_at desc, model_version desc
         ) as recency
     from scores
 ),

@@ -1,18 +1,36 @@
--- One row per (as_of_date, feature): how far the users scored are from those learned from.
+-- One row per (as_of_date, feature): how far the users scored are from those learned from, at the
+-- scoring that fct_churn_scores has.
 with drift as (
     select * from {{ source('ml', 'feature_drift') }}
     -- Before a scoring of nobody was refused it had no date.
     where as_of_date is not null
 ),
 
+meanings as (
+    select
+        model_name,
+        model_version,
+        bool_and({{ is_meant_now() }}) as is_meant_now
+    from {{ source('ml', 'churn_scores') }}
+    group by 1, 2
+),
+
 ranked as (
     select
-        *,
+        drift.*,
         -- Equal in all rows of a scoring.
         rank() over (
-            partition by as_of_date order by scored_at desc, model_version desc
+            partition by drift.as_of_date
+            order by
+                coalesce(meanings.is_meant_now, true) desc,
+                drift.scored_at desc,
+                drift.model_version desc
         ) as recency
     from drift
+    left join meanings
+        on
+            drift.model_name <=> meanings.model_name
+            and drift.model_version <=> meanings.model_version
 ),
 
 latest as (
