@@ -11,7 +11,7 @@ from pyspark.sql import functions as F
 
 from ml.preprocessing import Feature, quote, read_written
 from ml.stacking import LOG_ODDS
-from ml.wording import TOLD, Wording, told
+from ml.wording import TOLD, Wording, told, words
 
 MAX_FAMILIES = 8
 OTHER = "other"
@@ -47,6 +47,8 @@ MOVES, FAMILIES, REASONS = "ml__moves", "ml__families", "ml__reasons"
 LEAST = 0.01
 NO_MORE = "no more at risk than most"
 NO_SINGLE = "more at risk than most, for no single reason"
+# With the name of what it is, in parentheses.
+NO_ACTION = "more at risk than most, by what nobody can act on"
 
 
 class Explainable(Protocol):
@@ -136,7 +138,8 @@ def reasons(
     feature lowers them, or is no reason as `wording.told` sees it. Background is no reason: a team
     cannot act on a user's gender or platform, though the score may rest on it, as `explain` shows.
     The family that raises the risk most comes first; null where there are fewer. Without any,
-    reason_1 says whether the risk is above the average.
+    reason_1 says whether the risk is above the average, and names what of the background would be
+    the reason.
     """
     found = _with_families(explained, rows, model, keys=keys)
     named = [F.get(REASONS, F.lit(i)).alias(f"reason_{i + 1}") for i in range(3)]
@@ -188,37 +191,44 @@ def _with_families(
     average = _probability("base") if model.average_risk is None else F.lit(model.average_risk)
     at_risk = _probability("log_odds") > average
     place = {feature.name: i for i, feature in enumerate(model.features)}
+    names = F.array(*(F.lit(words(feature.name)) for feature in model.features))
     said = [
-        _family(name, [place[each] for each in members], at_risk)
+        _family(name, [place[each] for each in members], at_risk, names)
         for name, members in model.families.items()
     ]
     found = joined.withColumn(MOVES, moves)
     found = found.withColumn(FAMILIES, F.sort_array(F.array(*said)))
     reasons = F.transform(FAMILIES, lambda each: each["reason"])
     reasons = F.filter(reasons, lambda reason: reason.isNotNull())
-    otherwise = F.array(F.when(at_risk, NO_SINGLE).otherwise(NO_MORE))
+    withheld = F.array_compact(F.transform(FAMILIES, lambda each: each["withheld"]))
+    withheld = F.concat(F.lit(f"{NO_ACTION} ("), F.get(withheld, F.lit(0)), F.lit(")"))
+    no_reason = F.coalesce(withheld, F.lit(NO_SINGLE))
+    otherwise = F.array(F.when(at_risk, no_reason).otherwise(NO_MORE))
     shown = F.when(F.size(reasons) > 0, F.slice(reasons, 1, 3)).otherwise(otherwise)
     return found.withColumn(REASONS, shown)
 
 
-def _family(family: str, places: Sequence[int], at_risk: Column) -> Column:
+def _family(family: str, places: Sequence[int], at_risk: Column, names: Column) -> Column:
     """What a family says of a user: its part in the score, its sentences, and the reason if any.
 
-    places: of its features among those of the model.
+    Of background the reason is withheld but for the name of its feature. places: of its features
+    among those of the model; names: of all of these.
     """
     ranked = F.sort_array(F.array(*(F.get(MOVES, F.lit(i)) for i in places)))
     moving = F.filter(ranked, lambda each: each["alone"] != 0)
     contribution, first = F.element_at("contributions", family), ranked[0]
     raises = (contribution >= LEAST) & (first["alone"] > 0) & first["is_telling"]
-    reason = F.when(at_risk & raises, first["text"])
+    reason, name = first["text"], F.get(names, first["place"])
+    is_background, nothing = family == BACKGROUND, F.lit(None).cast("string")
     return F.struct(
         # Sums in another order differ in the last digits, which must not decide between equals.
         (-F.round(contribution, 9)).alias("order"),
         F.lit(family).alias("family"),
         contribution.alias("contribution"),
-        F.lit(family != BACKGROUND).alias("is_actionable"),
+        F.lit(not is_background).alias("is_actionable"),
         F.transform(moving, lambda each: each["text"]).alias("details"),
-        (F.lit(None).cast("string") if family == BACKGROUND else reason).alias("reason"),
+        (nothing if is_background else F.when(at_risk & raises, reason)).alias("reason"),
+        (F.when(at_risk & raises, name) if is_background else nothing).alias("withheld"),
     )
 
 

@@ -43,9 +43,13 @@ SKEW = 20
 MIN_CATEGORIES, MAX_CATEGORIES, USERS_PER_CATEGORY = 10, 100, 200
 # On fewer rows a count may well take every value once.
 MIN_NUMBERED = 20
-# Index columns: pandas names them so in Parquet, and so when it reads a CSV file that it wrote.
 WHO = ("user", "customer", "client", "account", "member", "subscriber", "session", "device")
-PANDAS_INDEX = re.compile(r"__index_level_\d+__|Unnamed: 0")
+# Index columns: pandas names them so in Parquet, and so when it reads a CSV file that it wrote, or
+# wrote more than once.
+PANDAS_INDEX = re.compile(r"__index_level_\d+__|Unnamed: 0(\.\d+)?")
+# It names further levels so, and those of reset_index, but so may others a column: values decide.
+MAYBE_INDEX = re.compile(r"Unnamed: \d+(\.\d+)?|level_\d+|index")
+IS_INDEX = "is the row index that pandas wrote, not a feature"
 
 
 @dataclass(frozen=True)
@@ -94,7 +98,7 @@ def find_columns(table: DataFrame, *, ignore: Sequence[str]) -> Columns:
         elif THIS in field.name:
             dropped.append((field.name, f"{THIS} stands for the table where Spark reads a row"))
         elif PANDAS_INDEX.fullmatch(field.name):
-            dropped.append((field.name, "is the row index that pandas wrote, not a feature"))
+            dropped.append((field.name, IS_INDEX))
         elif isinstance(field.dataType, NullType):
             dropped.append((field.name, "has no values"))
         elif kind is None:
@@ -183,8 +187,10 @@ def screen(table: DataFrame, columns: Columns, *, keys: Sequence[str], users: in
 
     Looks at features only, never at the label. A category needs `USERS_PER_CATEGORY` users on
     average, within `MIN_CATEGORIES` and `MAX_CATEGORIES`. Of columns that are equal in every row
-    the first is kept. `keys` tell the rows apart. One Spark job.
+    the first is kept. `keys` tell the rows apart. One Spark job, and one more where a column is
+    named like an index.
     """
+    columns = leave_out(columns, _indexes(table, columns), reason=IS_INDEX)
     if not columns.features:
         return columns
     limit = min(max(users // USERS_PER_CATEGORY, MIN_CATEGORIES), MAX_CATEGORIES)
@@ -352,6 +358,29 @@ def _facts(train: DataFrame, numeric: list[Feature]) -> dict[str, tuple]:
         )
     )
     return {names[column]: tuple(facts) for column, *facts in found.collect()}
+
+
+def _indexes(table: DataFrame, columns: Columns) -> list[str]:
+    """The columns named like an index that are a whole number in each row, and in no two the same.
+
+    Rows may be missing and in any order, so they need not number the rows. They are counted apart:
+    of what `screen` looks at, nothing else needs an exact count of distinct values.
+    """
+    named = [
+        feature
+        for feature in columns.features
+        if feature.kind == "numeric" and MAYBE_INDEX.fullmatch(feature.name)
+    ]
+    if not named:
+        return []
+    values = [F.expr(clean(feature)) for feature in named]
+    distinct = [F.count_distinct(F.when(value == F.rint(value), value)) for value in values]
+    rows, *counts = table.agg(F.count(F.lit(1)), *distinct).first()
+    return [
+        feature.name
+        for feature, count in zip(named, counts, strict=True)
+        if count == rows >= MIN_NUMBERED
+    ]
 
 
 def _looks(feature: Feature, keys: Sequence[str]) -> dict[str, str]:

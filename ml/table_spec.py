@@ -263,9 +263,9 @@ def check_keys(keys: Sequence[str]) -> None:
 
 def check_apart(keys: Sequence[str], features: Sequence[Feature]) -> None:
     """Raise TableMismatch if a key is a column that the model reads."""
-    names = {each.name.casefold() for each in features}
+    names = {each.name.lower() for each in features}
     for key in keys:
-        if key.casefold() in names:
+        if key.lower() in names:
             raise TableMismatch(
                 f"Column `{key}` is read by the model: it cannot be the id or the time as well."
             )

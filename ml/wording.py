@@ -105,6 +105,11 @@ def told(
     return joined.select(*map(quote, keys), sentences.alias(TOLD))
 
 
+def words(name: str) -> str:
+    """A column's name as it stands in a sentence."""
+    return re.sub(r"[_\s]+", " ", name).strip() or name
+
+
 def _value(feature: Feature, wording: Wording | None) -> Column:
     """The row's value as number or as text; null where it is missing, infinite or blank."""
     if feature.kind == "numeric":
@@ -150,12 +155,11 @@ def _both(piece: str) -> tuple[str, str]:
 
 def _plain(name: str) -> Wording:
     """The wording of a column about which nothing is known but its name."""
-    words = re.sub(r"[_\s]+", " ", name).strip() or name
-    words = words.replace("{", "(").replace("}", ")")
+    said = words(name).replace("{", "(").replace("}", ")")
     return Wording(
         family="",
-        reason=f"{words} is {{value}}; typically {{typical}}",
-        reason_if_null=f"{words} is {UNKNOWN}; where it is known, typically {{typical}}",
+        reason=f"{said} is {{value}}; typically {{typical}}",
+        reason_if_null=f"{said} is {UNKNOWN}; where it is known, typically {{typical}}",
     )
 
 

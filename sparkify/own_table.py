@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import count
 from pathlib import Path
 
 import pyarrow as pa
@@ -31,6 +32,8 @@ GZIP, PARQUET, ZIP = b"\x1f\x8b", b"PAR1", b"PK\x03\x04"
 LINE_ENDS = {"\n": "LF", "\r\n": "CRLF", "\r": "CR"}
 # Of a quotation mark that is not closed the rest of the file would be one field.
 LONGEST_FIELD = 2**24
+# A time with an offset from UTC; Z is none, and its date is the one that is written.
+OFFSET = "[T ][0-9:.]+ ?[+-][0-9:]+$"
 TIMES = ("string", "date", "timestamp", "timestamp_ntz")
 NANOS_AS_LONG = "spark.sql.legacy.parquet.nanosAsLong"
 # Against settings of a session or a server, by which a damaged file is a shorter one.
@@ -142,7 +145,7 @@ def readable(given: str) -> Iterator[None]:
 
 
 def prepare(rows: DataFrame, *, id: str, time: str | None = None) -> DataFrame:
-    """`rows` with the id as text, 17 for 17.0, and a time that is text as a date.
+    """`rows` with the id as text, 17 for 17.0, and a time as a date, in UTC if it has an offset.
 
     Raises:
         TableMismatch: a column is missing, the id is of a type that names nobody, or is rounded, or
@@ -170,7 +173,10 @@ def prepare(rows: DataFrame, *, id: str, time: str | None = None) -> DataFrame:
     values = {name: quote(name) for name in rows.columns}
     values[id] = identity(quote(id), kind=types[id])
     if time is not None and types[time] in TIMES:
-        date = f"try_cast({text(quote(time))} as date)"
+        given = text(quote(time))
+        # Spark would leave an offset out, and of Parquet it reads the moment.
+        moment = f"cast(try_cast({given} as timestamp) as date)"
+        date = f"if({given} rlike '{OFFSET}', {moment}, try_cast({given} as date))"
         # Of 202401 Spark makes a year, which Python has not; pandas has no others than these.
         wrong = f"not coalesce(year({date}) between 1678 and 2261, false)"
         found = rows.filter(f"{is_given(quote(time))} and {wrong}")
@@ -267,11 +273,11 @@ def _open_parquet(spark: SparkSession, path: Path) -> DataFrame:
     files = [path] if path.is_file() else _data_files(path)
     if path.is_dir():
         of_folders = {
-            step.partition("=")[0].casefold() for step in files[0].relative_to(path).parts[:-1]
+            step.partition("=")[0].lower() for step in files[0].relative_to(path).parts[:-1]
         }
         schema = StructType(
             [
-                StructField(each.name, StringType()) if each.name.casefold() in of_folders else each
+                StructField(each.name, StringType()) if each.name.lower() in of_folders else each
                 for each in schema
             ]
         )
@@ -325,9 +331,9 @@ def _folder_kind(folder: Path) -> str:
         raise BadInput(f"{folder} holds files both beside and inside its folders: keep one kind")
     schemas = [_parquet_schema(file) for file in files]
     for file, schema in zip(files, schemas, strict=True):
-        names = {name.casefold(): name for name in schema}
+        names = {name.lower(): name for name in schema}
         for step in file.relative_to(folder).parts[:-1]:
-            if name := names.get(step.partition("=")[0].casefold()):
+            if name := names.get(step.partition("=")[0].lower()):
                 raise BadInput(
                     f"{file} has a column `{name}`, and Spark would read {step}, the name of its "
                     "folder, in its place: rename one"
@@ -416,7 +422,7 @@ def _check_names(given: str, names: list[str] | tuple[str, ...]) -> None:
     """Refuse columns that Spark takes for one, as it does not tell upper from lower case."""
     seen: dict[str, str] = {}
     for name in names:
-        if (other := seen.setdefault(name.casefold(), name)) != name or names.count(name) > 1:
+        if (other := seen.setdefault(name.lower(), name)) != name or names.count(name) > 1:
             raise BadInput(
                 f"{given} has two columns `{other}` and `{name}`, which Spark does not tell apart: "
                 "rename one"
@@ -492,8 +498,18 @@ def _check_csv(path: Path) -> tuple[str, tuple[str, ...]]:
         raise BadInput(f"{path} is not CSV (after line {line}): {error}{unclosed}") from error
     except (EOFError, gzip.BadGzipFile) as error:
         raise BadInput(f"{path} is cut short or damaged: {error}") from error
-    # As pandas calls them: the first is its index.
-    return separator, tuple(name.strip() or f"Unnamed: {i}" for i, name in enumerate(names))
+    return separator, _named(names)
+
+
+def _named(header: list[str]) -> tuple[str, ...]:
+    """The names of a CSV file; what has none is called as pandas calls it, whose index is first."""
+    names = [name.strip() for name in header]
+    taken = {name.lower() for name in names}
+    for i, name in enumerate(names):
+        if not name:
+            free = (f"Unnamed: {i}" + f".{n}" * (n > 0) for n in count())
+            names[i] = next(each for each in free if each.lower() not in taken)
+    return tuple(names)
 
 
 def _line_end(line: str) -> str:

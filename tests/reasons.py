@@ -6,7 +6,7 @@ from decimal import ROUND_HALF_UP, Decimal
 
 import pandas as pd
 
-from ml.explaining import BACKGROUND, NO_MORE, NO_SINGLE
+from ml.explaining import BACKGROUND, NO_ACTION, NO_MORE, NO_SINGLE
 from ml.wording import SCALES, UNKNOWN, Wording
 
 
@@ -15,18 +15,22 @@ def expected_reasons(row: dict, explained: dict, model) -> list[str]:
     probability = 1 / (1 + math.exp(-explained["log_odds"]))
     if probability <= model.average_risk:
         return [NO_MORE]
-    found = []
+    found, withheld = [], NO_SINGLE
     for family, members in model.families.items():
         contribution = explained["contributions"][family]
-        if family == BACKGROUND or contribution < 0.01:
+        if contribution < 0.01:
             continue
         alone = explained["alone"]
         first = max(members, key=lambda name: abs(alone[name]))
         wording = model.wording.get(first)
-        if alone[first] > 0 and is_why(row[first], model.typical[first], wording):
+        if alone[first] <= 0 or not is_why(row[first], model.typical[first], wording):
+            continue
+        if family == BACKGROUND:
+            withheld = f"{NO_ACTION} ({first.replace('_', ' ')})"
+        else:
             text = sentence(first, row[first], model.typical[first], wording)
             found.append((-round(contribution, 9), family, text))
-    return [text for *_, text in sorted(found)][:3] or [NO_SINGLE]
+    return [text for *_, text in sorted(found)][:3] or [withheld]
 
 
 def is_why(value: object, typical: object, wording: Wording | None) -> bool:

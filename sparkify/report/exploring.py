@@ -10,7 +10,7 @@ from scipy.stats import entropy
 from charts import models, users
 from ml.calibration import design_effect, equal_bins, wilson
 from ml.evaluation import log_loss_gain
-from ml.explaining import NO_MORE, NO_SINGLE
+from ml.explaining import NO_ACTION, NO_MORE, NO_SINGLE
 from ml.stacking import BASE_RATE, STACK
 from sparkify.features import axis_of, label_of
 from sparkify.report import words
@@ -224,8 +224,9 @@ def reasons(scores: pd.DataFrame) -> Figure | Missing:
     """What raises the risk of the riskiest fifth most often; scores: probability, reason_1."""
     riskiest = scores.nlargest(max(1, len(scores) // FIFTHS), "probability")
     said = riskiest["reason_1"].dropna()
-    without = int(said.isin([NO_MORE, NO_SINGLE]).sum())
-    said = said[~said.isin([NO_MORE, NO_SINGLE])].str.split(";").str[0]
+    is_none = said.isin([NO_MORE, NO_SINGLE]) | said.str.startswith(NO_ACTION)
+    without = int(is_none.sum())
+    said = said[~is_none].str.split(";").str[0]
     # A reason names the user's own value; what several users share is the rest of the sentence.
     said = said.str.replace(r"\d[\d.,]*", "…", n=1, regex=True).value_counts()
     if said.empty:

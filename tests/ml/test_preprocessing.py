@@ -2,6 +2,7 @@ import math
 from dataclasses import replace
 
 import pytest
+from pyspark.sql import functions as F
 
 from ml.errors import TableMismatch
 from ml.preprocessing import (
@@ -293,11 +294,42 @@ def test_a_table_to_score_may_hold_what_can_be_read_and_nothing_else(
 
 def test_the_index_that_pandas_wrote_is_no_feature(spark):
     rows = spark.createDataFrame(
-        [(1, 2, 3, 4)], ["__index_level_0__", "Unnamed: 0", "Unnamed: 1", "songs"]
+        [(1, 2, 3, 4, 5)],
+        ["__index_level_0__", "Unnamed: 0", "Unnamed: 0.1", "Unnamed: 1", "songs"],
     )
     found = find_columns(rows, ignore=())
     assert found.names == ["Unnamed: 1", "songs"]
     assert all("row index that pandas wrote" in reason for _, reason in found.dropped)
+
+
+def test_an_index_by_another_name_is_a_whole_number_that_no_two_rows_share(spark):
+    """Filtered and shuffled, as numbers and as text; a count, a rate and few rows are none."""
+    kept = [i * i % 1009 for i in range(1, 61)]
+    data = [
+        (f"u{i}", k, float(k), str(k), f"{k}.0", k % 50, k + 0.5, None if i == 7 else k, k + 1)
+        for i, k in enumerate(kept)
+    ]
+    schema = (
+        "user_id string, `Unnamed: 1` int, `Unnamed: 2.1` double, index string, level_0 string, "
+        "level_1 int, level_2 double, level_3 int, songs int"
+    )
+    table = spark.createDataFrame(data, schema).coalesce(1)
+
+    def screened(rows):
+        columns = find_written(rows, find_columns(rows, ignore=("user_id",)))
+        rows = read_written(rows, columns.features)
+        return screen(rows, columns, keys=["user_id"], users=60)
+
+    found = screened(table)
+    assert found.names == ["level_1", "level_2", "level_3", "songs"]
+    assert dict(found.dropped) == dict.fromkeys(
+        ["Unnamed: 1", "Unnamed: 2.1", "index", "level_0"],
+        "is the row index that pandas wrote, not a feature",
+    )
+    few = screened(table.limit(10)).dropped
+    assert not any("index that pandas wrote" in reason for _, reason in few)
+    check_columns(table.drop("index", "level_0"), found, keys=["user_id"])
+    check_columns(table.withColumn("index", F.lit("x")), found, keys=["user_id"])
 
 
 def test_names_of_columns_never_meet_the_names_that_are_made_from_others(spark):

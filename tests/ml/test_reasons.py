@@ -6,7 +6,15 @@ import pytest
 from pyspark.ml import PipelineModel
 from pyspark.ml.feature import SQLTransformer
 
-from ml.explaining import BACKGROUND, NO_MORE, NO_SINGLE, contributions, explain, families
+from ml.explaining import (
+    BACKGROUND,
+    NO_ACTION,
+    NO_MORE,
+    NO_SINGLE,
+    contributions,
+    explain,
+    families,
+)
 from ml.preprocessing import find_columns
 from ml.scoring import DeployedModel, score
 from ml.stacking import LOG_ODDS
@@ -114,8 +122,8 @@ ADVERSARIAL = {
             reason="comes on {value} % of days; a typical user on {typical} %",
         ),
     ),
-    "platform": (
-        *("string", "mac", "if(platform = 'mac', 0, 3)"),
+    "device_platform": (
+        *("string", "mac", "if(device_platform = 'mac', 0, 3)"),
         Wording(family=BACKGROUND, reason="uses {value}; a typical user uses {typical}"),
     ),
     # Nothing is known of it but its name.
@@ -157,7 +165,15 @@ USERS = {
         {"log_odds": math.log(0.25 / 0.75)},
         ["comes on 25 % of days; a typical user on 50 %"],
     ),
-    "on another platform": ({"platform": "ios"}, [NO_SINGLE]),
+    "on another platform": ({"device_platform": "ios"}, [f"{NO_ACTION} (device platform)"]),
+    "on another platform, of less": (
+        {"device_platform": "ios", "sessions": 70},
+        [NO_MORE],
+    ),
+    "on another platform, and dislikes": (
+        {"device_platform": "ios", "down": 16},
+        ["gave 16 thumbs down in 7 days; a typical user gives 0"],
+    ),
     "odd": ({"odd_{value}_(s)": 4.0}, ["odd (value) (s) is 4; typically 1"]),
     "not a number": (
         {"odd_{value}_(s)": float("nan")},
@@ -226,7 +242,8 @@ def test_every_reason_of_every_user_is_the_one_computed_apart(adversarial):
 
     assert found == expected
     assert sum(len(each) == 3 for each in found.values()) > 10
-    assert [NO_MORE] in found.values() and [NO_SINGLE] in found.values()
+    nothing = ([NO_MORE], [NO_SINGLE], [f"{NO_ACTION} (device platform)"])
+    assert all(each in found.values() for each in nothing)
 
 
 def test_an_explanation_gives_the_reasons_of_the_score(adversarial):

@@ -326,6 +326,31 @@ def test_of_a_delta_table_one_version_is_read_whatever_is_written_meanwhile(
     spark.sql("drop table own_versions")
 
 
+@pytest.mark.parametrize(
+    ("header", "names"),
+    [
+        (",a", ("Unnamed: 0", "a")),
+        (",Unnamed: 0,a", ("Unnamed: 0.1", "Unnamed: 0", "a")),
+        (",unnamed: 0.1,Unnamed: 0,a", ("Unnamed: 0.2", "unnamed: 0.1", "Unnamed: 0", "a")),
+        (", ,Unnamed: 1", ("Unnamed: 0", "Unnamed: 1.1", "Unnamed: 1")),
+    ],
+)
+def test_a_column_without_a_name_takes_one_that_is_free(tmp_path, header, names):
+    (tmp_path / "t.csv").write_text(header + "\n" + "," * (len(names) - 1) + "\n")
+    assert own_table.find_source(str(tmp_path / "t.csv")).columns == names
+
+
+def test_names_are_apart_where_spark_tells_them_apart(spark, settings, tmp_path):
+    small(tmp_path / "t.parquet", strasse=[1, 2], straße=[3, 4])
+    (tmp_path / "t.csv").write_text("id,strasse,straße\na,1,3\nb,2,4\n")
+    (tmp_path / "parts" / "strasse=1").mkdir(parents=True)
+    small(tmp_path / "parts" / "strasse=1" / "1.parquet", straße=[3, 4])
+    for name in ("t.parquet", "t.csv", "parts"):
+        rows = own_table.read(spark, settings, own_table.find_source(str(tmp_path / name)))
+        found = own_table.prepare(rows, id="id").where("id = 'a'").first()
+        assert (int(found["strasse"]), int(found["straße"])) == (1, 3)
+
+
 def test_every_type_is_a_feature_or_has_a_reason(spark, settings, tmp_path):
     day = dt.datetime(2024, 1, 2, 3, 4, 5)
     small(
@@ -423,6 +448,36 @@ def test_a_time_is_a_date_or_refused_by_value(spark):
         wrong = spark.sql(f"select 'a' as id, {value} as month")
         with pytest.raises(TableMismatch, match="Time `month` holds `.*`; write dates as"):
             own_table.prepare(wrong, id="id", time="month")
+
+
+@pytest.mark.parametrize(
+    ("written", "date"),
+    [
+        ("2024-02-01 00:00:00+01:00", dt.date(2024, 1, 31)),
+        ("2024-01-31T23:30:00.123456789 -0100", dt.date(2024, 2, 1)),
+        ("2024-02-01 00:00:00Z", dt.date(2024, 2, 1)),
+        ("2024-02-01T00:00Z", dt.date(2024, 2, 1)),
+        ("2024-02-01 00:00:00", dt.date(2024, 2, 1)),
+        ("2024-02-01", dt.date(2024, 2, 1)),
+        ("2024-02", dt.date(2024, 2, 1)),
+    ],
+)
+def test_a_time_with_an_offset_is_the_same_date_in_every_file(
+    spark, settings, tmp_path, written, date
+):
+    moments = pd.Series(pd.to_datetime([written, written]))
+    pd.DataFrame({"id": ["a", "b"], "day": moments}).to_parquet(tmp_path / "t.parquet")
+    (tmp_path / "t.csv").write_text(f"id,day\na,{written}\nb, {written} \n")
+    for name in ("t.parquet", "t.csv"):
+        rows = own_table.read(spark, settings, own_table.find_source(str(tmp_path / name)))
+        found = own_table.prepare(rows, id="id", time="day").collect()
+        assert [row["day"] for row in found] == [date, date]
+
+
+def test_a_time_whose_offset_cannot_be_read_is_refused(spark):
+    wrong = spark.sql("select 'a' as id, '2024-02-01T0000+0100' as day")
+    with pytest.raises(TableMismatch, match="Time `day` holds `2024-02-01T0000.*; write dates as"):
+        own_table.prepare(wrong, id="id", time="day")
 
 
 @pytest.mark.parametrize(
