@@ -23,7 +23,7 @@ TEXTS = [
     "-- no comment",
     "/* nor this */",
     "a: b, {c}",
-    "é 😀 \x85",
+    "é \x85 😀",
 ]
 
 
