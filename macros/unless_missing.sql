@@ -29,7 +29,7 @@
                 (contains({{ text }}, '.') or contains({{ text }}, '+'))
                 and {{ text }} rlike '^[+-]?[0-9]+(\\.[0-9]*[eE][+-]?|[eE]\\+)[0-9]+$'
                 and abs(try_cast({{ text }} as double))
-                >= if({{ text }} rlike '{{ rounded_number() | replace("eE", "E") }}', 1e11, 9007199254740992)
+                >= if({{ text }} rlike '{{ rounded_number('E') }}', 1e11, 9007199254740992)
             ),
             null,
             {{ text }}

@@ -66,17 +66,20 @@ def list_targets(settings: Settings, *, top: int | None, everybody: bool, out: P
         f"An offer is expected to pay for {len(worth):,} of {plural(len(rows), 'user')}, "
         f"{money(worth['expected_value'].sum(), currency)} in all (by the vars {assumptions})."
     )
-    scores = spark.table(settings.table("fct_churn_scores")).join(
-        spark.table(name), ["user_id", "as_of_date"], "semi"
+    scored = (
+        spark.table(settings.table("fct_churn_scores"))
+        .join(spark.table(name), ["user_id", "as_of_date"], "semi")
+        .selectExpr("max(model_version) as version", "bool_and(is_proven) as is_proven")
+        .first()
     )
-    scored_by = scores.selectExpr("max(model_version)").first()[0]
-    if other := why_of_another(spark, settings, scored_by):
+    if other := why_of_another(spark, settings, scored.version):
         line(other)
     elif stale := why_stale(spark, settings):
         line(stale)
     if len(chosen) > len(shown) and not out:
         line("--top N lists more of them, and --csv FILE holds all.")
-    if not scores.where("not is_proven").isEmpty():
+    # What an older version scored does not tell.
+    if scored.is_proven is False:
         line(UNPROVEN)
     if out:
         notes = write_csv(written, out)

@@ -13,6 +13,7 @@ import pytest
 from py4j.protocol import Py4JError
 from pyspark.errors import PySparkException
 
+from ml.parsing import BLANKS
 from sparkify import ledger, transform
 from sparkify.errors import BadInput, CheckFailed
 from sparkify.settings import PROJECT
@@ -75,7 +76,7 @@ ACCEPTED = [
     line(itemInSession=70, userId="1.000000000001"),
     line(itemInSession=71, userId="007.0"),
     # What spreadsheets and web pages leave around an id.
-    line(itemInSession=72, userId="\u00a0\u202f30\u2060\0\u200b", sessionId="\ufeff29"),
+    line(itemInSession=72, userId=f"{BLANKS}30\0{BLANKS}", sessionId="\ufeff29"),
     README_LINE,
     # Two events that differ in what neither can have.
     line(itemInSession=75, page="Home", artist="a\nb", song="c"),

@@ -7,6 +7,7 @@ import pytest
 import yaml
 from click.testing import CliRunner, Result
 
+from ml.parsing import BLANKS
 from sparkify.cli import cli, given_options
 from sparkify.errors import BadInput, WrongUse
 from sparkify.failures import in_words
@@ -65,7 +66,10 @@ def test_vars_reach_dbt_as_they_were_given():
         ("{horizon: 7}", "horizon is no var of this project"),
         *(
             (f'{{churn_pages: ["{page}"]}}', "or with a blank at an end")
-            for page in ("Cancel ", "Cancel\\u200b", "\\ufeffCancel", "\\u00a0Cancel")
+            for page in (
+                *("Cancel ", "\\ufeffCancel", "\\u00a0Cancel"),
+                *(f"Cancel\\u{ord(blank):04x}" for blank in BLANKS),
+            )
         ),
         ('{snapshot_weekday: "x\') or true --"}', "snapshot_weekday is"),
         ("{first_valid_date: 2018-02-30 }", "cannot be read"),
