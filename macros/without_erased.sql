@@ -12,8 +12,7 @@
         line: an expression.
 #}
 {% macro without_erased(line) -%}
-    {%- set word = '[^\\s\\x1b\\x22\\x27\\x60\\\\,;:=(){}\\[\\]<>/|&#!?*]+' -%}
-    {%- set ends = '[\\s\\x1b\\x22\\x27\\x60\\\\,;:=(){}\\[\\]<>/|&#!?*]+' -%}
+    {%- set ends = '\\s\\x1b\\x22\\x27\\x60\\\\,;:=(){}\\[\\]<>/|&#!?*' ~ wide_blanks() -%}
     {%- set others = namespace(found=false) -%}
     {%- for row in erased_rows() if not row.get('is_word') -%}
         {%- set others.found = true -%}
@@ -23,9 +22,11 @@
         '…',
         array_join(
             transform(
-                regexp_extract_all({{ line }}, r'{{ word }}|{{ ends }}', 0),
+                regexp_extract_all({{ line }}, r'[^{{ ends }}]+|[{{ ends }}]+', 0),
                 word -> if(
-                    {{ is_erased('word') }} or {{ is_erased("regexp_replace(word, r'\\.0*$', '')") }},
+                    {{ is_erased('word') }}
+                    or {{ is_erased("regexp_replace(word, r'\\.0*$', '')") }}
+                    or {{ is_erased(whole_number('word')) }},
                     '…',
                     word
                 )

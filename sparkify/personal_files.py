@@ -14,11 +14,14 @@ from urllib.parse import quote, quote_plus
 import pyarrow.parquet as pq
 import yaml
 
+from ml.parsing import BLANKS
 from sparkify.identity import cleaned_id
 from sparkify.settings import PROJECT
 
 # What ends a word, as in the macro without_erased.
-ENDS = r"\s\x1b\x22\x27\x60\\,;:=(){}\[\]<>/|&#!?*"
+ENDS = r"\s\x1b\x22\x27\x60\\,;:=(){}\[\]<>/|&#!?*" + "".join(
+    rf"\u{ord(blank):04x}" for blank in f"{BLANKS}\0"
+)
 MASK = "…"
 # The columns of a file that name a user, in small letters; in a file without any, every cell may.
 NAMING = ("user", "user_id", "userid")
@@ -38,8 +41,9 @@ class User:
     @property
     def written(self) -> str:
         """A regular expression, of Java's and Python's: an id as a word begins with it."""
-        ids = "|".join(re.escape(each) for id in self.ids for each in spellings(id))
-        return rf"(?<![^{ENDS}])(?:{ids})"
+        ids = [re.escape(each) for id in self.ids for each in spellings(id)]
+        ids += [each for id in self.ids for each in as_floats(id)]
+        return rf"(?<![^{ENDS}])(?:{'|'.join(ids)})"
 
     @property
     def word(self) -> str:
@@ -60,6 +64,19 @@ def spellings(id: str) -> list[str]:
     for each in (quote(id, safe=""), quote_plus(id)):
         escaped += [each, re.sub("%..", lambda digits: digits[0].lower(), each)]
     return list(dict.fromkeys([id, *escaped]))
+
+
+def as_floats(id: str) -> Iterator[str]:
+    """Regular expressions of a whole number with an exponent: of 30 that of 3.0e+1, for one."""
+    number = re.fullmatch("(-?)([1-9][0-9]{0,37})", id)
+    if not number:
+        return
+    sign, digits = number.groups()
+    for places in range(len(digits)):
+        whole, fraction = digits[: len(digits) - places], digits[len(digits) - places :].rstrip("0")
+        # 5e3 is no number, but somebody's id: see the macro `whole_number`.
+        power = rf"\.{fraction}0*[eE][+-]?" if fraction else r"(?:\.0*[eE][+-]?|[eE][+-])"
+        yield rf"\+?{sign}{whole}{power}0?{places}"
 
 
 @cache

@@ -32,7 +32,7 @@ from sparkify.commands.erase import (
 )
 from sparkify.commands.maintain import delta_settings
 from sparkify.errors import BadInput, WrongUse
-from sparkify.identity import stored_id
+from sparkify.identity import cleaned_id, stored_id
 from sparkify.personal_files import User, personal_files, unknown_files, without_rows
 from sparkify.settings import Settings
 from tests.declared import declared
@@ -448,6 +448,7 @@ def test_what_is_masked_in_a_broken_line_stays_so_when_it_is_read_again(
     event = {"ts": 1538352117000, "sessionId": 1, "page": "Home", "auth": "Logged In"}
     lines = [json.dumps(event | {"userId": user}) for user in ("36", "auth0|36", "4")]
     lines += ["17,36.0,NextSong", "userId=auth0|36&page=Home", "u=auth0%7C36", "page=Home"]
+    lines += ["18,3.6e+1,NextSong", "19,\u200b36\u00a0,NextSong"]
     (tmp_path / "log.json").write_text("\n".join(lines))
     own = Settings.from_environment(overrides={"max_rejected_share": 1})
     transform.register_events(own, str(tmp_path))
@@ -461,11 +462,12 @@ def test_what_is_masked_in_a_broken_line_stays_so_when_it_is_read_again(
 
     rows("--full-refresh")
     erase.erase(own, "36", is_confirmed=True)
-    masked = ["17,…,NextSong", "page=Home", "u=auth0%7C36", "userId=auth0|…&page=Home"]
+    masked = ["17,…,NextSong", "18,…,NextSong", "19,\u200b…\u00a0,NextSong"]
+    masked += ["page=Home", "u=auth0%7C36", "userId=auth0|…&page=Home"]
     assert rows() == masked and rows("--full-refresh") == masked
     erase.erase(own, "auth0|36", is_confirmed=True)
-    assert rows() == ["…"] * 4
-    assert rows("--full-refresh") == ["…"] * 4
+    assert rows() == ["…"] * 6
+    assert rows("--full-refresh") == ["…"] * 6
     for schema in ("masking", "masking_raw", "masking_ml"):
         spark.sql(f"drop schema if exists {schema} cascade")
 
@@ -485,6 +487,14 @@ def test_an_id_is_found_as_json_and_addresses_write_it(user):
     written = (json.dumps(user), json.dumps(user, ensure_ascii=False), user, quote(user, safe=""))
     for text in (*written, quote_plus(user), quote(user, safe="").lower()):
         assert re.search(User(user, (user,)).word, f'{{"userId": {text}, "page')
+
+
+@pytest.mark.parametrize("text", ["36.0", "3.6e+1", "+3.6E1", "3.60e+01", "36e+0", "36.0E00"])
+def test_an_id_is_found_as_floats_are_written(text):
+    assert cleaned_id(text) == "36"
+    assert re.search(User("36", ("36",)).word, f"17,{text},NextSong")
+    for other in ("3.61e+1", "3.6e+2", "36e1", "136.0"):
+        assert not re.search(User("36", ("36",)).word, f"17,{other},NextSong")
 
 
 def test_no_byte_of_the_user_is_left_and_the_others_are_as_they_were(spark, before, erased, home):
