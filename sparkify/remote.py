@@ -61,22 +61,24 @@ def show_token(settings: Settings) -> None:
             token = (settings.tokens / "writer").read_text()
             is_here = thrift_host() in THIS_MACHINE
             if settings.target == "thrift" and is_here and THRIFT_TOKEN not in os.environ:
-                check_listener(os.environ.get("SPARKIFY_THRIFT_PORT", str(THRIFT_PORT)))
+                own = os.environ.get("SPARKIFY_THRIFT_PORT", str(THRIFT_PORT))
+                check_listener(own, "--thrift-port", "SPARKIFY_THRIFT_PORT={port}")
                 os.environ[THRIFT_TOKEN] = token
             is_here = host in THIS_MACHINE and "token=" not in url
             if is_here and CONNECT_TOKEN not in os.environ:
-                check_listener(str(port))
+                check_listener(str(port), "--connect-port", "SPARK_REMOTE=sc://localhost:{port}")
                 os.environ[CONNECT_TOKEN] = token
     for name in {THRIFT_TOKEN, CONNECT_TOKEN} & {*os.environ}:
         # A file's line end is no part of a token; with it a client would try for a minute.
         os.environ[name] = os.environ[name].strip()
 
 
-def check_listener(port: str) -> None:
+def check_listener(port: str, option: str, setting: str) -> None:
     """Refuse a port of this machine at which a program of another user listens, at any address.
 
     A name such as localhost may lead to another one than the server has. Where the system does not
-    tell whose a program is, as on macOS, nothing is known of it.
+    tell whose a program is, as on macOS, nothing is known of it. `option` of `sparkify serve` is
+    the way to another port, and `setting` how clients then find it.
 
     Raises:
         BadInput: it is so.
@@ -85,7 +87,8 @@ def check_listener(port: str) -> None:
     if others:
         raise BadInput(
             f"at port {port} a program of another user listens (uid {min(others)}), which is shown "
-            "no token: start `sparkify serve` at another port"
+            f"no token; start a server at another port, such as `sparkify serve {option} "
+            f"{int(port) + 1}`, and set {setting.format(port=int(port) + 1)}"
         )
 
 

@@ -325,8 +325,10 @@ def test_a_program_of_another_user_is_shown_no_token(tmp_path, monkeypatch):
         monkeypatch.setenv("SPARK_REMOTE", f"sc://127.0.0.1:{port}")
         assert listeners(str(port)) == {os.getuid()}
         monkeypatch.setattr(os, "getuid", lambda: 12345)
-        with pytest.raises(BadInput, match=f"at port {port} a program of another user listens"):
+        with pytest.raises(BadInput, match=f"at port {port} a program of another") as told:
             show_token(home)
+    assert f"`sparkify serve --connect-port {port + 1}`" in str(told.value)
+    assert str(told.value).endswith(f"set SPARK_REMOTE=sc://localhost:{port + 1}")
     assert CONNECT_TOKEN not in os.environ
 
 
