@@ -1,11 +1,15 @@
 {#
-    Whether a score is for the horizon and the churn of the vars of the run, as far as it says.
+    Whether a score is for the horizon and the churn that the tables were built with, as far as it says.
 
-        {{ is_meant_now() }}  ->  coalesce(horizon_days = 14, true) and coalesce(churn_definition = 'cancelled: ...', true)
+        {{ is_meant_now('scores') }}
+            ->  coalesce(scores.horizon_days = definitions.horizon_days, true) and ...
+
+    Arguments:
+        scores: the scores, beside which `definitions` stands, the row of dim_definitions.
 #}
-{% macro is_meant_now() -%}
+{% macro is_meant_now(scores) -%}
     (
-        coalesce(horizon_days = {{ var('horizon_days') }}, true)
-        and coalesce(churn_definition = {{ sql_list([churn_meaning()]) }}, true)
+        coalesce({{ scores }}.horizon_days = definitions.horizon_days, true)
+        and coalesce({{ scores }}.churn_definition = definitions.churn_definition, true)
     )
 {%- endmacro %}

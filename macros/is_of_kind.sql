@@ -33,7 +33,7 @@
     {% elif kind == 'currency' %}
         {% set found.is_right = modules.re.match('[A-Z]{3}\\Z', value | string) is not none %}
     {% elif kind == 'date' %}
-        {% set parts = modules.re.findall('^([12][0-9]{3})-([0-9]{2})-([0-9]{2})$', value | string) %}
+        {% set parts = modules.re.findall('^([1-9][0-9]{3})-([0-9]{2})-([0-9]{2})$', value | string) %}
         {% if parts %}
             {% set year, month, day = parts[0] | map('int') %}
             {% set is_leap = year % 4 == 0 and (year % 100 != 0 or year % 400 == 0) %}

@@ -1,6 +1,6 @@
 {#
-    A line of the log that is not JSON, with the names of people masked; with a SPARKIFY_USER_KEY
-    the ids of users too, and always those of users who are erased.
+    A line of the log that is not JSON, with what stands under the keys of names masked; with a
+    SPARKIFY_USER_KEY the ids of users too, and always those of users who are erased.
 
         {{ without_people('line') }}
             ->  {"firstName": "Colin", "page" ... becomes {"firstName": …", "page" ...

@@ -94,7 +94,8 @@ def find_shift(
     other dates has met that.
     While the forest does better (the interval of its AUC lies above `SHIFTED_AUC` and above what it
     reaches in every pair of the past), every column with
-    `TELLING` times an even share of its importance is left out, and it is trained again: columns
+    `TELLING` times an even share of its importance, or half as much as the first one, is left
+    out, and it is trained again: columns
     that say the same share their importance, so one round would name too few. No more than
     `rounds` are made. Cross-validated by user, as a user may be in both tables. No label is read.
     The share of a column is that of the first round.

@@ -183,7 +183,7 @@ def status(settings: Settings) -> None:
 
 
 @cli.command(epilog="Example: sparkify targets --top 20 --csv contact.csv")
-@click.option("--top", type=AT_LEAST_1, help="Users at most; else a file has all, a terminal 20.")
+@click.option("--top", type=AT_LEAST_1, help="Users at most; else a file or --everybody has all.")
 @click.option("--everybody", is_flag=True, help="Also those whom an offer does not pay for.")
 @click.option("--csv", "out", **WRITTEN, help="CSV file to write them to.")
 @click.pass_obj
@@ -391,7 +391,9 @@ def evaluate(settings: Settings, protocol: str) -> None:
     show_default=True,
     help="Why users cancel.",
 )
-@click.option("--out", required=True, type=FOLDER, help="Folder to create.")
+@click.option(
+    "--out", required=True, type=FOLDER, help="Folder; an earlier simulation there is replaced."
+)
 @click.pass_obj
 def simulate(settings: Settings, users: int, seed: int, world: str, out: Path) -> None:
     """Write a log of events, and the truth beside it."""

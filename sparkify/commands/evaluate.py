@@ -15,7 +15,7 @@ from sparkify.terminal import line, stage, table
 
 
 def evaluate(settings: Settings, *, protocol: str) -> None:
-    """Print how good models look the public way, or both ways side by side."""
+    """Print how good models are by the backtest alone, or beside how they look the public way."""
     spark = open_stage(settings)
     if protocol == "honest":
         show_performance(latest_performance(spark, settings))

@@ -15,10 +15,10 @@ from sparkify.terminal import line, stage
 
 
 def simulate_log(settings: Settings, *, users: int, seed: int, world: str, out: Path) -> None:
-    """Write the events of users, and the truth beside them, into a new folder `out`.
+    """Write the events of users, and the truth beside them, into `out`; see `simulator.usable`.
 
     Raises:
-        BadInput, WrongUse: see `simulator.usable`.
+        BadInput: it is a folder of something else than an earlier simulation.
     """
     simulator.usable(out)
     with stage("Starting Spark"):

@@ -29,6 +29,8 @@ from sparkify.transform import Say
 
 # How far the label of an own table with dates looks ahead, where nobody says.
 HORIZON_DAYS = 14
+# How long a trained model waits for a run of somebody else to end, in seconds.
+PATIENCE_S = 3600
 
 
 def train_command(
@@ -253,15 +255,21 @@ def fit_and_register(
     before the version may come into use, so that what it writes is there whenever that is.
 
     Raises:
-        BadInput: users were erased meanwhile, on a server or in a shared metastore.
+        BadInput: on a server or in a shared metastore another run is under way, or users were
+            erased meanwhile.
     """
     from ml.training import train
 
     spark = learned.rows.sparkSession
-    erased = erased_count(spark, settings)
-    result = train(learned.rows, learned.spec, options=options, progress=say, scoring=scoring)
-    say("Registering the model")
+    # What keeps others away is told before the training, and after it waited for.
     with run_held(settings):
+        erased = erased_count(spark, settings)
+    result = train(learned.rows, learned.spec, options=options, progress=say, scoring=scoring)
+    say(
+        "Registering the model"
+        + (", once no other run is under way" if is_shared(settings) else "")
+    )
+    with run_held(settings, patience_s=PATIENCE_S):
         # Who was erased beside it would come back with what is written now.
         if erased_count(spark, settings) != erased:
             raise BadInput(

@@ -266,7 +266,7 @@ def contact_rows(data: ReportData) -> list[list[object]]:
     """The list: priority, user, probability, level, expected value, reasons, and two texts.
 
     They are the probability and the expected value as they are read: a browser rounds otherwise.
-    Only who is worth contacting; nobody is, those most at risk all the same.
+    Only who is worth contacting; nobody is, those all the same who come first.
     """
     rows = data.targets
     worth = rows[rows["is_worth_contacting"].astype(bool)]

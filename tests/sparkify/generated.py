@@ -55,6 +55,7 @@ AGENTS = (
     '"Mozilla/5.0 (iPad; CPU OS 7_1_2 like Mac OS X) AppleWebKit/537.51.2"',
     "Mozilla/5.0 (X11; Ubuntu; Linux x86_64; rv:31.0) Gecko/20100101 Firefox/31.0",
     "Mozilla/5.0 (Linux; Android 4.4.2; SM-G900P) AppleWebKit/537.36",
+    "Mozilla/5.0 (Windows Phone 8.1; ARM; like iPhone OS 7_0 Mac OS X) AppleWebKit/537.51.2",
     "curl/7.58.0",
     None,
 )

@@ -63,12 +63,13 @@ SHOWN_BELOW = 10**11
 NESTED = re.compile(r'\{("[^"]*":.*)?\}|\[((["{\[0-9-]|true|false|null).*)?\]', re.DOTALL)
 OF_SONGS = ("artist", "song", "song_length_s")
 
-# What a user agent names, the more special first: an iPhone is "like Mac OS X".
+# What a user agent names, the more special first: an iPhone is "like Mac OS X", and a Windows Phone
+# like both.
 PLATFORMS = {
+    "Windows": "Windows",
     "iPhone": "iPhone",
     "iPad": "iPad",
     "Android": "Android",
-    "Windows": "Windows",
     "Macintosh": "Mac",
     "Linux": "Linux",
 }

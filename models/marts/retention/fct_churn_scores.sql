@@ -5,15 +5,21 @@ with scores as (
     where not coalesce(is_shadow, false)
 ),
 
+definitions as (
+    select * from {{ ref('dim_definitions') }}
+),
+
 ranked as (
     select
-        *,
+        scores.*,
         -- Equal in all rows of a scoring: whoever it left out has no score for the date any more.
         rank() over (
-            partition by as_of_date
-            order by {{ is_meant_now() }} desc, scored_at desc, model_version desc
+            partition by scores.as_of_date
+            order by
+                {{ is_meant_now('scores') }} desc, scores.scored_at desc, scores.model_version desc
         ) as recency
     from scores
+    cross join definitions
 ),
 
 latest as (

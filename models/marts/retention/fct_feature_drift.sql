@@ -6,12 +6,21 @@ with drift as (
     where as_of_date is not null
 ),
 
+scores as (
+    select * from {{ source('ml', 'churn_scores') }}
+),
+
+definitions as (
+    select * from {{ ref('dim_definitions') }}
+),
+
 meanings as (
     select
-        model_name,
-        model_version,
-        bool_and({{ is_meant_now() }}) as is_meant_now
-    from {{ source('ml', 'churn_scores') }}
+        scores.model_name,
+        scores.model_version,
+        bool_and({{ is_meant_now('scores') }}) as is_meant_now
+    from scores
+    cross join definitions
     group by 1, 2
 ),
 

@@ -31,9 +31,7 @@ present as (
             and scores.as_of_date = features.as_of_date
     cross join definitions
     -- A score for another horizon or churn is no answer to the present question.
-    where
-        coalesce(scores.horizon_days = definitions.horizon_days, true)
-        and coalesce(scores.churn_definition = definitions.churn_definition, true)
+    where {{ is_meant_now('scores') }}
 ),
 
 valued as (
