@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import re
+from collections.abc import Iterator
 from difflib import get_close_matches
 
 import pyarrow as pa
@@ -27,6 +28,20 @@ TELLS = {"show", "describe", "desc", "explain"}
 BEFORE = re.compile(r"(\s|--(\\\n|[^\r\n])*+|/\*((?!/\*|\*/).)*\*/)*+", re.DOTALL)
 # Spark runs what the text after it says at once, even where it is only to be explained.
 AT_ONCE = {"execute", "immediate"}
+# What Spark does while it analyses a statement, in one that is only parsed: what a text says, and a
+# time that is worked out by more than these.
+RUN_AT_ONCE = "ExecuteImmediateQuery"
+OF_TIMES = re.compile(
+    r"\.(Literal|Cast|Add|Subtract|UnaryMinus|TimestampAdd|UnresolvedAttribute|Current(Timestamp|Date)"
+    r"|LocalTimestamp|Now)$"
+)
+# Functions that may stand there, as in Gate.java.
+TIMES = re.compile(
+    r"\[(now|current_(timestamp|date)|localtimestamp|(to_)?(timestamp|date)|timestamp_\w+"
+    r"|date_?(add|sub)|add_months|date_trunc|trunc|make_(date|timestamp)|from_unixtime)\]",
+    re.IGNORECASE,
+)
+METHODS = re.compile(r"\[(.*, )?(try_reflect|reflect|java_method)\]", re.IGNORECASE)
 # What a query may start other programs with, judged by its words where its plan is out of reach: a
 # method of Java, a script, or a function whose name is not to be seen. Texts are empty there.
 PROGRAMS = re.compile(
@@ -42,6 +57,7 @@ PIECE = re.compile(
 IN_COMMENT = re.compile(r"(?P<begin>/\*(?!\+))|(?P<end>\*/)|.", re.DOTALL)
 # The nodes of a plan that do: scripts, methods of Java, and functions that are classes of Hive's.
 STARTING = re.compile(r"\.(ScriptTransformation|\w*Reflect\w*|Hive\w*(UDF|UDTF|UDAF)\w*)$")
+PROGRAM = "starts a program, or calls a method of Java"
 STARTS = "`sparkify sql` only reads, and this statement {}; if that is meant, add --write"
 # What Spark adds for programs, and places in the text that it was given, which is not the user's.
 DEBRIS = re.compile(r"[;.]? *\(?line \d+,? pos \d+\)?|\[[A-Z_.]+\] |;? *SQLSTATE: \w+;?")
@@ -79,7 +95,12 @@ def only_reading(spark: SparkSession, query: str) -> str:
         WrongUse: the statement is another one.
         ParseException: it is none.
     """
-    if has_remote() and (found := PROGRAMS.search(without_texts(query))):
+    if not has_remote():
+        # What the variables of a statement hide.
+        query = spark._jvm.org.apache.spark.sql.internal.VariableSubstitution().substitute(query)
+    elif "${" in query:
+        raise WrongUse(STARTS.format("has ${...}, in place of which the server puts what it has"))
+    elif found := PROGRAMS.search(without_texts(query)):
         word = re.match(r"\w+", found[0])[0].lower()
         said = f"may start a program, as far as a client sees: it has the word {word}"
         raise WrongUse(STARTS.format(said))
@@ -87,18 +108,23 @@ def only_reading(spark: SparkSession, query: str) -> str:
     runs_at_once = set(re.findall(r"\w+", statement.lower())) >= AT_ONCE
     first = statement.split(maxsplit=1)[:1]
     if first and first[0].lower() in TELLS and not runs_at_once:
+        if not has_remote():
+            check_parsed(parsed(spark, statement))
         return statement
     for candidate in (statement, without_tail(statement)):
+        # Only a query can stand there, and `with x as (...) insert into` is none.
+        whole = f"select * from (\n{candidate}\n)"
         try:
-            # Only a query can stand there, and `with x as (...) insert into` is none.
-            rows = spark.sql(f"select * from (\n{candidate}\n)")
+            if not has_remote():
+                check_parsed(parsed(spark, whole))
+            rows = spark.sql(whole)
         except ParseException:
             continue
         if not has_remote() and starts_program(rows):
-            raise WrongUse(STARTS.format("starts a program, or calls a method of Java"))
+            raise WrongUse(STARTS.format(PROGRAM))
         return candidate
     if not has_remote():
-        spark._jsparkSession.sessionState().sqlParser().parsePlan(statement)
+        parsed(spark, statement)
     elif not runs_at_once:
         spark.sql(f"explain {statement}")
     raise WrongUse(
@@ -107,18 +133,47 @@ def only_reading(spark: SparkSession, query: str) -> str:
     )
 
 
+def parsed(spark: SparkSession, statement: str) -> object:
+    """The plan of a statement that is only parsed, as Spark writes plans in JSON."""
+    parser = spark._jsparkSession.sessionState().sqlParser()
+    return json.loads(parser.parsePlan(statement).toJSON())
+
+
+def check_parsed(plan: object) -> None:
+    """Refuse what Spark would do before there is an analysed plan to judge.
+
+    Raises:
+        WrongUse: it may be a program.
+    """
+    for node in nodes_of(plan):
+        kind = node["class"].rpartition(".")[2]
+        is_method = kind == "UnresolvedFunction" and METHODS.fullmatch(node["nameParts"])
+        if is_method or STARTING.search(node["class"]):
+            raise WrongUse(STARTS.format(PROGRAM))
+        if kind == RUN_AT_ONCE:
+            raise WrongUse(STARTS.format("runs what a text says at once"))
+        if kind == "RelationTimeTravel" and not all(
+            OF_TIMES.search(each["class"]) or TIMES.fullmatch(each.get("nameParts", ""))
+            for each in nodes_of(node.get("timestamp"))
+        ):
+            raise WrongUse(STARTS.format("has Spark find out the time of a version at once"))
+
+
 def starts_program(rows: DataFrame) -> bool:
     """Whether a query that is not run yet would start a program, or call a method of Java."""
-    nodes = json.loads(rows._jdf.queryExecution().analyzed().toJSON())
-    while nodes:
-        node = nodes.pop()
-        if isinstance(node, dict):
-            if STARTING.search(str(node.get("class", ""))):
-                return True
-            nodes.extend(node.values())
-        elif isinstance(node, list):
-            nodes.extend(node)
-    return False
+    plan = json.loads(rows._jdf.queryExecution().analyzed().toJSON())
+    return any(STARTING.search(node["class"]) for node in nodes_of(plan))
+
+
+def nodes_of(plan: object) -> Iterator[dict]:
+    """Every node of a plan in JSON, those that are parts of others included."""
+    if isinstance(plan, dict):
+        if isinstance(plan.get("class"), str):
+            yield plan
+        plan = [*plan.values()]
+    if isinstance(plan, list):
+        for each in plan:
+            yield from nodes_of(each)
 
 
 def without_texts(query: str) -> str:

@@ -27,6 +27,8 @@ import org.apache.hive.service.auth.PasswdAuthenticationProvider;
 import org.apache.spark.internal.config.ConfigEntry;
 import org.apache.spark.sql.SparkSession;
 import org.apache.spark.sql.SparkSessionExtensions;
+import org.apache.spark.sql.catalyst.analysis.UnresolvedFunction;
+import org.apache.spark.sql.catalyst.analysis.UnresolvedRelation;
 import org.apache.spark.sql.catalyst.catalog.CatalogTable;
 import org.apache.spark.sql.catalyst.catalog.HiveTableRelation;
 import org.apache.spark.sql.catalyst.expressions.Expression;
@@ -42,6 +44,7 @@ import org.apache.spark.sql.execution.datasources.LogicalRelation;
 import org.apache.spark.sql.execution.datasources.jdbc.JDBCRelation;
 import org.apache.spark.sql.internal.SQLConf$;
 import scala.Option;
+import scala.Product;
 import scala.Tuple2;
 import scala.collection.Iterable;
 import scala.jdk.javaapi.CollectionConverters;
@@ -91,6 +94,15 @@ public final class Gate extends AbstractFunction1 implements PasswdAuthenticatio
         + "|sparkify\\.user\\.key|hive\\.server2\\.thrift\\.resultset\\.default\\.fetch\\.size");
     // What a reader may say of how a table is read; its place is the table's own.
     private static final List OPTIONS = Arrays.asList(new String[] {"mergeschema", "path"});
+    // In a time that Spark works out before a plan can be checked: what runs no program.
+    private static final List OF_TIMES = Arrays.asList(new String[] {
+        "Literal", "Cast", "Add", "Subtract", "UnaryMinus", "UnresolvedAttribute", "TimestampAdd",
+        "CurrentTimestamp", "CurrentDate", "Now", "LocalTimestamp",
+    });
+    private static final Pattern TIMES = Pattern.compile(
+        "now|current_(timestamp|date)|localtimestamp|(to_)?(timestamp|date)|timestamp_\\w+"
+        + "|date_?(add|sub)|add_months|date_trunc|trunc|make_(date|timestamp)|from_unixtime");
+    private static final Pattern METHODS = Pattern.compile("(try_)?reflect|java_method");
     // What nobody may change in a running server: by the first the checks of this class are left
     // out, by the others Spark shows secrets.
     private static final Pattern FIXED = Pattern.compile(
@@ -134,7 +146,7 @@ public final class Gate extends AbstractFunction1 implements PasswdAuthenticatio
                 }
                 Object role = LOGGED_IN.get();
                 ROLE_OF.put(session, role == null ? "writer" : role);
-                return "reader".equals(role) ? guarded((SparkSession) session, parser) : parser;
+                return guarded((SparkSession) session, parser, "reader".equals(role));
             }
         });
         ((SparkSessionExtensions) extensions).injectCheckRule(new AbstractFunction1() {
@@ -184,8 +196,12 @@ public final class Gate extends AbstractFunction1 implements PasswdAuthenticatio
         }
     }
 
-    /** A parser that refuses where the client came with what it may not set. */
-    static Object guarded(final SparkSession session, final Object parser) {
+    /**
+     * A parser that refuses what Spark would do before there is a plan to check and, of a reader,
+     * where the client came with what it may not set.
+     */
+    static Object guarded(
+            final SparkSession session, final Object parser, final boolean isReader) {
         return Proxy.newProxyInstance(
             ParserInterface.class.getClassLoader(),
             new Class[] {ParserInterface.class},
@@ -194,16 +210,18 @@ public final class Gate extends AbstractFunction1 implements PasswdAuthenticatio
 
                 public Object invoke(Object proxy, Method method, Object[] arguments)
                         throws Throwable {
-                    if (!isChecked) {
+                    if (isReader && !isChecked) {
                         checkSettings(session);
                     }
                     // Later ones are statements, which are checked; or Spark's and Delta's own.
                     isChecked = true;
-                    for (int i = 0; i < SWITCHED_OFF.size(); i++) {
+                    for (int i = 0; isReader && i < SWITCHED_OFF.size(); i++) {
                         session.conf().set((String) SWITCHED_OFF.get(i), "false");
                     }
                     try {
-                        return method.invoke(parser, arguments);
+                        Object parsed = method.invoke(parser, arguments);
+                        checkParsed(parsed, isReader);
+                        return parsed;
                     } catch (InvocationTargetException e) {
                         throw e.getCause();
                     }
@@ -240,6 +258,75 @@ public final class Gate extends AbstractFunction1 implements PasswdAuthenticatio
             || READERS_SETTINGS.matcher(name).matches();
         if (!isShown || name.startsWith("spark.sql.catalog.")) {
             throw refusal("settings of the server: " + name);
+        }
+    }
+
+    /**
+     * Refuse, in what was only parsed, what Spark does while it analyses: it works out the time of a
+     * version, a query in it included; it opens a table with the options that a query gives it; and it
+     * reads what the schema of an XML text is checked by.
+     */
+    static void checkParsed(Object part, boolean isReader) {
+        if (!(part instanceof Iterable || part instanceof Product)) {
+            return;
+        }
+        String name = part.getClass().getSimpleName();
+        if (name.equals("ScriptTransformation")) {
+            refuseProgram("transform ... using", isReader);
+        } else if (name.equals("RelationTimeTravel")) {
+            checkTime(((Product) part).productElement(1), isReader);
+        } else if (part instanceof UnresolvedFunction) {
+            checkFunction((UnresolvedFunction) part, isReader);
+        } else if (part instanceof UnresolvedRelation && isReader) {
+            Iterator options = ((UnresolvedRelation) part).options().keySet().iterator();
+            while (options.hasNext()) {
+                String option = (String) options.next();
+                if (!option.equalsIgnoreCase(OPTIONS.get(0).toString())) {
+                    throw refusal("this option of a table: " + option);
+                }
+            }
+        }
+        // A list is both, and as a product it is as deep as it is long.
+        Iterator each = part instanceof Iterable
+            ? CollectionConverters.asJava((Iterable) part).iterator()
+            : CollectionConverters.asJava(((Product) part).productIterator());
+        while (each.hasNext()) {
+            checkParsed(each.next(), isReader);
+        }
+    }
+
+    static void checkFunction(UnresolvedFunction called, boolean isReader) {
+        String name = ((String) called.nameParts().last()).toLowerCase();
+        if (METHODS.matcher(name).matches()) {
+            refuseProgram(name, isReader);
+        }
+        // They follow what a text of XML says of files, and so may the options of a schema.
+        boolean mayOpen = name.startsWith("xpath")
+            || name.equals("schema_of_xml") && called.arguments().size() > 1;
+        if (isReader && mayOpen) {
+            throw refusal("files: " + name);
+        }
+    }
+
+    /** Refuse a time in which there is a query, or a function that is not known to be harmless. */
+    static void checkTime(Object part, boolean isReader) {
+        if (part instanceof Option) {
+            part = ((Option) part).isDefined() ? ((Option) part).get() : null;
+        }
+        if (part == null) {
+            return;
+        }
+        Expression time = (Expression) part;
+        boolean isHarmless = time instanceof UnresolvedFunction
+            ? TIMES.matcher(((String) ((UnresolvedFunction) time).nameParts().last()).toLowerCase())
+                .matches()
+            : OF_TIMES.contains(time.getClass().getSimpleName());
+        if (!isHarmless) {
+            refuseProgram("a version by a time that is to be found out", isReader);
+        }
+        Iterator each = CollectionConverters.asJava(time.children()).iterator();
+        while (each.hasNext()) {
+            checkTime(each.next(), isReader);
         }
     }
 
@@ -409,7 +496,7 @@ public final class Gate extends AbstractFunction1 implements PasswdAuthenticatio
         }
         if (!"1".equals(System.getenv("SPARKIFY_PROGRAMS"))) {
             throw new SecurityException(
-                what + " runs a program on the server; it is refused unless the server was started"
+                what + " may run a program on the server; it is refused unless that was started"
                 + " with `sparkify serve --allow-programs`");
         }
     }

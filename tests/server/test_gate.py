@@ -32,6 +32,21 @@ PROGRAMS = (
     'execute immediate \'select reflect("java.lang.System", "getenv", "PATH")\'',
     "create table d.stolen as select reflect('java.lang.System', 'getenv', 'PATH') as a",
     "select d.hidden('java.lang.System', 'getenv', 'PATH')",
+    # Spark works out a time before there is a plan to check.
+    *(
+        before + f"select * from d.t timestamp as of ({time})"
+        for before in ("", "explain ", "describe query ", "create view d.u as ")
+        for time in (
+            "select transform(1) using 'id' as (x string)",
+            "select reflect('java.lang.System', 'getenv', 'PATH')",
+            "select d.hidden('java.lang.System', 'getenv', 'PATH')",
+            "select max(value) from text.`/etc/passwd`",
+            "identifier('reflect')('java.lang.System', 'getenv', 'PATH')",
+            "d.hidden('java.lang.System', 'getenv', 'PATH')",
+        )
+    ),
+    "begin select * from d.t timestamp as of (select transform(1) using 'id' as (x)); end",
+    "from d.t timestamp as of (select transform(1) using 'id' as (x)) |> select a",
 )
 # By these the checks of the gate are left out, or Spark shows what it keeps back.
 FIXED = (
@@ -158,6 +173,15 @@ ATTACKS = (
     f"select * from (select * from d.csv with ({PLACE}))",
     "select * from d.csv with (recursiveFileLookup = true)",
     "select * from d.jdbc with (sessionInitStatement = 'create schema stolen')",
+    "select * from d.jdbc with (shutdown = 'true')",
+    "select * from d.jdbc with (prepareQuery = 'values 1 union ')",
+    "select * from d.jdbc with (driver = 'sparkify.NoSuchClass')",
+    "select from_xml('<a/>', schema_of_xml('<a/>', map('rowValidationXSDPath', '/etc/passwd')))",
+    "select xpath_string('<!DOCTYPE a SYSTEM \"http://127.0.0.1:1/dtd\"><a>q</a>', 'a')",
+    "select * from d.t where a in (select xpath_int('<a>1</a>', 'a'))",
+    # Their first line would be the name of a column, which Spark suggests.
+    "select nosuch from csv.`{home}/tokens/writer` with (header = true, multiLine = true)",
+    "select nosuch from csv.`/etc/passwd` with (header = true, multiLine = true, sep = '|')",
     "select * from table_changes_by_path('{home}/elsewhere', 0)",
     "describe detail '{home}/elsewhere'",
     "describe detail '{home}/warehouse/loose'",
@@ -184,9 +208,6 @@ FILES = (
     "describe detail delta.`{home}/elsewhere`",
     "show columns in delta.`{home}/elsewhere`",
     "show tblproperties delta.`{home}/elsewhere`",
-    # Their first line would be the name of a column, which Spark suggests.
-    "select nosuch from csv.`{home}/tokens/writer` with (header = true, multiLine = true)",
-    "select nosuch from csv.`/etc/passwd` with (header = true, multiLine = true, sep = '|')",
 )
 GREETINGS = (
     {
@@ -394,6 +415,15 @@ def test_a_reader_is_shown_no_secret(server, reader):
 @pytest.mark.parametrize("statement", READING)
 def test_a_reader_reads(reader, statement):
     assert ask(reader, statement) or statement == "use d"
+
+
+@pytest.mark.parametrize(
+    "time", ["current_timestamp() + interval 1 day", "date_add(current_date(), 1)", "'2999-01-01'"]
+)
+def test_a_reader_may_have_a_time_reckoned(reader, time):
+    """There is no such version: so says Delta, and not the gate."""
+    with pytest.raises(OperationalError, match="DELTA_TIMESTAMP_GREATER_THAN_COMMIT"):
+        ask(reader, f"select * from d.t timestamp as of {time}")
 
 
 @pytest.mark.parametrize("statement", ATTACKS)

@@ -115,6 +115,19 @@ def test_what_only_reads_is_run(schema, spark, statement):
         "execute immediate 'drop table asked.dim_users'",
         "explain execute immediate 'drop table asked.dim_users'",
         "explain extended /* /* */ */ execute /**/ immediate 'drop table asked.dim_users'",
+        # So it does with the query for a time, and it puts variables in place first.
+        *(
+            f"{before}select * from asked.dim_users timestamp as of ({time})"
+            for before in ("", "explain ", "describe query ")
+            for time in (
+                "select transform(1) using 'touch /tmp/x' as (x string)",
+                "select reflect('java.lang.System', 'getenv', 'PATH')",
+                "select max(visits) from asked.dim_users",
+                "identifier('reflect')('java.lang.System', 'getenv', 'PATH')",
+            )
+        ),
+        "explain ex${x}ecute immediate 'drop table asked.dim_users'",
+        "select ref${x}lect('java.lang.System', 'getenv', 'PATH')",
         # Comments that end elsewhere than they seem to.
         "/* /* */ show */ drop table asked.dim_users",
         "-- why\rdrop table asked.dim_users -- \\\nshow tables",

@@ -140,10 +140,28 @@ REJECTED = {
                 '"Colin", "page": "Home"',
                 '": "Colin", "page": "Home"',
                 r'Jo \"Colin\"", "page": "Home"',
+                '{"firstName": "Jo "Colin"", "status": 200, "auth": "said',
+                # What was never JSON, in half or in whole.
+                '"firstName","Colin","lastName","Colin","page","NextSong"',
+                '("firstName", "Jo"), ("lastName", "Colin")',
+                'user "firstName","Colin","lastName","Colin"',
+                "('firstName', 'Jo'), ('lastName', 'Colin')",
+                "{&quot;firstName&quot;:&quot;Colin&quot;,",
+                '{"firstName":Jo, Jr. Colin, "x',
+                "firstName=Jo, Colin; page=Home",
+                "{\u201cfirstName\u201d: \u201cJo, Colin\u201d}",
+                "Colin', 'lastName': 'Jo'}",
+                "e': 'Colin', 'lastName': 'Jo', 'page': 'Home'}",
+                'me": "Colin [x]", "page": "x"}',
+                '{"firstName":("Jo","Colin")',
+                '{"first  name":"Colin"',
+                '{"first.name":"Colin"',
+                '{"fir\u017ftName":"Colin"',
+                '{"firstName":"Jo"} Colin"}',
             )
         ),
         # The rest of the line is kept.
-        '{"firstName": "Jo "Colin"", "status": 200, "auth": "said',
+        '{"firstName": "Colin", "status": 200, "auth": "said',
     ],
 }
 
