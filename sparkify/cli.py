@@ -47,9 +47,17 @@ AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print the summar
 
 
 class Careful(click.Command):
-    """A command that takes no empty text, such as an unset variable of a shell leaves."""
+    """A command that takes no empty text, such as an unset variable of a shell leaves.
+
+    Nor an option twice, of which click would take the last without a word.
+    """
 
     def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
+        *_, given = self.make_parser(context).parse_args([*args])
+        for each in set(given):
+            takes_one = isinstance(each, click.Option) and not (each.is_flag or each.multiple)
+            if takes_one and given.count(each) > 1:
+                raise click.BadParameter("it is given twice; give it once", context, each)
         rest = super().parse_args(context, args)
         for parameter in self.params:
             given = context.params.get(parameter.name)

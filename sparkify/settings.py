@@ -7,6 +7,7 @@ import os
 import re
 import shlex
 import shutil
+import stat
 import sys
 import tempfile
 from collections.abc import Mapping
@@ -160,6 +161,7 @@ class Settings:
             BadInput: nothing can be written there.
         """
         self.make_home()
+        os.environ["SPARK_LOCAL_DIRS"] = private_scratch()
         os.environ["SPARKIFY_HOME"] = str(self.home)
         os.environ["SPARKIFY_JARS"] = str(self.jars)
         os.environ["SPARKIFY_TARGET"] = self.target
@@ -346,6 +348,48 @@ def addressed(text: str, command: str) -> str:
     )
 
 
+def private_scratch() -> str:
+    """Where Spark sorts, for their owner alone: folders in those of SPARK_LOCAL_DIRS, or in /tmp.
+
+    What is sorted is of people, and Spark lets everybody read it.
+    """
+    found = []
+    for given in (os.environ.get("SPARK_LOCAL_DIRS") or tempfile.gettempdir()).split(","):
+        name = f"sparkify-{os.getuid()}"
+        folder = Path(given) if Path(given).name == name else Path(given, name)
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            # Somebody else may have been there first.
+            told = folder.lstat()
+            if not stat.S_ISDIR(told.st_mode) or told.st_uid != os.getuid():
+                folder = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=folder.parent))
+            folder.chmod(0o700)
+            found.append(str(folder))
+        except OSError:
+            # Spark does without it, or tells why it cannot.
+            found.append(given)
+    return ",".join(found)
+
+
+class PlainYaml(yaml.SafeLoader):
+    """YAML in which no name stands twice, and no number is octal or sexagesimal: 010, 1:30."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
+        names = [self.construct_object(key, deep=True) for key, _ in node.value]
+        for name in names:
+            if names.count(name) > 1:
+                raise yaml.YAMLError(f"{name} stands there twice")
+        return super().construct_mapping(node, deep)
+
+    def construct_yaml_int(self, node: yaml.ScalarNode) -> int:
+        if not re.fullmatch(r"[-+]?(0|[1-9]\d*)", node.value):
+            raise yaml.YAMLError(f"{node.value} is no decimal number")
+        return super().construct_yaml_int(node)
+
+
+PlainYaml.add_constructor("tag:yaml.org,2002:int", PlainYaml.construct_yaml_int)
+
+
 def read_vars(given: str) -> dict[str, object]:
     """Vars from YAML such as `{horizon_days: 7}`; a date as text, for SQL and JSON know no other.
 
@@ -353,7 +397,7 @@ def read_vars(given: str) -> dict[str, object]:
         WrongUse: it is not YAML, or holds anything but names and their values.
     """
     try:
-        found = yaml.safe_load(given)
+        found = yaml.load(given, PlainYaml)
         found = json.loads(json.dumps({} if found is None else found, default=str))
     # A date such as 2018-13-01 is no error of YAML's, nor is a list that holds itself.
     except (yaml.YAMLError, ValueError, TypeError) as error:

@@ -7,10 +7,15 @@ from pathlib import Path
 
 import pandas as pd
 
+from ml.parsing import BLANKS
 from sparkify.errors import BadInput
 
-# What a spreadsheet would take for a formula: one of these, in full width too, be it after blanks.
-FORMULA = re.compile(r"[\s\x00-\x1f]*[=+\-@\uff1d\uff0b\uff0d\uff20]|[\t\r\n]")
+# Where a spreadsheet would find a formula: before one of these, in other widths too, be it after
+# blanks; also behind what parts cells in other countries. page.js has the same rule.
+FORMULA = re.compile(
+    rf"^(?=[\t\r\n])|(?:^|(?<=[;\t]))(?=[\x00-\x1f{BLANKS}]*[=+\-@\ufe62\ufe63\ufe66\ufe6b"
+    r"\uff0b\uff0d\uff1d\uff20])"
+)
 
 
 def check_writable(out: Path) -> None:
@@ -62,13 +67,13 @@ def write_csv(rows: pd.DataFrame, out: Path) -> tuple[str, ...]:
         raise BadInput(f"cannot write {out}: {error.strerror}") from error
     changed = (harmless.ne(given) & given.notna()).sum()
     return tuple(
-        f"{count:,} of `{name}` begin with an apostrophe there: without it a spreadsheet would "
-        "take them for formulas."
+        f"{count:,} of `{name}` have an apostrophe there before what a spreadsheet would take for "
+        "a formula."
         for name, count in changed.items()
         if count
     )
 
 
 def _harmless(value: object) -> object:
-    """An apostrophe before every text that a spreadsheet would take for a formula."""
-    return f"'{value}" if isinstance(value, str) and FORMULA.match(value) else value
+    """An apostrophe wherever in a text a spreadsheet would find a formula."""
+    return FORMULA.sub("'", value) if isinstance(value, str) else value

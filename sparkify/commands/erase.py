@@ -44,7 +44,8 @@ from sparkify.warehouse import COPY
 # A row of the log that is erased stays as one that is counted, with these columns.
 ROWS, KEPT = "base_sparkify__rows", ("source_file", "input_version", "is_line_start")
 # Types of columns that cannot name a user.
-NO_ID = ("array", "binary", "boolean", "date", "map", "struct", "timestamp", "variant")
+NESTED = ("array", "binary", "map", "struct", "variant")
+NO_ID = (*NESTED, "boolean", "date", "timestamp")
 # Of these a table's log has a checkpoint after each commit, and none names files of the past.
 FORGETFUL = {
     "delta.checkpointInterval": "1",
@@ -156,6 +157,8 @@ def erase(settings: Settings, given: str, *, is_confirmed: bool, is_known: bool 
     show(settings, given, counts, done)
     for folder in strays(spark, settings):
         line(f"Not looked at: {folder}, which the catalogue does not know as a table.")
+    for column in nested_columns(spark, settings):
+        line(f"Not looked at: {column}. Take the user out of it yourself.")
 
 
 def look(spark: SparkSession, settings: Settings, user: User) -> tuple[list[Place], dict[str, int]]:
@@ -198,6 +201,15 @@ def personal_places(spark: SparkSession, settings: Settings) -> Iterator[Place]:
                 is_delta = provider_of(spark, f"{schema}.{name}") == "delta"
                 numbers = {id: types[id] for id in by_kind["id"] if types[id] != "string"}
                 yield Place(f"{schema}.{name}", by_kind["id"], by_kind["text"], is_delta, numbers)
+
+
+def nested_columns(spark: SparkSession, settings: Settings) -> Iterator[str]:
+    """The columns of tables that others made in which a user may be, and is not looked for."""
+    for schema in (settings.schema, f"{settings.schema}_ml"):
+        for name in sorted({*tables_of(spark, schema)} - described().keys()):
+            for column, kind in spark.table(f"{schema}.{name}").dtypes:
+                if kind.startswith(NESTED):
+                    yield f"`{column}` of {schema}.{name} ({kind.partition('<')[0]})"
 
 
 def views_of(spark: SparkSession, schema: str) -> set[str]:
@@ -423,7 +435,13 @@ def forget_history(spark: SparkSession, name: str) -> None:
     # An erasure that was killed has left its own.
     before = {key: value for key, value in before.items() if value != FORGETFUL.get(key)}
     set_properties(spark, name, FORGETFUL)
-    spark.sql(f"vacuum {name} retain 0 hours")
+    told = spark.sql(f"describe detail {name}").first()
+    if {"deletionVectors", "columnMapping"} & {*told["tableFeatures"]}:
+        # Rows and columns that are gone lie in the files until these are written anew.
+        spark.sql(f"reorg table {name} apply (purge)")
+    # A folder that is empty after the first time goes with the second: its name is a value.
+    for _ in range(2 if told["partitionColumns"] else 1):
+        spark.sql(f"vacuum {name} retain 0 hours")
     log = log_of(spark, name)
     last = max(version_of(file) for file in log if fnmatchcase(file, "*.checkpoint*.parquet"))
     for file, delete in log.items():

@@ -16,12 +16,15 @@ function drawCharts(specs) {
   }
 }
 
-// A cell that a spreadsheet would take for a formula is text: it begins with an apostrophe.
+// An apostrophe wherever in a text a spreadsheet would find a formula, as in spreadsheet.py.
+const FORMULA = new RegExp(
+  "^(?=[\\t\\r\\n])|(?:^|(?<=[;\\t]))(?=[\\s\\u0000-\\u001f\\u0085\\u00ad\\u180e\\u200b-\\u200f\\u2060]*" +
+    "[=+\\-@\\ufe62\\ufe63\\ufe66\\ufe6b\\uff0b\\uff0d\\uff1d\\uff20])",
+  "g",
+);
+
 function csvCell(value) {
-  let text = String(value);
-  if (typeof value !== "number" && /^[\s\u0000-\u001f]*[=+\-@\uff1d\uff0b\uff0d\uff20]|^[\t\r\n]/.test(text)) {
-    text = "'" + text;
-  }
+  const text = typeof value === "number" ? String(value) : String(value).replace(FORMULA, "'");
   return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
 

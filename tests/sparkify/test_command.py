@@ -7,8 +7,10 @@ import shlex
 import shutil
 import socket
 import sqlite3
+import stat
 import subprocess
 import sys
+import tempfile
 from contextlib import closing
 from pathlib import Path
 from unittest.mock import patch
@@ -22,13 +24,13 @@ from pyspark.errors.exceptions.connect import SparkConnectGrpcException
 
 from ml.errors import NotTrainable
 from ml.tuning import LEARNERS
-from sparkify import cli, remote
+from sparkify import cli, lock, remote
 from sparkify.errors import BadInput, CheckFailed, SparkifyError
 from sparkify.failures import exit_code, in_words
 from sparkify.registered import registry
 from sparkify.remote import CONNECT_TOKEN, listeners, show_token
 from sparkify.session import TOKEN, child_environment, is_there
-from sparkify.settings import PROJECT, Settings
+from sparkify.settings import PROJECT, Settings, private_scratch
 from sparkify.simulator.worlds import WORLDS
 from tests.sparkify.pages import PAGES
 
@@ -388,6 +390,55 @@ def test_an_impossible_thrift_port_is_no_server_to_start(no_spark, monkeypatch):
 
 def test_settings_that_cannot_be_read_end_in_one_line():
     assert_one_line(call("models", SPARKIFY_SCHEMA="bad-name"), 2, "SPARKIFY_SCHEMA is 'bad-name'")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("build", "--events", "a", "--events", "b"),
+        ("--vars", "{horizon_days: 0}", "--vars", "{active_days: 20}", "status"),
+        ("targets", "--top", "1", "--csv=a.csv", "--csv", "b.csv"),
+    ],
+)
+def test_an_option_that_is_given_twice_is_refused(no_spark, arguments):
+    refused = ask(*arguments)
+    assert refused.exit_code == 2 and "it is given twice" in refused.output
+    assert ask("build", "-h").exit_code == 0
+
+
+def test_what_spark_sorts_is_read_by_its_owner_alone(tmp_path, monkeypatch):
+    name = f"sparkify-{os.getuid()}"
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / name).symlink_to(tmp_path)  # somebody else's
+    monkeypatch.setenv("SPARK_LOCAL_DIRS", f"{tmp_path}/a,{tmp_path}/b")
+    first, second = private_scratch().split(",")
+    assert first == f"{tmp_path}/a/{name}" and second.startswith(f"{tmp_path}/b/{name}-")
+    for folder in (first, second):
+        assert stat.S_IMODE(os.stat(folder).st_mode) == 0o700
+    monkeypatch.setenv("SPARK_LOCAL_DIRS", first)
+    assert private_scratch() == first
+    monkeypatch.delenv("SPARK_LOCAL_DIRS")
+    assert private_scratch() == f"{tempfile.gettempdir()}/{name}"
+
+
+def test_a_run_waits_for_that_of_another_as_long_as_it_is_told(settings, monkeypatch):
+    asked = []
+
+    def run_dbt(settings, *arguments):
+        asked.append(arguments[1])
+        if len(asked) < 3:
+            raise BadInput("another run is under way on this server since noon")
+
+    monkeypatch.setattr(lock, "is_shared", lambda settings: True)
+    monkeypatch.setattr(lock, "PAUSE_S", 0)
+    monkeypatch.setattr(lock.transform, "run_dbt", run_dbt)
+    with lock.run_held(settings, patience_s=60):
+        assert asked == ["begin_run"] * 3
+    assert asked[-1] == "end_run"
+    asked.clear()
+    with pytest.raises(BadInput, match="under way"), lock.run_held(settings):
+        raise AssertionError("it is held")
+    assert asked == ["begin_run"]
 
 
 def test_lists_may_be_empty(no_spark):

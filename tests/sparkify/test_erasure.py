@@ -414,6 +414,33 @@ def test_rows_that_come_while_the_answer_is_awaited_are_erased(spark, asking, mo
     assert [row.is_word for row in left["erased_users"]] == [True]
 
 
+def test_no_byte_is_left_in_what_delta_puts_off_to_delete(spark, asking, home, capsys):
+    """And what may hold the user, and is not looked at, is named."""
+    for name, made in {
+        "vectors": "tblproperties ('delta.enableDeletionVectors' = 'true')",
+        "parts": "partitioned by (user_id)",
+        "columns": "tblproperties ('delta.columnMapping.mode' = 'name')",
+    }.items():
+        spark.sql(
+            f"create table asking.{name} using delta {made} as select * from "
+            "values ('later-8', 1, 'of later-8'), ('other-9', 2, '') as t(user_id, n, note)"
+        )
+    spark.sql("alter table asking.columns drop column note")
+    spark.sql(
+        "create table asking.nested using delta as select 1 as n, array('deep') as members, "
+        "current_date() as day"
+    )
+    erase.erase(asking, "later-8", is_confirmed=True)
+    folder = home / "warehouse" / "asking.db"
+    assert files_with(folder, "later-8") == []
+    assert not [each for each in folder.rglob("*") if "later-8" in each.name]
+    for name in ("vectors", "parts", "columns"):
+        left = spark.table(f"asking.{name}").collect()
+        assert [row.user_id for row in left] == ["other-9"], name
+    said = " ".join(capsys.readouterr().out.split())
+    assert "Not looked at: `members` of asking.nested (array)" in said and "`day`" not in said
+
+
 def test_no_version_is_left_of_a_table_that_keeps_its_files_for_years(spark, asking, home):
     years = "delta.deletedFileRetentionDuration"
     # Delta wants the log to be kept for as long.

@@ -302,6 +302,7 @@ def test_with_and_without_scripts_the_list_says_the_same(show):
 def test_the_csv_holds_the_list_and_no_formula(show, downloads):
     data = report_data(users=200)
     starts = ["=1+1", "+1", "-1", "@sum", "\t=2", '"quoted", with comma', "line\nbreak"]
+    starts += ["a;=1", "\u200b\ufe621"]
     worth = data.targets["is_worth_contacting"]
     data.targets.loc[: len(starts) - 1, "user_id"] = starts
     data.targets.loc[0, "reason_1"] = "=HYPERLINK(0)"
@@ -312,10 +313,12 @@ def test_the_csv_holds_the_list_and_no_formula(show, downloads):
     with path.open(encoding="utf-8-sig", newline="") as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == worth.sum() > len(starts)
-    assert [row["user"] for row in rows][:7] == [f"'{each}" for each in starts[:5]] + starts[5:]
+    said = [*(f"'{each}" for each in starts[:4]), "'\t'=2", *starts[5:7]]
+    said += ["a;'=1", "'\u200b\ufe621"]
+    assert [row["user"] for row in rows][: len(said)] == said
     assert rows[0]["reason 1"] == "'=HYPERLINK(0)"
     kept = data.targets[worth]
-    assert [row["user"] for row in rows][7:] == kept["user_id"].tolist()[7:]
+    assert [row["user"] for row in rows][9:] == kept["user_id"].tolist()[9:]
     assert [float(row["risk"]) for row in rows] == pytest.approx(kept["probability"], abs=1e-4)
 
 

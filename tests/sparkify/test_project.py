@@ -140,7 +140,8 @@ def test_every_use_of_the_tables_is_an_exposure_with_an_owner(manifest, models):
     cells = json.loads((PROJECT / "Sparkify.ipynb").read_text())["cells"]
     code = "".join(line for cell in cells if cell["cell_type"] == "code" for line in cell["source"])
     named = {models[id]["name"] for id in exposures["notebook"]["depends_on"]["nodes"]}
-    assert named == set(re.findall(TABLE, code))
+    # It has further ones from what data.py says of the log.
+    assert named >= set(re.findall(TABLE, code))
     read = (PROJECT / "sparkify" / "report" / "data.py").read_text()
     shown = {models[id]["name"] for id in exposures["report"]["depends_on"]["nodes"]}
     assert shown >= set(re.findall(TABLE, read))

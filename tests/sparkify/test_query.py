@@ -268,10 +268,18 @@ def test_csv_keeps_whole_numbers_whole_beside_nulls():
 def test_no_cell_of_a_file_for_people_is_a_formula(tmp_path):
     texts = ["=1+1", "+a", "-b", "@c", "\td", "\re", "f=1", "", None]
     notes = write_csv(pd.DataFrame({"text": texts, "number": range(-4, 5)}), tmp_path / "out.csv")
-    assert len(notes) == 1 and notes[0].startswith("6 of `text` begin with an apostrophe")
+    assert len(notes) == 1 and notes[0].startswith("6 of `text` have an apostrophe there")
     found = pd.read_csv(tmp_path / "out.csv", keep_default_na=False, lineterminator="\n")
     assert found["text"].tolist() == [*(f"'{text}" for text in texts[:6]), "f=1", "", ""]
     assert found["number"].tolist() == list(range(-4, 5))
+
+
+def test_no_part_of_a_cell_is_a_formula_where_something_else_parts_cells(tmp_path):
+    texts = {"x;=1+1": "x;'=1+1", "x\t =1;-2": "x\t' =1;'-2", "a;b": "a;b"}
+    texts |= {"\u200b\ufe661": "'\u200b\ufe661", "x;\ufeff\ufe62": "x;'\ufeff\ufe62"}
+    write_csv(pd.DataFrame({"text": [*texts]}), tmp_path / "out.csv")
+    with (tmp_path / "out.csv").open(newline="") as file:
+        assert [row[0] for row in csv.reader(file)][1:] == [*texts.values()]
 
 
 def test_no_name_of_a_column_is_a_formula_nor_what_looks_like_one_to_a_spreadsheet(tmp_path):

@@ -62,7 +62,10 @@ def test_vars_reach_dbt_as_they_were_given():
             "{customer_value: {paid: 200, free: 5}}",
             "customer_value is .*must exceed offer_cost, 10",
         ),
-        ("{customer_value: {paid: 200}}", "it must be a number, at least 0, or such as {paid"),
+        (
+            "{customer_value: {paid: 200}}",
+            "it must be a number, at least 0 and below 1e15, or such as {paid",
+        ),
         ("{horizon: 7}", "horizon is no var of this project"),
         *(
             (f'{{churn_pages: ["{page}"]}}', "or with a blank at an end")
@@ -73,6 +76,10 @@ def test_vars_reach_dbt_as_they_were_given():
         ),
         ('{snapshot_weekday: "x\') or true --"}', "snapshot_weekday is"),
         ("{first_valid_date: 2018-02-30 }", "cannot be read"),
+        ("{horizon_days: 7, horizon_days: 14}", "horizon_days stands there twice"),
+        ("{customer_value: {paid: 9, free: 4, free: 5}}", "free stands there twice"),
+        ("{horizon_days: 010}", "010 is no decimal number"),
+        ("{active_days: 1:30}", "1:30 is no decimal number"),
         ('{last_valid_date: "2018-10-01\') or (1=1"}', "last_valid_date is"),
     ],
 )
