@@ -264,7 +264,7 @@ public final class Gate extends AbstractFunction1 implements PasswdAuthenticatio
     /**
      * Refuse, in what was only parsed, what Spark does while it analyses: it works out the time of a
      * version, a query in it included; it opens a table with the options that a query gives it; and it
-     * reads what the schema of an XML text is checked by.
+     * evaluates what is the same in all rows, such as what a function of XML reads.
      */
     static void checkParsed(Object part, boolean isReader) {
         if (!(part instanceof Iterable || part instanceof Product)) {
@@ -275,6 +275,8 @@ public final class Gate extends AbstractFunction1 implements PasswdAuthenticatio
             refuseProgram("transform ... using", isReader);
         } else if (name.equals("RelationTimeTravel")) {
             checkTime(((Product) part).productElement(1), isReader);
+        } else if (name.equals("ExpressionWithUnresolvedIdentifier") && isReader) {
+            throw refusal("a function or column whose name is not to be seen");
         } else if (part instanceof UnresolvedFunction) {
             checkFunction((UnresolvedFunction) part, isReader);
         } else if (part instanceof UnresolvedRelation && isReader) {
@@ -300,9 +302,10 @@ public final class Gate extends AbstractFunction1 implements PasswdAuthenticatio
         if (METHODS.matcher(name).matches()) {
             refuseProgram(name, isReader);
         }
-        // They follow what a text of XML says of files, and so may the options of a schema.
+        // They follow what a text of XML says of files, and so may options.
         boolean mayOpen = name.startsWith("xpath")
-            || name.equals("schema_of_xml") && called.arguments().size() > 1;
+            || name.equals("schema_of_xml") && called.arguments().size() > 1
+            || name.equals("from_xml") && called.arguments().size() > 2;
         if (isReader && mayOpen) {
             throw refusal("files: " + name);
         }

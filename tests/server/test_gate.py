@@ -177,6 +177,8 @@ ATTACKS = (
     "select * from d.jdbc with (prepareQuery = 'values 1 union ')",
     "select * from d.jdbc with (driver = 'sparkify.NoSuchClass')",
     "select from_xml('<a/>', schema_of_xml('<a/>', map('rowValidationXSDPath', '/etc/passwd')))",
+    "select a from d.t limit length(from_xml('<a/>', 'b int', map('rowValidationXSDPath', 'x')).b)",
+    "select identifier('xpath_string')('<a>q</a>', 'a')",
     "select xpath_string('<!DOCTYPE a SYSTEM \"http://127.0.0.1:1/dtd\"><a>q</a>', 'a')",
     "select * from d.t where a in (select xpath_int('<a>1</a>', 'a'))",
     # Their first line would be the name of a column, which Spark suggests.
