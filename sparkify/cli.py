@@ -56,7 +56,7 @@ class Careful(click.Command):
         *_, given = self.make_parser(context).parse_args([*args])
         for each in set(given):
             takes_one = isinstance(each, click.Option) and not (each.is_flag or each.multiple)
-            if takes_one and given.count(each) > 1:
+            if takes_one and given.count(each) > 1 and not context.resilient_parsing:
                 raise click.BadParameter("it is given twice; give it once", context, each)
         rest = super().parse_args(context, args)
         for parameter in self.params:

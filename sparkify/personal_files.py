@@ -75,8 +75,10 @@ def as_floats(id: str) -> Iterator[str]:
     for places in range(len(digits)):
         whole, fraction = digits[: len(digits) - places], digits[len(digits) - places :].rstrip("0")
         # 5e3 is no number, but somebody's id: see the macro `whole_number`.
-        power = rf"\.{fraction}0*[eE][+-]?" if fraction else r"(?:\.0*[eE][+-]?|[eE][+-])"
+        power = rf"\.{fraction}0*[eE]\+?" if fraction else r"(?:\.0*[eE]\+?|[eE]\+)"
         yield rf"\+?{sign}{whole}{power}0?{places}"
+    yield rf"{number[0]}(?:\.0*)?[eE]-00?"
+    yield rf"\+{number[0]}\.0*"
 
 
 @cache

@@ -11,6 +11,7 @@ import stat
 import sys
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -358,8 +359,9 @@ def private_scratch() -> str:
         name = f"sparkify-{os.getuid()}"
         folder = Path(given) if Path(given).name == name else Path(given, name)
         try:
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            # Somebody else may have been there first.
+            # Somebody else may have been there first, with a file or a link to nowhere too.
+            with suppress(FileExistsError):
+                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             told = folder.lstat()
             if not stat.S_ISDIR(told.st_mode) or told.st_uid != os.getuid():
                 folder = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=folder.parent))
@@ -375,7 +377,8 @@ class PlainYaml(yaml.SafeLoader):
     """YAML in which no name stands twice, and no number is octal or sexagesimal: 010, 1:30."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
-        names = [self.construct_object(key, deep=True) for key, _ in node.value]
+        keys = [key for key, _ in node.value if not key.tag.endswith(":merge")]
+        names = [self.construct_object(key, deep=True) for key in keys]
         for name in names:
             if names.count(name) > 1:
                 raise yaml.YAMLError(f"{name} stands there twice")
@@ -386,7 +389,13 @@ class PlainYaml(yaml.SafeLoader):
             raise yaml.YAMLError(f"{node.value} is no decimal number")
         return super().construct_yaml_int(node)
 
+    def construct_yaml_float(self, node: yaml.ScalarNode) -> float:
+        if ":" in node.value:
+            raise yaml.YAMLError(f"{node.value} is no decimal number")
+        return super().construct_yaml_float(node)
 
+
+PlainYaml.add_constructor("tag:yaml.org,2002:float", PlainYaml.construct_yaml_float)
 PlainYaml.add_constructor("tag:yaml.org,2002:int", PlainYaml.construct_yaml_int)
 
 

@@ -13,7 +13,7 @@ from sparkify.errors import BadInput
 # Where a spreadsheet would find a formula: before one of these, in other widths too, be it after
 # blanks; also behind what parts cells in other countries. page.js has the same rule.
 FORMULA = re.compile(
-    rf"^(?=[\t\r\n])|(?:^|(?<=[;\t]))(?=[\x00-\x1f{BLANKS}]*[=+\-@\ufe62\ufe63\ufe66\ufe6b"
+    rf"^(?=[\t\r\n])|(?:^|(?<=[;\t]))(?=[\x00-\x1f\"{BLANKS}]*[=+\-@\ufe62\ufe63\ufe66\ufe6b"
     r"\uff0b\uff0d\uff1d\uff20])"
 )
 

@@ -43,7 +43,7 @@ from sparkify.warehouse import COPY
 
 # A row of the log that is erased stays as one that is counted, with these columns.
 ROWS, KEPT = "base_sparkify__rows", ("source_file", "input_version", "is_line_start")
-# Types of columns that cannot name a user.
+# Types of columns in which nobody is looked for, and with them those that cannot name a user.
 NESTED = ("array", "binary", "map", "struct", "variant")
 NO_ID = (*NESTED, "boolean", "date", "timestamp")
 # Of these a table's log has a checkpoint after each commit, and none names files of the past.

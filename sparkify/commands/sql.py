@@ -32,8 +32,8 @@ AT_ONCE = {"execute", "immediate"}
 # time that is worked out by more than these.
 RUN_AT_ONCE = "ExecuteImmediateQuery"
 OF_TIMES = re.compile(
-    r"\.(Literal|Cast|Add|Subtract|UnaryMinus|TimestampAdd|UnresolvedAttribute|Current(Timestamp|Date)"
-    r"|LocalTimestamp|Now)$"
+    r"\.(Literal|Cast|Add|Subtract|Multiply|Divide|UnaryMinus|TimestampAdd|UnresolvedAttribute"
+    r"|Current(Timestamp|Date)|LocalTimestamp|Now)$"
 )
 # Functions that may stand there, as in Gate.java.
 TIMES = re.compile(
@@ -109,14 +109,14 @@ def only_reading(spark: SparkSession, query: str) -> str:
     first = statement.split(maxsplit=1)[:1]
     if first and first[0].lower() in TELLS and not runs_at_once:
         if not has_remote():
-            check_parsed(parsed(spark, statement))
+            check_parsed(parsed(spark, statement), statement)
         return statement
     for candidate in (statement, without_tail(statement)):
         # Only a query can stand there, and `with x as (...) insert into` is none.
         whole = f"select * from (\n{candidate}\n)"
         try:
             if not has_remote():
-                check_parsed(parsed(spark, whole))
+                check_parsed(parsed(spark, whole), whole)
             rows = spark.sql(whole)
         except ParseException:
             continue
@@ -139,8 +139,8 @@ def parsed(spark: SparkSession, statement: str) -> object:
     return json.loads(parser.parsePlan(statement).toJSON())
 
 
-def check_parsed(plan: object) -> None:
-    """Refuse what Spark would do before there is an analysed plan to judge.
+def check_parsed(plan: object, statement: str) -> None:
+    """Refuse, in the plan of a statement, what Spark would do before an analysed one can be judged.
 
     Raises:
         WrongUse: it may be a program.
@@ -150,6 +150,11 @@ def check_parsed(plan: object) -> None:
         is_method = kind == "UnresolvedFunction" and METHODS.fullmatch(node["nameParts"])
         if is_method or STARTING.search(node["class"]):
             raise WrongUse(STARTS.format(PROGRAM))
+        # Of what identifier(...) names Spark shows nothing yet.
+        if kind == "ExpressionWithUnresolvedIdentifier" or (
+            kind == "PlanWithUnresolvedIdentifier" and PROGRAMS.search(without_texts(statement))
+        ):
+            raise WrongUse(STARTS.format("may start a program: identifier() hides what it calls"))
         if kind == RUN_AT_ONCE:
             raise WrongUse(STARTS.format("runs what a text says at once"))
         if kind == "RelationTimeTravel" and not all(

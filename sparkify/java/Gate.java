@@ -43,6 +43,7 @@ import org.apache.spark.sql.execution.datasources.HadoopFsRelation;
 import org.apache.spark.sql.execution.datasources.LogicalRelation;
 import org.apache.spark.sql.execution.datasources.jdbc.JDBCRelation;
 import org.apache.spark.sql.internal.SQLConf$;
+import scala.Function2;
 import scala.Option;
 import scala.Product;
 import scala.Tuple2;
@@ -96,7 +97,7 @@ public final class Gate extends AbstractFunction1 implements PasswdAuthenticatio
     private static final List OPTIONS = Arrays.asList(new String[] {"mergeschema", "path"});
     // In a time that Spark works out before a plan can be checked: what runs no program.
     private static final List OF_TIMES = Arrays.asList(new String[] {
-        "Literal", "Cast", "Add", "Subtract", "UnaryMinus", "UnresolvedAttribute", "TimestampAdd",
+        "Literal", "Cast", "Add", "Subtract", "Multiply", "Divide", "UnaryMinus", "UnresolvedAttribute", "TimestampAdd",
         "CurrentTimestamp", "CurrentDate", "Now", "LocalTimestamp",
     });
     private static final Pattern TIMES = Pattern.compile(
@@ -275,8 +276,8 @@ public final class Gate extends AbstractFunction1 implements PasswdAuthenticatio
             refuseProgram("transform ... using", isReader);
         } else if (name.equals("RelationTimeTravel")) {
             checkTime(((Product) part).productElement(1), isReader);
-        } else if (name.equals("ExpressionWithUnresolvedIdentifier") && isReader) {
-            throw refusal("a function or column whose name is not to be seen");
+        } else if (name.endsWith("WithUnresolvedIdentifier")) {
+            checkHidden((Product) part, isReader);
         } else if (part instanceof UnresolvedFunction) {
             checkFunction((UnresolvedFunction) part, isReader);
         } else if (part instanceof UnresolvedRelation && isReader) {
@@ -295,6 +296,22 @@ public final class Gate extends AbstractFunction1 implements PasswdAuthenticatio
         while (each.hasNext()) {
             checkParsed(each.next(), isReader);
         }
+    }
+
+    /** Refuse what `identifier(...)` names, of which Spark keeps all else in a function until later. */
+    static void checkHidden(Product part, boolean isReader) {
+        if (isReader) {
+            throw refusal("identifier(...)");
+        }
+        Object parsed;
+        try {
+            Object name = CollectionConverters.asScala(Arrays.asList(new String[] {"x"})).toSeq();
+            parsed = ((Function2) part.productElement(2)).apply(name, part.productElement(1));
+        } catch (RuntimeException e) {
+            refuseProgram("what identifier(...) names", isReader);
+            return;
+        }
+        checkParsed(parsed, isReader);
     }
 
     static void checkFunction(UnresolvedFunction called, boolean isReader) {
@@ -321,7 +338,7 @@ public final class Gate extends AbstractFunction1 implements PasswdAuthenticatio
         }
         Expression time = (Expression) part;
         boolean isHarmless = time instanceof UnresolvedFunction
-            ? TIMES.matcher(((String) ((UnresolvedFunction) time).nameParts().last()).toLowerCase())
+            ? TIMES.matcher(((UnresolvedFunction) time).nameParts().mkString(".").toLowerCase())
                 .matches()
             : OF_TIMES.contains(time.getClass().getSimpleName());
         if (!isHarmless) {
@@ -474,7 +491,9 @@ public final class Gate extends AbstractFunction1 implements PasswdAuthenticatio
             if (name.contains("Reflect") || name.startsWith("Hive")) {
                 refuseProgram(expression.prettyName(), isReader);
             }
-            if (isReader && name.contains("Xml") && hasOption(expression, "xsdpath")) {
+            boolean mayOpen = name.startsWith("XPath")
+                || name.contains("Xml") && hasOption(expression, "xsdpath");
+            if (isReader && mayOpen) {
                 throw refusal("files: " + expression.prettyName());
             }
             checkExpressions(expression.children(), isReader);

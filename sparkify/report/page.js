@@ -17,14 +17,17 @@ function drawCharts(specs) {
 }
 
 // An apostrophe wherever in a text a spreadsheet would find a formula, as in spreadsheet.py.
-const FORMULA = new RegExp(
-  "^(?=[\\t\\r\\n])|(?:^|(?<=[;\\t]))(?=[\\s\\u0000-\\u001f\\u0085\\u00ad\\u180e\\u200b-\\u200f\\u2060]*" +
-    "[=+\\-@\\ufe62\\ufe63\\ufe66\\ufe6b\\uff0b\\uff0d\\uff1d\\uff20])",
-  "g",
-);
+const FORMULA =
+  '(?=[\\s"\\u0000-\\u001f\\u0085\\u00ad\\u180e\\u200b-\\u200f\\u2060]*' +
+  "[=+\\-@\\ufe62\\ufe63\\ufe66\\ufe6b\\uff0b\\uff0d\\uff1d\\uff20])";
+const BEGINS = new RegExp("^[\\t\\r\\n]|^" + FORMULA);
+const BEHIND = new RegExp("([;\\t])" + FORMULA, "g");
 
 function csvCell(value) {
-  const text = typeof value === "number" ? String(value) : String(value).replace(FORMULA, "'");
+  let text = String(value);
+  if (typeof value !== "number") {
+    text = (BEGINS.test(text) ? "'" : "") + text.replace(BEHIND, "$1'");
+  }
   return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
 

@@ -45,6 +45,11 @@ PROGRAMS = (
             "d.hidden('java.lang.System', 'getenv', 'PATH')",
         )
     ),
+    "select * from identifier('ex' || 'plode')(array((select max(a) from d.t timestamp as of "
+    "(select transform(1) using 'id' as (x string)))))",
+    "select identifier('co' || 'unt')(1) filter (where exists (select 1 from d.t timestamp as of "
+    "(select transform(1) using 'id' as (x string))))",
+    "select * from identifier('d.' || 't') timestamp as of (select transform(1) using 'id' as (x))",
     "begin select * from d.t timestamp as of (select transform(1) using 'id' as (x)); end",
     "from d.t timestamp as of (select transform(1) using 'id' as (x)) |> select a",
 )
@@ -179,6 +184,8 @@ ATTACKS = (
     "select from_xml('<a/>', schema_of_xml('<a/>', map('rowValidationXSDPath', '/etc/passwd')))",
     "select a from d.t limit length(from_xml('<a/>', 'b int', map('rowValidationXSDPath', 'x')).b)",
     "select identifier('xpath_string')('<a>q</a>', 'a')",
+    "select * from identifier('d.' || 'jdbc') with (prepareQuery = 'values 1 union ')",
+    "select * from identifier('ex' || 'plode')(array(xpath_string('<a>q</a>', 'a')))",
     "select xpath_string('<!DOCTYPE a SYSTEM \"http://127.0.0.1:1/dtd\"><a>q</a>', 'a')",
     "select * from d.t where a in (select xpath_int('<a>1</a>', 'a'))",
     # Their first line would be the name of a column, which Spark suggests.

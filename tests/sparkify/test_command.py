@@ -410,10 +410,17 @@ def test_what_spark_sorts_is_read_by_its_owner_alone(tmp_path, monkeypatch):
     name = f"sparkify-{os.getuid()}"
     (tmp_path / "b").mkdir()
     (tmp_path / "b" / name).symlink_to(tmp_path)  # somebody else's
-    monkeypatch.setenv("SPARK_LOCAL_DIRS", f"{tmp_path}/a,{tmp_path}/b")
-    first, second = private_scratch().split(",")
-    assert first == f"{tmp_path}/a/{name}" and second.startswith(f"{tmp_path}/b/{name}-")
-    for folder in (first, second):
+    (tmp_path / "c").mkdir()
+    (tmp_path / "c" / name).touch()
+    (tmp_path / "d").mkdir()
+    (tmp_path / "d" / name).symlink_to(tmp_path / "nowhere")
+    given = [f"{tmp_path}/{each}" for each in "abcd"]
+    monkeypatch.setenv("SPARK_LOCAL_DIRS", ",".join(given))
+    first, *others = private_scratch().split(",")
+    assert first == f"{tmp_path}/a/{name}"
+    for folder, place in zip(others, given[1:], strict=True):
+        assert folder.startswith(f"{place}/{name}-")
+    for folder in (first, *others):
         assert stat.S_IMODE(os.stat(folder).st_mode) == 0o700
     monkeypatch.setenv("SPARK_LOCAL_DIRS", first)
     assert private_scratch() == first

@@ -425,6 +425,8 @@ def test_no_byte_is_left_in_what_delta_puts_off_to_delete(spark, asking, home, c
             f"create table asking.{name} using delta {made} as select * from "
             "values ('later-8', 1, 'of later-8'), ('other-9', 2, '') as t(user_id, n, note)"
         )
+    # In a file of its own, which nothing but a purge writes anew.
+    spark.sql("insert into asking.columns values ('other-7', 3, 'with later-8')")
     spark.sql("alter table asking.columns drop column note")
     spark.sql(
         "create table asking.nested using delta as select 1 as n, array('deep') as members, "
@@ -436,7 +438,7 @@ def test_no_byte_is_left_in_what_delta_puts_off_to_delete(spark, asking, home, c
     assert not [each for each in folder.rglob("*") if "later-8" in each.name]
     for name in ("vectors", "parts", "columns"):
         left = spark.table(f"asking.{name}").collect()
-        assert [row.user_id for row in left] == ["other-9"], name
+        assert {row.user_id for row in left} - {"other-7"} == {"other-9"}, name
     said = " ".join(capsys.readouterr().out.split())
     assert "Not looked at: `members` of asking.nested (array)" in said and "`day`" not in said
 
@@ -516,12 +518,15 @@ def test_an_id_is_found_as_json_and_addresses_write_it(user):
         assert re.search(User(user, (user,)).word, f'{{"userId": {text}, "page')
 
 
-@pytest.mark.parametrize("text", ["36.0", "3.6e+1", "+3.6E1", "3.60e+01", "36e+0", "36.0E00"])
+@pytest.mark.parametrize(
+    "text", ["36.0", "3.6e+1", "+3.6E1", "3.60e+01", "36e+0", "36.0E00", "36.0e-0", "+36.0"]
+)
 def test_an_id_is_found_as_floats_are_written(text):
     assert cleaned_id(text) == "36"
     assert re.search(User("36", ("36",)).word, f"17,{text},NextSong")
-    for other in ("3.61e+1", "3.6e+2", "36e1", "136.0"):
+    for other in ("3.61e+1", "3.6e+2", "36e1", "136.0", "3.6e-1", "+36"):
         assert not re.search(User("36", ("36",)).word, f"17,{other},NextSong")
+    assert not re.search(User("100000", ("100000",)).word, "a tolerance of 1e-05")
 
 
 def test_no_byte_of_the_user_is_left_and_the_others_are_as_they_were(spark, before, erased, home):

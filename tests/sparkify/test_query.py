@@ -126,6 +126,12 @@ def test_what_only_reads_is_run(schema, spark, statement):
                 "identifier('reflect')('java.lang.System', 'getenv', 'PATH')",
             )
         ),
+        "select * from identifier('explode')(array((select max(visits) from asked.dim_users "
+        "timestamp as of (select transform(1) using 'id' as (x string)))))",
+        "select identifier('count')(1) filter (where exists (select 1 from asked.dim_users "
+        "timestamp as of (select transform(1) using 'id' as (x string))))",
+        "select * from identifier('asked.' || 'dim_users') "
+        "timestamp as of (select reflect('a', 'b'))",
         "explain ex${x}ecute immediate 'drop table asked.dim_users'",
         "select ref${x}lect('java.lang.System', 'getenv', 'PATH')",
         # Comments that end elsewhere than they seem to.
@@ -276,7 +282,11 @@ def test_no_cell_of_a_file_for_people_is_a_formula(tmp_path):
 
 def test_no_part_of_a_cell_is_a_formula_where_something_else_parts_cells(tmp_path):
     texts = {"x;=1+1": "x;'=1+1", "x\t =1;-2": "x\t' =1;'-2", "a;b": "a;b"}
-    texts |= {"\u200b\ufe661": "'\u200b\ufe661", "x;\ufeff\ufe62": "x;'\ufeff\ufe62"}
+    texts |= {
+        'x;"=1+1;y': "x;'\"=1+1;y",
+        "\u200b\ufe661": "'\u200b\ufe661",
+        "x;\ufeff\ufe62": "x;'\ufeff\ufe62",
+    }
     write_csv(pd.DataFrame({"text": [*texts]}), tmp_path / "out.csv")
     with (tmp_path / "out.csv").open(newline="") as file:
         assert [row[0] for row in csv.reader(file)][1:] == [*texts.values()]

@@ -80,6 +80,7 @@ def test_vars_reach_dbt_as_they_were_given():
         ("{customer_value: {paid: 9, free: 4, free: 5}}", "free stands there twice"),
         ("{horizon_days: 010}", "010 is no decimal number"),
         ("{active_days: 1:30}", "1:30 is no decimal number"),
+        ("{offer_cost: 1:30.5}", "1:30.5 is no decimal number"),
         ('{last_valid_date: "2018-10-01\') or (1=1"}', "last_valid_date is"),
     ],
 )
