@@ -128,7 +128,7 @@ def test_a_column_that_knows_the_outcome_is_refused_unless_it_is_allowed_by_name
 
 
 def test_an_unknown_learner_is_wrong_use(settings, tmp_path):
-    refused = train(tmp_path / "customers.parquet", "--models", "oracle")
+    refused = train(tmp_path / "customers.parquet", models="oracle")
     assert isinstance(refused.exception, WrongUse)
     assert "no learner oracle; choose among logistic_regression" in str(refused.exception)
 
