@@ -97,8 +97,8 @@ public final class Gate extends AbstractFunction1 implements PasswdAuthenticatio
     private static final List OPTIONS = Arrays.asList(new String[] {"mergeschema", "path"});
     // In a time that Spark works out before a plan can be checked: what runs no program.
     private static final List OF_TIMES = Arrays.asList(new String[] {
-        "Literal", "Cast", "Add", "Subtract", "Multiply", "Divide", "UnaryMinus", "UnresolvedAttribute", "TimestampAdd",
-        "CurrentTimestamp", "CurrentDate", "Now", "LocalTimestamp",
+        "Literal", "Cast", "Add", "Subtract", "Multiply", "Divide", "UnaryMinus",
+        "UnresolvedAttribute", "TimestampAdd", "CurrentTimestamp", "CurrentDate", "Now", "LocalTimestamp",
     });
     private static final Pattern TIMES = Pattern.compile(
         "now|current_(timestamp|date)|localtimestamp|(to_)?(timestamp|date)|timestamp_\\w+"
@@ -307,7 +307,7 @@ public final class Gate extends AbstractFunction1 implements PasswdAuthenticatio
         try {
             Object name = CollectionConverters.asScala(Arrays.asList(new String[] {"x"})).toSeq();
             parsed = ((Function2) part.productElement(2)).apply(name, part.productElement(1));
-        } catch (RuntimeException e) {
+        } catch (Exception e) {
             refuseProgram("what identifier(...) names", isReader);
             return;
         }
