@@ -350,7 +350,7 @@ def addressed(text: str, command: str) -> str:
 
 
 def private_scratch() -> str:
-    """Where Spark sorts, for their owner alone: folders in those of SPARK_LOCAL_DIRS, or in /tmp.
+    """Where Spark sorts, for their owner alone: folders in those of SPARK_LOCAL_DIRS, or of TMPDIR.
 
     What is sorted is of people, and Spark lets everybody read it.
     """
