@@ -1,6 +1,7 @@
 """Spark Connect: the session of a client of a running server, from its first call to its last."""
 
 import os
+import re
 import socket
 import sys
 import threading
@@ -40,6 +41,8 @@ TRIES = 4
 GOODBYE_S = 5
 # Of gRPC, where a server has ended: killed, or by itself, which cancels what it was asked.
 GONE = ("UNAVAILABLE", "CANCELLED")
+# What a server that is about to end still answers.
+ENDING = r"stopped SparkContext|SparkContext (has been shutdown|was shut down)"
 
 
 def show_token(settings: Settings) -> None:
@@ -248,8 +251,9 @@ def listens(host: str, port: int) -> bool:
 
 
 def is_gone(error: BaseException) -> bool:
-    """Whether an error says that the server does not answer any more."""
-    return status_of(error) in GONE
+    """Whether an error says that the server does not answer any more, or is about to end."""
+    is_ending = has_remote() and re.search(ENDING, str(error)) is not None
+    return is_ending or status_of(error) in GONE
 
 
 def status_of(error: BaseException) -> str:

@@ -352,7 +352,8 @@ def addressed(text: str, command: str) -> str:
 def private_scratch() -> str:
     """Where Spark sorts, for their owner alone: folders in those of SPARK_LOCAL_DIRS, or of TMPDIR.
 
-    What is sorted is of people, and Spark lets everybody read it.
+    What is sorted is of people, and Spark lets everybody read it. The first is Java's folder for
+    temporary files too: under one name for all, Spark Connect keeps every session's models there.
     """
     found = []
     for given in (os.environ.get("SPARK_LOCAL_DIRS") or tempfile.gettempdir()).split(","):

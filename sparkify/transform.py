@@ -21,7 +21,7 @@ from sparkify.errors import (
 )
 from sparkify.events import find_files, find_forms, local_path, size_of, uri_of
 from sparkify.formatting import digits, plural
-from sparkify.remote import has_remote
+from sparkify.remote import ENDING, has_remote
 from sparkify.settings import Settings, written
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ UNREADABLE = re.compile(r"Encountered error while reading file (\S+?)\.(?:\s|$)"
 # What clients of Thrift and of Connect say of a server that is gone.
 OUT_OF_REACH = re.compile(
     r"TSocket read 0 bytes|Could not connect to any of|Connection (reset|refused)|Broken pipe|"
-    r"UNAVAILABLE|StatusCode\.CANCELLED"
+    rf"UNAVAILABLE|StatusCode\.CANCELLED|{ENDING}"
 )
 
 

@@ -1,6 +1,7 @@
 """A running `sparkify serve` for tests."""
 
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -21,6 +22,7 @@ from sparkify.settings import Settings
 BIN = Path(sys.executable).parent
 SERVER = "org.apache.spark.sql.hive.thriftserver.HiveThriftServer2"
 LAUNCHER = "org.apache.spark.launcher.Main"
+NEVER_GIVEN_OUT = range(20_000, 32_000)
 
 
 @dataclass(frozen=True)
@@ -79,12 +81,18 @@ def reaching(home: Path, thrift: int, connect: int, target: str) -> dict[str, st
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports that nobody listens on."""
+    """Ports that nobody listens on, of those that no system gives out by itself.
+
+    Of the others another test's connection may have taken one before a server binds to it.
+    """
     with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]
+        found = []
+        while len(found) < count:
+            port = secrets.choice(NEVER_GIVEN_OUT)
+            with suppress(OSError):
+                stack.enter_context(socket.socket()).bind(("127.0.0.1", port))
+                found.append(port)
+        return found
 
 
 def jars_with(more: Jars, settings: Settings, folder: Path) -> Path:
@@ -100,12 +108,15 @@ def serving(home: Path, *options: str, schema: str = "sparkify") -> Iterator[Ser
     thrift, connect = free_ports(2)
     environment = reaching(home, thrift, connect, "local") | {"SPARKIFY_SCHEMA": schema}
     ports = ("--thrift-port", str(thrift), "--connect-port", str(connect))
-    process = subprocess.Popen(
-        [BIN / "sparkify", "serve", *ports, *options],
-        env=environment,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
+    log = home.with_name(f"{home.name}.log")
+    with log.open("w") as errors:
+        process = subprocess.Popen(
+            [BIN / "sparkify", "serve", *ports, *options],
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+        )
     try:
         said = []
         for line in process.stdout:
@@ -113,7 +124,7 @@ def serving(home: Path, *options: str, schema: str = "sparkify") -> Iterator[Ser
             if "Ctrl-C" in line:
                 break
         else:
-            raise AssertionError(f"the server did not start: {said}")
+            raise AssertionError(f"the server did not start: {said}\n{log.read_text()}")
         yield Server(home, thrift, environment, said, process)
     finally:
         process.send_signal(signal.SIGTERM)

@@ -25,13 +25,14 @@ from pyspark.errors.exceptions.connect import SparkConnectGrpcException
 from ml.errors import NotTrainable
 from ml.tuning import LEARNERS
 from sparkify import cli, lock, remote
-from sparkify.errors import BadInput, CheckFailed, SparkifyError
+from sparkify.errors import SERVER_GONE, BadInput, CheckFailed, SparkifyError
 from sparkify.failures import exit_code, in_words
 from sparkify.registered import registry
 from sparkify.remote import CONNECT_TOKEN, listeners, show_token
 from sparkify.session import TOKEN, child_environment, is_there
 from sparkify.settings import PROJECT, Settings, private_scratch
 from sparkify.simulator.worlds import WORLDS
+from sparkify.transform import broken_off
 from tests.sparkify.pages import PAGES
 
 SPARKIFY = str(Path(sys.executable).parent / "sparkify")
@@ -426,6 +427,29 @@ def test_what_spark_sorts_is_read_by_its_owner_alone(tmp_path, monkeypatch):
     assert private_scratch() == first
     monkeypatch.delenv("SPARK_LOCAL_DIRS")
     assert private_scratch() == f"{tempfile.gettempdir()}/{name}"
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Cannot call methods on a stopped SparkContext.",
+        "SparkContext has been shutdown",
+        "Job 7 cancelled because SparkContext was shut down",
+    ],
+)
+def test_a_server_that_is_about_to_end_has_ended(said, monkeypatch):
+    error = RuntimeError(f"(java.lang.IllegalStateException) {said}")
+    assert exit_code(error) == 1  # in this process it is a fault of ours
+    monkeypatch.setenv("SPARK_REMOTE", "sc://localhost:15002")
+    assert exit_code(error) == BadInput.exit_code
+    assert in_words(error) == str(broken_off(str(error))) == SERVER_GONE
+
+
+def test_java_leaves_its_temporary_files_where_nobody_else_reads(spark):
+    # Among them the models of Spark Connect, in a folder that one user made for all.
+    folder = spark._jvm.java.lang.System.getProperty("java.io.tmpdir")
+    assert folder == os.environ["SPARK_LOCAL_DIRS"]
+    assert stat.S_IMODE(os.stat(folder).st_mode) == 0o700
 
 
 def test_a_run_waits_for_that_of_another_as_long_as_it_is_told(settings, monkeypatch):
