@@ -13,6 +13,8 @@ from ml.covariate_shift import check_scoring
 from ml.preprocessing import NONE, PREFIX, Columns, Feature, clean, quote
 
 BINS = 10
+# From here on a population stability index is said to be a large shift, by convention.
+LARGE = 0.25
 # The chi-square approximation wants this many rows in a cell; rarer categories are put together,
 # and neighbouring bins of a number.
 MIN_EXPECTED = 5
@@ -99,6 +101,23 @@ def find_drift(
     # What counts time grows from one date to the next, in every week alike.
     table["is_drifted"] = (table["q_value"] < LEVEL) & ~(table["psi"] <= table["psi_past"])
     return table.sort_values(["q_value", "psi"], ascending=[True, False], ignore_index=True)
+
+
+def find_shifted(
+    reference: Reference, scoring: DataFrame, columns: Columns, *, user: str
+) -> tuple[str, ...]:
+    """A sentence that names the columns that drift, and far; see `find_drift`."""
+    found = find_drift(reference, scoring, columns, user=user)
+    names = found.loc[found["is_drifted"] & (found["psi"] >= LARGE), "column"]
+    told = ", ".join(f"`{name}`" for name in names)
+    return (
+        (
+            f"{told}: far from what the model learned from; see whether values are missing, or in "
+            "other units.",
+        )
+        if told
+        else ()
+    )
 
 
 def _edges(training: DataFrame, columns: Columns) -> dict[str, list[float]]:

@@ -45,6 +45,8 @@ MOVES, FAMILIES, REASONS = "ml__moves", "ml__families", "ml__reasons"
 
 # Log-odds: a family that raises the odds by less than one in a hundred is no reason.
 LEAST = 0.01
+# A risk above the average by less than this share of it is no higher.
+ABOVE = 0.001
 NO_MORE = "no more at risk than most"
 NO_SINGLE = "more at risk than most, for no single reason"
 # With the name of what it is, in parentheses.
@@ -189,7 +191,8 @@ def _with_families(
         ),
     )
     average = _probability("base") if model.average_risk is None else F.lit(model.average_risk)
-    at_risk = _probability("log_odds") > average
+    # Of a model that tells nobody apart all are as likely to leave as most, but for rounding.
+    at_risk = _probability("log_odds") > average * (1 + ABOVE)
     place = {feature.name: i for i, feature in enumerate(model.features)}
     names = F.array(*(F.lit(words(feature.name)) for feature in model.features))
     said = [

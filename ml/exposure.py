@@ -66,6 +66,26 @@ def find_notes(
     return tuple(notes)
 
 
+def find_too_short(rows: DataFrame, spec: TableSpec) -> tuple[str, ...]:
+    """A sentence if some of the rows to be scored were observed for less than those learned from.
+
+    spec: of the table that was learned from. Two Spark jobs where it has a least exposure.
+
+    Raises:
+        TableMismatch: a text in the column is no number.
+    """
+    if spec.min_exposure is None or spec.exposure not in rows.columns:
+        return ()
+    _check_values(rows, spec.exposure)
+    count, short = rows.count(), rows.count() - long_enough(rows, spec).count()
+    are = "row has" if short == 1 else "rows have"
+    said = (
+        f"{short:,} of {count:,} {are} a `{spec.exposure}` below {_said(spec.min_exposure)} or "
+        "none: the model learned from no such row."
+    )
+    return (said,) if short else ()
+
+
 def _value(rows: DataFrame, name: str) -> str:
     """SQL for the exposure as a number; null where there is none, which NaN says too."""
     kind, value = dict(rows.dtypes)[name], quote(name)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.special import entr
 
 from ml import evaluation
 from ml.bootstrap import rarer_users
@@ -20,9 +21,10 @@ TRAINED, PROMOTED, ROLLED_BACK, FITS_AGAIN = "trained", "promoted", "rolled back
 KEYS = ["user", "time"]
 # As many champions as a tag of MLflow has room for.
 KEPT = 50
-# The recipe in use on newer data is held back only if it is worse by more than this, in nats a row:
-# about a tenth of what a model of churn gains over the base rate.
-MARGIN = 0.002
+# The recipe in use on newer data is held back only if it is worse by more than this share of the
+# entropy of the labels, what the base rate loses a row: about a tenth of what a model of churn
+# gains, whether many churn or few.
+MARGIN = 0.01
 # Another recipe is looked at anew every week, so that 95 % would err too often in all: its gain has
 # to be so many standard errors as well, which in simulated worlds without a difference held false
 # promotions below 5 % over three weeks, and near 5 % over six.
@@ -58,7 +60,9 @@ class Champion:
     what it said of rows that it had not learned from; older ones have no hash. recipe: see
     `recipe_of`. learned_until: the last as-of date that it learned from, None without dates, and
     horizon_days the days after it that a label looks at.
-    predict: what its pipeline says of rows, given as user and time, in their order; nan of a row
+    in_place_of: the version that it, or an earlier one of its recipe, took over from only because
+    the table lacked columns. predict: what its pipeline says of rows, given as user and time, in
+    their order; nan of a row
     that the table lacks. hashes: of what it reads of these rows now, in the same way. misfit: why
     it cannot score the present table, as a sentence, or None; lacks_columns: a table of one's own
     means what it does, and lacks what it reads. is_of_other_code: other code has made the features
@@ -75,6 +79,7 @@ class Champion:
     misfit: str | None = None
     lacks_columns: bool = False
     is_of_other_code: bool = False
+    in_place_of: int | None = None
 
     @property
     def name(self) -> str:
@@ -96,8 +101,8 @@ def decide(
     The two are compared on `shared_rows`, by the 95 % interval of the paired difference in log
     loss, resampling users. The recipe in use on newer data takes over, and so does it on features
     that other code makes, unless it is clearly worse
-    (all of the interval below -`MARGIN`); anything else only if it is better (all of it above 0,
-    and the gain more than `STANDARD_ERRORS`).
+    (all of the interval below what `MARGIN` allows); anything else only if it is better (all of it
+    above 0, and the gain more than `STANDARD_ERRORS`).
     Without a row to compare on, or with rows of one class only, the recipe in use takes over with
     newer data, and another one waits: where nobody churned, whoever expects the least is the best.
     A champion that does not fit the present table is no rival; where only columns of a table of
@@ -116,7 +121,7 @@ def decide(
         kept = _kept_rows(new, champion) if champion.lacks_columns else None
         if kept is not None and rarer_users(kept["y"].to_numpy(), kept["user"].to_numpy()):
             paired = _paired(kept, draws=draws, seed=seed)
-            if paired.ci_high < -MARGIN:
+            if is_clearly_worse(paired, kept):
                 return CHALLENGER, (
                     f"It is clearly worse than {champion.name} was on the same {len(kept):,} rows: "
                     f"{_shown(paired)}. {champion.misfit} Mend the table, or promote this one by "
@@ -124,7 +129,8 @@ def decide(
                 )
         return CHAMPION, f"It replaces {champion.name}. {champion.misfit} {_proof(skill)}"
     for each in rejected:
-        is_news = is_other_data(new, each) or _is_newer(result, new, each)
+        is_other = each.is_of_other_code or is_other_data(new, each)
+        is_news = is_other or _is_newer(result, new, each)
         if recipe == each.recipe and not is_news:
             return CHALLENGER, (
                 f"It is {each.name} over again, of the same recipe and data, in place of which "
@@ -146,8 +152,15 @@ def decide(
     if paired.ci_low > 0 and paired.value > STANDARD_ERRORS * paired.standard_error:
         return CHAMPION, f"It is better than {champion.name} on {on}. {_proof(skill)}"
     if not is_update:
-        return CHALLENGER, f"It is not clearly better than {champion.name} on {on}."
-    if paired.ci_high < -MARGIN:
+        # Such an interval looks like enough.
+        why = (
+            f" As it is looked at with every training anew, that has to be {STANDARD_ERRORS} "
+            "standard errors."
+            if paired.ci_low > 0
+            else ""
+        )
+        return CHALLENGER, f"It is not clearly better than {champion.name} on {on}.{why}"
+    if is_clearly_worse(paired, shared):
         return CHALLENGER, f"It is clearly worse than {champion.name}, of the same recipe, on {on}."
     return CHAMPION, f"{updated} not clearly worse on {on}. {_proof(skill)}"
 
@@ -176,6 +189,12 @@ def shared_rows(new: pd.DataFrame, champion: Champion) -> pd.DataFrame:
     if asked.any():
         rows.loc[asked, "old"] = champion.predict(rows.loc[asked, KEYS])
     return rows.drop(columns=["y_old", "row_old"]).dropna(subset="old").reset_index(drop=True)
+
+
+def is_clearly_worse(paired: Gain, shared: pd.DataFrame) -> bool:
+    """Whether all of the interval of a gain on these rows lies below what `MARGIN` allows."""
+    rate = shared["y"].mean()
+    return paired.ci_high < -MARGIN * float(entr(rate) + entr(1 - rate))
 
 
 def is_other_data(new: pd.DataFrame, champion: Champion) -> bool:
@@ -208,6 +227,8 @@ def recipe_of(card: Mapping[str, Any]) -> str:
         "options": {name: options.get(name) for name in ("folds", "stable_only")},
         # In whatever order they were given.
         "models": sorted(options["models"]),
+        # A row a user and date, or a row a user.
+        "has_dates": bool(card["spec"].get("time")),
         "exposure": [card["spec"].get(name) for name in ("exposure", "min_exposure")],
     }
     return json.dumps(made, sort_keys=True)
@@ -356,7 +377,8 @@ def _lacking(shared: pd.DataFrame) -> str:
     if shared.empty:
         return "there is no row yet to compare the two on"
     who = "everybody" if shared["y"].any() else "nobody"
-    return f"{who} churned in the {len(shared):,} rows to compare the two on"
+    rows = f"{len(shared):,} rows" if len(shared) > 1 else "one row"
+    return f"{who} churned in the {rows} to compare the two on"
 
 
 def _proof(skill: Gain) -> str:
@@ -368,11 +390,15 @@ def _proof(skill: Gain) -> str:
     )
     more = users_to_prove(skill)
     return (
-        f"{said} If it is real, about {more:.1f} times as many users will show it."
+        f"{said} If it is real, about {more:{'.1f' if more < 10 else ',.0f'}} times as many users "
+        "will show it."
         if more
         else said
     )
 
 
 def _shown(gain: Gain) -> str:
-    return f"{gain.value:.4f} ({gain.ci_low:.4f} to {gain.ci_high:.4f}) in log loss"
+    # Where few churn there is little to gain.
+    digits = 6 if 0 < abs(gain.value) < 5e-4 else 4
+    value, low, high = (f"{x:.{digits}f}" for x in (gain.value, gain.ci_low, gain.ci_high))
+    return f"{value} ({low} to {high}) in log loss"

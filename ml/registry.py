@@ -80,7 +80,8 @@ class Registry:
 
         It meets the champion; where there is none or it does not fit the table, the last one before
         it that does, which comes back if the new one does not take its place. A challenger of
-        another recipe keeps its alias when the champion's own recipe comes out once more.
+        another recipe keeps its alias when the champion's own recipe comes out once more, and takes
+        over or not.
 
         `rows` is the table that was learned from, some of which the champion predicts to be
         compared. The run holds parameters, every metric with its interval, and plots; the model's
@@ -101,6 +102,11 @@ class Registry:
                 rejected=out_of_use,
             )
             card["decision"] += passed_over
+            card["in_place_of"] = None
+            if alias == CHAMPION and champion and champion.lacks_columns:
+                card["in_place_of"] = champion.version
+            elif alias == CHAMPION and champion and recipe_of(card) == champion.recipe:
+                card["in_place_of"] = champion.in_place_of
             comes_back = champion and champion.version != current and alias != CHAMPION
             if comes_back:
                 card["decision"] += f" {champion.name.capitalize()} fits the table and is back."
@@ -117,14 +123,15 @@ class Registry:
                     "training. Train it once more."
                 )
                 write_card(folder, card)
+            on_trial = self._is_on_trial(client, card, champion, rows, spec)
             if alias == CHAMPION:
                 self._put_in_use(client, int(made.version), TRAINED)
-                if self._by_alias(client, CHALLENGER):
+                if self._by_alias(client, CHALLENGER) and not on_trial:
                     client.delete_registered_model_alias(self.name, CHALLENGER)
             elif comes_back:
                 self._put_in_use(client, champion.version, FITS_AGAIN)
             if alias == CHALLENGER:
-                if self._is_in_the_way(client, card, champion, rows, spec):
+                if on_trial:
                     alias = None
                 else:
                     client.set_registered_model_alias(self.name, CHALLENGER, made.version)
@@ -326,10 +333,21 @@ class Registry:
             if champion:
                 passed_over = f" {champion.name.capitalize()} was in use. {champion.misfit}"
             champion = self._rival(known[reigns[-1].version], rows, spec)
+        elif (
+            champion
+            and not champion.misfit
+            and champion.in_place_of in fitting
+            # And nobody chose it.
+            and reigns[-1].how == TRAINED
+        ):
+            passed_over = (
+                f" {champion.name.capitalize()} was in use while the table lacked columns."
+            )
+            champion = self._rival(known[champion.in_place_of], rows, spec)
         out_of_use = [self._rival(known[each], rows, spec) for each in rejected(reigns)]
         return champion, out_of_use, passed_over
 
-    def _is_in_the_way(
+    def _is_on_trial(
         self,
         client: Any,
         card: dict[str, Any],
@@ -337,7 +355,7 @@ class Registry:
         rows: DataFrame,
         spec: TableSpec,
     ) -> bool:
-        """Whether a new model, of the champion's recipe, would end the trial of another recipe."""
+        """Whether another recipe is on trial beside the champion's, which a new model has."""
         held = self._by_alias(client, CHALLENGER)
         if held is None or champion is None or champion.misfit or not has_files(held):
             return False
@@ -373,6 +391,7 @@ class Registry:
                 unfit and not spec.definitions and not other_meaning(card, definitions)
             ),
             is_of_other_code=bool(made_by and spec.made_by and made_by != spec.made_by),
+            in_place_of=card.get("in_place_of"),
         )
 
     def _crown(self, version: int, *, how: str) -> ModelVersion:

@@ -11,7 +11,7 @@ from pyspark.sql import functions as F
 from ml import explaining, parsing, preprocessing, table_spec
 from ml.errors import TableMismatch
 from ml.explaining import Explainable
-from ml.preprocessing import Columns, Feature, quote
+from ml.preprocessing import NONE, Columns, Feature, quote
 from ml.stacking import PROBABILITY
 from ml.wording import Wording
 
@@ -76,25 +76,27 @@ def probabilities(rows: DataFrame, model: DeployedModel, *, keys: Sequence[str])
 def find_unseen(rows: DataFrame, model: DeployedModel) -> tuple[str, ...]:
     """A sentence for each category of which `rows` have values that the model never saw.
 
-    Such a value says nothing to the model. One Spark job, and none without a category.
+    No value is one of them where all rows learned from had one. One Spark job, and none without a
+    category.
     """
     known = _known_categories(model)
     if not known:
         return ()
     aggregates = []
     for i, (name, values) in enumerate(known.items()):
-        value = F.expr(parsing.text(quote(name)))
-        unseen = (value != "") & ~value.isin(sorted(values))
+        value = F.coalesce(F.expr(f"nullif({parsing.text(quote(name))}, '')"), F.lit(NONE))
+        unseen = ~value.isin(sorted(values))
         aggregates += [
             F.count_if(unseen).alias(f"count_{i}"),
             F.min(F.when(unseen, value)).alias(f"value_{i}"),
         ]
     found = rows.agg(F.count(F.lit(1)).alias("rows"), *aggregates).first()
     return tuple(
-        f"`{name}`: {found[f'count_{i}']:,} of {found['rows']:,} rows hold a value that the model "
-        f"never saw, such as `{found[f'value_{i}']}`; it counts for nothing."
+        f"`{name}`: {count:,} of {found['rows']:,} rows {'holds' if count == 1 else 'hold'} a "
+        f"value that the model never saw, such as `{found[f'value_{i}']}`; it counts as none "
+        "of those that the model knows, which may be more or less of a risk than it is."
         for i, name in enumerate(known)
-        if found[f"count_{i}"]
+        if (count := found[f"count_{i}"])
     )
 
 

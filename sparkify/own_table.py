@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from itertools import count
+from itertools import count, islice
 from pathlib import Path
 
 import pyarrow as pa
@@ -24,16 +24,18 @@ from sparkify.settings import Settings
 from sparkify.versions import history
 
 CSV_NAME = re.compile(r"\.(csv|tsv|tab|txt)(\.gz)?$", re.IGNORECASE)
+CSV_TAB = re.compile(r"\.(tsv|tab)(\.gz)?$", re.IGNORECASE)
 FILE_NAME = re.compile(r"\.(parquet|pq|csv|tsv|tab|txt|gz|json|xlsx?|zip)$", re.IGNORECASE)
 TABLE_NAME = re.compile(r"\w+(\.\w+){0,2}")
 PARTITION = re.compile(r"[^=]+=.*")
-SEPARATORS = {",": "a comma", ";": "a semicolon", "\t": "a tab", "|": "a |"}
+# Where a file may be read with several, the comma is last: it stands in numbers and in texts.
+SEPARATORS = {"\t": "a tab", ";": "a semicolon", "|": "a |", ",": "a comma"}
+# Records from which the separator is told.
+SAMPLE = 20
 GZIP, PARQUET, ZIP = b"\x1f\x8b", b"PAR1", b"PK\x03\x04"
 LINE_ENDS = {"\n": "LF", "\r\n": "CRLF", "\r": "CR"}
 # Of a quotation mark that is not closed the rest of the file would be one field.
 LONGEST_FIELD = 2**24
-# A time with an offset from UTC; Z is none, and its date is the one that is written.
-OFFSET = "[T ][0-9:.]+ ?[+-][0-9:]+$"
 TIMES = ("string", "date", "timestamp", "timestamp_ntz")
 NANOS_AS_LONG = "spark.sql.legacy.parquet.nanosAsLong"
 # Against settings of a session or a server, by which a damaged file is a shorter one.
@@ -174,9 +176,11 @@ def prepare(rows: DataFrame, *, id: str, time: str | None = None) -> DataFrame:
     values[id] = identity(quote(id), kind=types[id])
     if time is not None and types[time] in TIMES:
         given = text(quote(time))
-        # Spark would leave an offset out, and of Parquet it reads the moment.
-        moment = f"cast(try_cast({given} as timestamp) as date)"
-        date = f"if({given} rlike '{OFFSET}', {moment}, try_cast({given} as date))"
+        # As a date Spark takes whatever begins with one, and leaves an offset out; as a moment, in
+        # UTC, it takes times of today as well, and no zone behind minutes.
+        seconds = f"regexp_replace({given}, '([T ][0-9]{{1,2}}:[0-9]{{2}})(?=[Z +-])', '$1:00')"
+        moment = f"cast(try_cast({seconds} as timestamp) as date)"
+        date = f"if(try_cast({given} as date) is null, null, {moment})"
         # Of 202401 Spark makes a year, which Python has not; pandas has no others than these.
         wrong = f"not coalesce(year({date}) between 1678 and 2261, false)"
         found = rows.filter(f"{is_given(quote(time))} and {wrong}")
@@ -429,6 +433,25 @@ def _check_names(given: str, names: list[str] | tuple[str, ...]) -> None:
             )
 
 
+def _find_separator(file: io.TextIOWrapper, header: str, *, is_tab: bool) -> str:
+    """The separator by which the first records have as many fields as the header, and the most.
+
+    Without one, that by which the header has the most. is_tab: the file's name says so.
+    """
+    ranks = {}
+    for each in SEPARATORS:
+        file.seek(0)
+        try:
+            records = csv.reader(file, delimiter=each, strict=True)
+            counts = {len(fields) for fields in islice(records, SAMPLE) if fields}
+        except csv.Error:
+            counts = set()
+        is_even = len(counts) == 1 and counts != {1}
+        width = max(counts) if is_even else len(next(csv.reader([header], delimiter=each)))
+        ranks[each] = is_even, is_even and is_tab and each == "\t", width
+    return max(ranks, key=ranks.get)
+
+
 def _check_csv(path: Path) -> tuple[str, tuple[str, ...]]:
     """The separator and the columns of a CSV file, every line of which is read once.
 
@@ -449,9 +472,7 @@ def _check_csv(path: Path) -> tuple[str, tuple[str, ...]]:
                 raise BadInput(
                     f"{path} does not begin with the names of its columns: put them first"
                 )
-            separator = max(
-                SEPARATORS, key=lambda each: len(next(csv.reader([header], delimiter=each)))
-            )
+            separator = _find_separator(file, header, is_tab=CSV_TAB.search(path.name) is not None)
             file.seek(0)
             last = ""
 

@@ -231,9 +231,20 @@ class Settings:
 
     @cached_property
     def variables(self) -> Mapping[str, object]:
-        """The vars of the project, as SQL uses them."""
-        project = yaml.safe_load((PROJECT / "dbt_project.yml").read_text())
-        return project["vars"] | self.overrides
+        """The vars of the project, as SQL uses them: of several those that dbt takes.
+
+        Raises:
+            BadInput: dbt_project.yml cannot be read, or names one twice.
+        """
+        try:
+            project = yaml.load((PROJECT / "dbt_project.yml").read_text(), PlainYaml)
+        except yaml.YAMLError as error:
+            reason = " ".join(str(error).split())
+            raise BadInput(f"dbt_project.yml cannot be read: {reason}") from error
+        given = dict(project["vars"])
+        # Those under a package's name are of that package.
+        own = given.pop(project["name"], None) or {}
+        return given | own | self.overrides
 
     @property
     def offer(self) -> "Offer":

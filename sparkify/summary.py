@@ -12,7 +12,7 @@ from sparkify.formatting import money, plural, share_in_words
 from sparkify.ledger import LEDGER, RUN_ID
 from sparkify.report.words import point
 from sparkify.settings import Settings
-from sparkify.terminal import line, styled, table
+from sparkify.terminal import console, line, styled, table, warn
 
 UNPROVEN = (
     "The model is unproven: the 95 % interval of its gain over the base rate is not above 0, so "
@@ -72,10 +72,12 @@ def told_of_data(spark: SparkSession, settings: Settings, *, tests: int, expecta
 
 
 def show_data(settings: Settings, data: dict) -> None:
-    """Print what `told_of_data` found."""
+    """Print what `told_of_data` found; that checks warned also where nothing else is printed."""
     why = ", ".join(f"{count:,} {reason}" for reason, count in data["rejected"].items())
     tests, expectations = data["dbt_tests_passed"], data["expectations_passed"]
     share, warned = share_in_words(data["user_share"]), data.get("checks_warned", 0)
+    if warned and console.quiet:
+        warn(f"{plural(warned, 'data check')} warned: `{settings.command} checks` names them")
     table(
         "Data",
         {"": "left", " ": "right", "  ": "left"},

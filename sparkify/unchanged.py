@@ -21,7 +21,8 @@ KEPT = {".sql", ".py", ".yml", ".md"}
 def inputs_of(settings: Settings, events: str) -> dict[str, str] | None:
     """A hash of each thing that a build is made from, by name; None where one cannot be known.
 
-    A file of events counts by its path, size and modification time, as it does in the tables.
+    A file of events counts by its path, size and modification time, as it does in the tables; what
+    was given does too, for a bare `dbt run` looks there for new files.
     """
     own = {"DBT_PROJECT_DIR": str(PROJECT), "DBT_PROFILES_DIR": str(PROJECT / "profiles")}
     is_own = all(os.environ.get(name, place) == place for name, place in own.items())
@@ -31,7 +32,8 @@ def inputs_of(settings: Settings, events: str) -> dict[str, str] | None:
     path = local_path(events)
     if not (is_own and is_here) or path is None:
         return None
-    files = [(str(file), *times(file)) for file in find_files(path).files]
+    found = find_files(path)
+    files = [str(found.path), *((str(file), *times(file)) for file in found.files)]
     code = [(str(file), file.read_text()) for file in code_files()]
     places = [str(settings.home), str(settings.local_warehouse)]
     made_by = [*map(version, PACKAGES), settings.schema, dict(settings.overrides), key_digest()]

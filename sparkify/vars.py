@@ -24,16 +24,24 @@ class Returned(Exception):
 def check_vars(settings: Settings) -> None:
     """Refuse vars as a run would; to import dbt and parse the project would take seconds.
 
+    Those that dbt_project.yml names are among them.
+
     Raises:
-        BadInput: one cannot be, or contradicts another.
+        BadInput: one cannot be, is missing, or contradicts another.
     """
+
+    def var(name: str) -> object:
+        if name not in settings.variables:
+            raise BadInput(f"vars: dbt_project.yml has no {name}")
+        return settings.variables[name]
+
     jinja = SandboxedEnvironment(extensions=["jinja2.ext.do"])
     jinja.globals |= {
-        "var": settings.variables.__getitem__,
+        "var": var,
         "return": returned,
         "tojson": as_json,
         "modules": SimpleNamespace(re=re),
-        "invocation_args_dict": {"vars": settings.overrides},
+        "invocation_args_dict": {"vars": settings.variables},
         "exceptions": SimpleNamespace(raise_compiler_error=refuse),
     }
     for name in MACROS:

@@ -6,14 +6,14 @@ from decimal import ROUND_HALF_UP, Decimal
 
 import pandas as pd
 
-from ml.explaining import BACKGROUND, NO_ACTION, NO_MORE, NO_SINGLE
+from ml.explaining import ABOVE, BACKGROUND, NO_ACTION, NO_MORE, NO_SINGLE
 from ml.wording import SCALES, UNKNOWN, Wording
 
 
 def expected_reasons(row: dict, explained: dict, model) -> list[str]:
     """The reasons of a user. row: the features; explained: a row of `explaining.contributions`."""
     probability = 1 / (1 + math.exp(-explained["log_odds"]))
-    if probability <= model.average_risk:
+    if probability <= model.average_risk * (1 + ABOVE):
         return [NO_MORE]
     found, withheld = [], NO_SINGLE
     for family, members in model.families.items():

@@ -1,5 +1,6 @@
 """What `sparkify score` does, for the active users or for a table of the user's own."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -83,8 +84,11 @@ def scores_of(
         NotTrainable: there is no champion.
         TableMismatch: a column that the model needs is missing or has another type.
     """
+    from ml.drift import Reference, find_shifted
     from ml.errors import NotTrainable
     from ml.evaluation import Gain
+    from ml.exposure import find_too_short
+    from ml.preprocessing import Columns
     from ml.promotion import is_proven
     from ml.scoring import find_unseen, score
 
@@ -98,6 +102,19 @@ def scores_of(
         [*order, "probability", own.spec.id], ascending=[*[False] * len(order), False, True]
     )
     notes = find_unseen(own.rows, champion)
+    learned_from = champion.metadata["spec"]
+    notes += find_too_short(
+        own.rows,
+        replace(
+            own.spec,
+            exposure=learned_from.get("exposure"),
+            min_exposure=learned_from.get("min_exposure"),
+        ),
+    )
+    # Older cards do not have it.
+    if reference := champion.metadata.get("reference"):
+        columns = Columns(champion.features)
+        notes += find_shifted(Reference(**reference), own.rows, columns, user=own.spec.id)
     if not is_proven(Gain(**champion.metadata["skill"])):
         notes += (UNPROVEN,)
     return scores, notes

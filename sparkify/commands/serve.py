@@ -108,13 +108,13 @@ def serve(
     try:
         with stage("Starting the server"):
             wait_until_ready(server, thrift_port, connect_port, log, said_before)
+        # Here a signal is not a failure: it is how a server ends.
+        ended_by = []
+        on_signals(lambda number, _: ended_by.append(number) or server.terminate())
         for each in how_to_reach(settings, thrift_port, connect_port, is_open=is_open):
             line(each, wrap=False)
         line(f"  log      {log}", wrap=False)
         line("Ctrl-C ends it.")
-        # Here a signal is not a failure: it is how a server ends.
-        ended_by = []
-        on_signals(lambda number, _: ended_by.append(number) or server.terminate())
         code = server.wait()
         if not ended_by:
             raise BadInput(f"the server has ended, {how_ended(code)} (log: {log}); start it again")

@@ -86,13 +86,15 @@ def in_use(champion, reigns: list, *, fits: bool = True) -> str:
     if not fits:
         return f"no model; version {champion.version}, the champion, does not fit the tables"
     reign = reigns[-1]
+    unproven = "" if champion.is_proven else "; it is unproven"
     if reign.version != champion.version:
-        return f"version {champion.version}, which MLflow was told elsewhere, not by `sparkify`"
+        elsewhere = "which MLflow was told elsewhere, not by `sparkify`"
+        return f"version {champion.version}, {elsewhere}{unproven}"
     if reign.how == "fits again":
-        return f"version {champion.version} since {reign.at[:10]}: it fits the tables again"
+        since = f"version {champion.version} since {reign.at[:10]}"
+        return f"{since}: it fits the tables again{unproven}"
     # What was decided when it was trained is not why it is in use, if somebody chose it later.
-    by_hand = f"{reign.how} by hand" + ("" if champion.is_proven else "; it is unproven")
-    why = champion.decision if reign.how == "trained" else by_hand
+    why = champion.decision if reign.how == "trained" else f"{reign.how} by hand{unproven}"
     return f"version {champion.version} since {reign.at[:10]}: {why}"
 
 

@@ -284,7 +284,7 @@ public final class Gate extends AbstractFunction1 implements PasswdAuthenticatio
             Iterator options = ((UnresolvedRelation) part).options().keySet().iterator();
             while (options.hasNext()) {
                 String option = (String) options.next();
-                if (!option.equalsIgnoreCase(OPTIONS.get(0).toString())) {
+                if (!option.equalsIgnoreCase("mergeSchema")) {
                     throw refusal("this option of a table: " + option);
                 }
             }

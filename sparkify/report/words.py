@@ -2,6 +2,7 @@
 
 import ast
 import datetime as dt
+import math
 from collections.abc import Mapping, Sequence
 
 import pandas as pd
@@ -56,9 +57,14 @@ def two_digits(value: float) -> str:
 
 
 def percent(share: float) -> str:
-    """A share with digits that say something: 0.004 %, 4.3 %, 43 %."""
+    """A share with digits that say something: 0.004 %, 4.3 %, 43 %, 99.6 %."""
     if pd.isna(share):
         return "an unknown share"
+    if 0.995 <= share < 1:
+        # What is left to all of them says something too.
+        left = max(100 * (1 - share), 1e-6)
+        said = 100 - left
+        return f"{said:.{1 if left >= 0.05 else -math.floor(math.log10(left))}f}\u00a0%"
     is_small = 0 < share < 0.0005
     said = digits(100 * share, 1) if is_small else rounded(100 * share, int(0 < share < 0.0995))
     # A line does not end between the number and its sign.

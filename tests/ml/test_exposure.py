@@ -6,7 +6,7 @@ import pytest
 from pyspark.sql import functions as F
 
 from ml.errors import NotTrainable, TableMismatch
-from ml.exposure import find_notes, long_enough
+from ml.exposure import find_notes, find_too_short, long_enough
 from ml.table_spec import TableSpec, check_schema, with_label
 
 SPEC = TableSpec(id="id", label="left", exposure="days", min_exposure=14)
@@ -31,7 +31,12 @@ def test_rows_seen_too_briefly_are_left_out_and_counted(rows):
     assert known.startswith("2 labelled rows are left out, with `days` below 0 or none")
     with pytest.raises(NotTrainable, match="None of 20 labelled rows has a `days` of at least 99"):
         find_notes(labelled, replace(SPEC, min_exposure=99))
+    (told,) = find_too_short(rows, SPEC)
+    assert told.startswith("5 of 20 rows have a `days` below 14 or none: the model learned from no")
+    assert find_too_short(long_enough(rows, SPEC), SPEC) == ()
+    assert find_too_short(rows.drop("days"), SPEC) == ()
     every = TableSpec(id="id", label="left", exposure="days")
+    assert find_too_short(rows, every) == ()
     assert long_enough(rows, every).count() == 20 and find_notes(rows, every) == ()
 
 

@@ -127,7 +127,39 @@ def test_the_same_recipe_on_newer_data_is_promoted_unless_it_is_clearly_worse():
     rows = world(0, users=5000)
     _, why = verdict(rows, "worse", week=TRAINED + 2, champion=champion_of(rows), name=name)
     assert "It is clearly worse than version 1, of the same recipe, on the same" in why
-    assert 0 < MARGIN < 0.01
+    assert 0 < MARGIN < 0.05
+
+
+def test_where_few_churn_a_model_that_lost_its_skill_does_not_take_over():
+    """At half a percent of churners the whole gain of a good model is two thousandths of a nat."""
+    generator, users = np.random.default_rng(5), 60_000
+    risk = generator.normal(0, 1.2, users)
+    p = 1 / (1 + np.exp(6 - risk))
+    y = (generator.random(users) < p).astype(int)
+    told = pd.DataFrame({"user": np.arange(users).astype(str), "time": "2018-11-05", "y": y})
+    told = told.assign(origin=told["time"], candidate="model", row=None)
+    champion = replace(champion_of(world(0)), backtest=told.assign(p=p), predict=lambda keys: p)
+    flat = SimpleNamespace(
+        candidate="model",
+        backtest=told.assign(p=0.99 * p.mean() + 0.01 * p),
+        skill=SKILLED,
+        learned_until=FIRST + dt.timedelta(weeks=9),
+    )
+    alias, why = decide(flat, recipe="old", champion=champion, draws=200, seed=0)
+    assert alias == CHALLENGER and "It is clearly worse than version 1" in why
+
+
+def test_an_interval_above_0_that_is_not_enough_says_what_would_be():
+    rows = world(5, users=2000)
+    paired = Gain("new", "old", 0.01, 0.0005, 0.02, 0.005)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("ml.promotion._paired", lambda *_, **__: paired)
+        alias, why = verdict(rows, "better", week=TRAINED + 3, champion=champion_of(rows))
+    assert alias == CHALLENGER
+    assert why.endswith(
+        "(0.0005 to 0.0200) in log loss. As it is looked at with every training "
+        "anew, that has to be 2.24 standard errors."
+    )
 
 
 def test_in_a_rehearsal_the_champion_stays_fresh_and_a_better_recipe_gets_in_for_good():
@@ -340,6 +372,10 @@ def test_what_was_taken_out_of_use_by_hand_comes_back_with_news_alone():
         "chosen by hand."
     )
     assert again(TRAINED + 1)[0] == CHAMPION
+    by_others = replace(gone, is_of_other_code=True)
+    result = trained(rows, "old", week=TRAINED)
+    asked = {"recipe": "old", "champion": chosen, "draws": 200, "seed": 0}
+    assert decide(result, **asked, rejected=[by_others])[0] == CHAMPION
     # The log of others, whatever its dates.
     others = trained(rows.assign(user="other-" + rows["user"].astype(str)), "old", week=TRAINED)
     alias, why = decide(others, recipe="old", champion=chosen, draws=200, seed=0, rejected=[gone])

@@ -2,6 +2,7 @@ import datetime as dt
 import json
 import shutil
 from dataclasses import asdict, replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -62,23 +63,26 @@ def backtest(skill, *, users=200, seed=0):
 @pytest.fixture(scope="module")
 def make_result(rows):
     """A function that makes the result of a training whose model has the given skill."""
-    columns = find_columns(rows, ignore=("user_id", LABEL))
+    everything = find_columns(rows, ignore=("user_id", LABEL))
     learner = LEARNERS["logistic_regression"]
     points = {learner.name: [{"regParam": 0.1}]}
-    fitted = fit(
-        rows,
-        columns,
-        keys=["user_id"],
-        learners=[learner],
-        points=points,
-        folds=2,
-        count=60,
-        seed=1,
-        parallelism=1,
-    )
-    pipeline = deployed(fitted, learner.name)
 
-    def make(skill, **options):
+    @cache
+    def pipeline_of(columns):
+        fitted = fit(
+            rows,
+            columns,
+            keys=["user_id"],
+            learners=[learner],
+            points=points,
+            folds=2,
+            count=60,
+            seed=1,
+            parallelism=1,
+        )
+        return deployed(fitted, learner.name)
+
+    def make(skill, *, columns=everything, **options):
         predictions = backtest(skill, **options)
         gain = evaluation.log_loss_gain(
             predictions, candidate=learner.name, reference=BASE_RATE, **SAMPLING
@@ -86,7 +90,7 @@ def make_result(rows):
         deployed = predictions[predictions["candidate"] == learner.name]
         chosen = pd.DataFrame({"candidate": [learner.name], "is_chosen": [True]})
         return TrainingResult(
-            pipeline=pipeline,
+            pipeline=pipeline_of(columns),
             candidate=learner.name,
             features=columns.features,
             backtest=predictions,
@@ -158,6 +162,22 @@ def test_a_table_that_lost_a_column_puts_no_worse_model_in_use(registry, log, ro
     assert log(0.1, table=export).alias == "challenger"
     assert registry.champion()[0].version == 3
     assert history(registry)[-1] == (3, "trained")
+
+
+def test_when_the_columns_are_back_the_recipe_that_read_them_is(registry, make_result, log, rows):
+    """An export without a column puts another model in use, and no longer than it lasts."""
+    log(0.6)
+    without = rows.drop("thumbs_down")
+    columns = find_columns(without, ignore=("user_id", LABEL))
+    found = registry.log(make_result(0.5, seed=1, columns=columns), without, SPEC, OPTIONS)
+    assert found.alias == "champion" and "`thumbs_down` is missing" in found.decision
+    back = log(0.6, seed=2)
+    assert back.alias == "champion"
+    assert "version 1 on the same 60 rows" in back.decision
+    assert back.decision.endswith("Version 2 was in use while the table lacked columns.")
+    # Who chose it by hand means it.
+    registry.promote(2)
+    assert "version 2" in log(0.6, seed=3).decision
 
 
 def test_a_champion_that_lacks_a_column_that_no_code_makes_is_replaced(registry, log, rows):
@@ -380,6 +400,9 @@ def test_the_recipe_in_use_over_again_does_not_end_the_trial_of_another(registry
     log(0.6)
     assert log(0.3, spec=replace(SPEC, core=("thumbs_down",))).alias == "challenger"
     assert log(0.5).alias is None
+    assert registry.challenger_for(rows, keys=["user_id"], definitions={}).version == 2
+    # Nor does it end it with newer data, which take over.
+    assert log(0.6, seed=8).alias == "champion"
     assert registry.challenger_for(rows, keys=["user_id"], definitions={}).version == 2
 
 

@@ -77,8 +77,10 @@ def test_a_csv_file_is_trained_on_and_tables_of_other_types_are_scored(spark, cu
         arguments = ["score", "--table", str(tmp_path / f"{name}.parquet"), *named]
         scored = CliRunner().invoke(cli, [*arguments, "--out", str(out)])
         assert scored.exit_code == 0, scored.exception
-        told = "1 of 300 rows hold a value that the model never saw, such as `gold`"
-        assert (told in " ".join(scored.output.split())) == (name == "unseen")
+        said = " ".join(scored.output.split())
+        told = "1 of 300 rows holds a value that the model never saw, such as `gold`"
+        assert (told in said) == (name == "unseen")
+        assert ("`spend`: far from what the model learned from" in said) == (name == "blank")
         found[name] = pd.read_csv(out, dtype={"customer `id`.x": str})
         assert set(found[name]["customer `id`.x"]) == {str(i) for i in range(1000, 1300)}
         assert found[name]["probability"].is_monotonic_decreasing
@@ -279,6 +281,26 @@ def test_a_csv_file_is_read_cell_by_cell(spark, settings, tmp_path, separator):
     ]
 
 
+@pytest.mark.parametrize(
+    ("name", "lines", "separator"),
+    [
+        ("t.csv", '"id";"plays, likes, skips, shares";"churn"\n"1";"5";"yes"\n', ";"),
+        ("t.csv", '"id";"Umsatz, netto, EUR"\n"1";"5,5"\n', ";"),
+        ("t.csv", 'id;"plays, likes, skips, shares";churn\n1;5;yes\n', ";"),
+        ("t.csv", "id;churn, 30d\n1;0,5\n2;0,7\n", ";"),
+        ("t.csv", "id,tags;notes,churn\n1,a;b;c,yes\n2,,no\n", ","),
+        ("t.csv", "id,a|b\n1,2\n", ","),
+        ("t.tsv", "id\ta,b,c\tchurn\n1\t5\tyes\n", "\t"),
+        ("t.TAB", "id\ta;b;c\n1\tx;y;z\n", "\t"),
+    ],
+)
+def test_a_separator_is_told_by_the_first_records_not_by_the_header_alone(
+    tmp_path, name, lines, separator
+):
+    (tmp_path / name).write_text(lines)
+    assert own_table.find_source(str(tmp_path / name)).separator == separator
+
+
 @pytest.mark.long
 def test_delta_folders_partitioned_folders_and_tables_of_the_catalogue_are_read(
     spark, settings, tmp_path
@@ -457,6 +479,7 @@ def test_a_time_is_a_date_or_refused_by_value(spark):
         ("2024-01-31T23:30:00.123456789 -0100", dt.date(2024, 2, 1)),
         ("2024-02-01 00:00:00Z", dt.date(2024, 2, 1)),
         ("2024-02-01T00:00Z", dt.date(2024, 2, 1)),
+        ("2024-02-01 00:00+01:00", dt.date(2024, 1, 31)),
         ("2024-02-01 00:00:00", dt.date(2024, 2, 1)),
         ("2024-02-01", dt.date(2024, 2, 1)),
         ("2024-02", dt.date(2024, 2, 1)),
@@ -475,9 +498,13 @@ def test_a_time_with_an_offset_is_the_same_date_in_every_file(
 
 
 def test_a_time_whose_offset_cannot_be_read_is_refused(spark):
-    wrong = spark.sql("select 'a' as id, '2024-02-01T0000+0100' as day")
-    with pytest.raises(TableMismatch, match="Time `day` holds `2024-02-01T0000.*; write dates as"):
-        own_table.prepare(wrong, id="id", time="day")
+    times = ("T0000+0100", "T23:30:00,123-05:00", " 11:30 PM -05:00", " 11:30:00PM", " garbage")
+    times = (*times, "T23:30:00-05:00[America/New_York]", "T23:30:00\u221205:00", "Tfoo")
+    for written in (*(f"2024-02-01{time}" for time in times), "23:30", "23:30:00"):
+        wrong = spark.createDataFrame([("a", written)], "id string, day string")
+        told = f"Time `day` holds `{re.escape(written)}`; write dates as"
+        with pytest.raises(TableMismatch, match=told):
+            own_table.prepare(wrong, id="id", time="day")
 
 
 @pytest.mark.parametrize(

@@ -472,8 +472,9 @@ def test_what_is_little_is_written_out_and_is_not_zero():
         "-0.00004",
         "0",
     ]
-    shares = [words.percent(share) for share in (0, 0.00004, 0.0004, 0.0125, 0.125)]
-    assert shares == [f"{each}\u00a0%" for each in ("0", "0.004", "0.04", "1.3", "13")]
+    shares = (0, 0.00004, 0.0004, 0.0125, 0.125, 0.9949, 0.9955, 0.9967, 0.99997, 1 - 1e-12, 1)
+    said = ("0", "0.004", "0.04", "1.3", "13", "99", "99.6", "99.7", "99.997", "99.999999", "100")
+    assert [words.percent(share) for share in shares] == [f"{each}\u00a0%" for each in said]
     assert share_in_words(0.0000004) == "0.00004 % of the users of the log"
     (tiny,) = figures.run_up(run_up().assign(stays=0.00004))
     assert tiny.title.endswith("those who stay: 0.00004")

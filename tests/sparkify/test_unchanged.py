@@ -107,6 +107,13 @@ CHANGES = {
 }
 
 
+def test_what_was_given_counts_for_a_later_run_looks_there(remembered):
+    """The one file of a folder, after the folder: a bare `dbt run` would go on with the folder."""
+    settings = Settings.from_environment()
+    inputs = unchanged.inputs_of(settings, events_of(remembered) + "/a.json")
+    assert unchanged.recall(settings, inputs) is None
+
+
 @pytest.mark.parametrize("change", CHANGES)
 def test_whatever_changed_there_is_something_to_build(remembered, change):
     CHANGES[change](remembered)

@@ -11,7 +11,7 @@ from ml.parsing import BLANKS
 from sparkify.cli import cli, given_options
 from sparkify.errors import BadInput, WrongUse
 from sparkify.failures import in_words
-from sparkify.settings import Settings, read_vars, written
+from sparkify.settings import PROJECT, Settings, read_vars, written
 from sparkify.transform import run_dbt
 from sparkify.vars import check_vars
 
@@ -89,6 +89,39 @@ def test_a_var_that_cannot_be_stops_a_command_that_runs_no_dbt(settings, given, 
         refused = ask(given, *command).exception
         assert isinstance(refused, BadInput | WrongUse)
         assert re.search(words, str(refused))
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "words"),
+    [
+        ("  horizon_days: 14\n", "  horizon_days: 14\n  horizon_day: 7\n", "horizon_day is no var"),
+        ("  horizon_days: 14\n", "  horizon_days: 14\n  horizon_days: 7\n", "stands there twice"),
+        ("  horizon_days: 14\n", "  horizon_days: 014\n", "014 is no decimal number"),
+        ("  horizon_days: 14\n", "", "dbt_project.yml has no horizon_days"),
+        ("vars:\n", "vars:\n  sparkify:\n    horizon_days: seven\n", "horizon_days is .seven"),
+    ],
+)
+def test_vars_of_the_project_are_looked_at_as_those_of_a_call(
+    tmp_path, monkeypatch, before, after, words
+):
+    project = (PROJECT / "dbt_project.yml").read_text()
+    assert project.count(before) == 1
+    (tmp_path / "dbt_project.yml").write_text(project.replace(before, after))
+    (tmp_path / "macros").symlink_to(PROJECT / "macros")
+    monkeypatch.setattr("sparkify.settings.PROJECT", tmp_path)
+    with pytest.raises(BadInput, match=words):
+        check_vars(Settings.from_environment())
+
+
+def test_vars_under_the_name_of_the_project_count_as_for_dbt(tmp_path, monkeypatch):
+    own = "vars:\n  sparkify: {horizon_days: 7, customer_value: 1000}\n"
+    project = (PROJECT / "dbt_project.yml").read_text().replace("vars:\n", own)
+    (tmp_path / "dbt_project.yml").write_text(project)
+    monkeypatch.setattr("sparkify.settings.PROJECT", tmp_path)
+    found = Settings.from_environment(overrides={"offer_cost": 20})
+    check_vars(found)
+    assert found.variables["horizon_days"] == 7 and "sparkify" not in found.variables
+    assert (found.offer.customer_value, found.offer.offer_cost) == (1000, 20)
 
 
 def test_a_command_in_a_message_has_the_same_vars(settings):
