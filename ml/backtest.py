@@ -88,7 +88,8 @@ def rolling(data: DataFrame, plan: Plan, origins: Origins, splits: Sequence[Spli
         # How many there will be a search knows when it ends.
         progress=lambda *_: plan.progress(f"{tuning}: {next(fitted_models)} models"),
     )
-    told = f"Predicting {len(splits)} past dates, each from what was known then"
+    dates = f"{len(splits)} past dates, each" if len(splits) > 1 else "a past date"
+    told = f"Predicting {dates} from what was known then"
     plan.progress(told)
 
     def backtest(split: Split) -> tuple[Fitted, pd.DataFrame]:

@@ -106,8 +106,14 @@ def find_drift(
 def find_shifted(
     reference: Reference, scoring: DataFrame, columns: Columns, *, user: str
 ) -> tuple[str, ...]:
-    """A sentence that names the columns that drift, and far; see `find_drift`."""
-    found = find_drift(reference, scoring, columns, user=user)
+    """A sentence that names the numbers that drift, and far; see `find_drift`.
+
+    Of categories `ml.scoring.find_unseen` tells.
+    """
+    numbers = tuple(feature for feature in columns.features if feature.kind == "numeric")
+    if not numbers:
+        return ()
+    found = find_drift(reference, scoring, Columns(numbers), user=user)
     names = found.loc[found["is_drifted"] & (found["psi"] >= LARGE), "column"]
     told = ", ".join(f"`{name}`" for name in names)
     return (

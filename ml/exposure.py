@@ -69,19 +69,17 @@ def find_notes(
 def find_too_short(rows: DataFrame, spec: TableSpec) -> tuple[str, ...]:
     """A sentence if some of the rows to be scored were observed for less than those learned from.
 
-    spec: of the table that was learned from. Two Spark jobs where it has a least exposure.
-
-    Raises:
-        TableMismatch: a text in the column is no number.
+    spec: of the table that was learned from. What cannot be read counts as none. One Spark job
+    where it has a least exposure.
     """
     if spec.min_exposure is None or spec.exposure not in rows.columns:
         return ()
-    _check_values(rows, spec.exposure)
-    count, short = rows.count(), rows.count() - long_enough(rows, spec).count()
-    are = "row has" if short == 1 else "rows have"
+    value = F.expr(_value(rows, spec.exposure))
+    enough = F.count_if(value >= spec.min_exposure)
+    count, short = rows.agg(F.count(F.lit(1)), F.count(F.lit(1)) - enough).first()
     said = (
-        f"{short:,} of {count:,} {are} a `{spec.exposure}` below {_said(spec.min_exposure)} or "
-        "none: the model learned from no such row."
+        f"{short:,} of {count:,} rows {'has' if short == 1 else 'have'} a `{spec.exposure}` below "
+        f"{_said(spec.min_exposure)} or none: the model learned from no such row."
     )
     return (said,) if short else ()
 

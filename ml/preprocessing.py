@@ -420,7 +420,7 @@ def _useless(feature: Feature, facts: dict, *, rows: int, users: int, limit: int
         if facts["distinct"] > limit and mixed:
             return (
                 f"is text because of values such as `{facts['odd']}`: write numbers as 1234.5 and "
-                "leave unknown ones blank"
+                "leave unknown ones blank; a date is no number, but the days since it are"
             )
         if facts["distinct"] > max(limit, 0.9 * min(users, facts["count"])):
             return "looks like an id: nearly every user has a value of their own"

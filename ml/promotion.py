@@ -399,6 +399,7 @@ def _proof(skill: Gain) -> str:
 
 def _shown(gain: Gain) -> str:
     # Where few churn there is little to gain.
-    digits = 6 if 0 < abs(gain.value) < 5e-4 else 4
-    value, low, high = (f"{x:.{digits}f}" for x in (gain.value, gain.ci_low, gain.ci_high))
+    said = (gain.value, gain.ci_low, gain.ci_high)
+    digits = 6 if any(0 < abs(each) < 5e-4 for each in said) else 4
+    value, low, high = (f"{x:.{digits}f}" for x in said)
     return f"{value} ({low} to {high}) in log loss"

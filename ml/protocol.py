@@ -66,9 +66,9 @@ def rolling_origins(
             kept.append(origin)
         else:
             left_out.append(
-                f"{origin} is left out of the backtest: of {users} users, with {churners} rows, it "
-                f"was known before it that they churned; {min_users} users with {min_churners} "
-                "rows are needed."
+                f"{origin} is left out of the backtest: users known before it to have churned: "
+                f"{users}, in rows: {churners}; {min_users} users in {min_churners} rows are "
+                "needed."
             )
     if not kept:
         raise NotTrainable(
@@ -109,7 +109,7 @@ def check_folds(count: int, *, folds: int, verb: str = "churned") -> None:
     """Raise NotTrainable if some fold would hold no user that churned, or did as `verb` says."""
     if count < 2 * folds:
         raise NotTrainable(
-            f"{count} users {verb} among the rows to learn from; {folds} folds need at least "
+            f"Users who {verb} among the rows to learn from: {count}; {folds} folds need at least "
             f"{2 * folds}. Give a longer history, or more users."
         )
 

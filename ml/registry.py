@@ -6,7 +6,7 @@ import os
 import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +54,8 @@ from ml.versions import ModelVersion, version_of
 
 HISTORY = "champion_history"
 TRAIN_ONE = "`sparkify train` makes one that fits."
+# How a version comes into use that nobody chose.
+BY_ITSELF = (TRAINED, FITS_AGAIN)
 
 
 class Registry:
@@ -92,10 +94,11 @@ class Registry:
         with self._client() as client:
             card = make_card(result, spec, options)
             current = self._number(client, CHAMPION)
-            champion, out_of_use, passed_over = self._rivals(client, rows, spec)
+            recipe = recipe_of(card)
+            champion, out_of_use, passed_over = self._rivals(client, rows, spec, recipe=recipe)
             alias, card["decision"] = decide(
                 result,
-                recipe=recipe_of(card),
+                recipe=recipe,
                 champion=champion,
                 draws=options.draws,
                 seed=options.seed,
@@ -105,7 +108,7 @@ class Registry:
             card["in_place_of"] = None
             if alias == CHAMPION and champion and champion.lacks_columns:
                 card["in_place_of"] = champion.version
-            elif alias == CHAMPION and champion and recipe_of(card) == champion.recipe:
+            elif alias == CHAMPION and champion and recipe == champion.recipe:
                 card["in_place_of"] = champion.in_place_of
             comes_back = champion and champion.version != current and alias != CHAMPION
             if comes_back:
@@ -117,7 +120,7 @@ class Registry:
             if keep:
                 keep(result, version_of(self.name, card, made, None))
             if self._number(client, CHAMPION) != current:
-                alias, comes_back = CHALLENGER, False
+                alias, comes_back, card["in_place_of"] = CHALLENGER, False, None
                 card["decision"] = (
                     "It is compared with nobody: another champion came into use during its "
                     "training. Train it once more."
@@ -308,7 +311,7 @@ class Registry:
         ]
 
     def _rivals(
-        self, client: Any, rows: DataFrame, spec: TableSpec
+        self, client: Any, rows: DataFrame, spec: TableSpec, *, recipe: str
     ) -> tuple[Champion | None, list[Champion], str]:
         """Whom a model of `rows` meets (see `log`), and whom it must not be over again.
 
@@ -333,17 +336,22 @@ class Registry:
             if champion:
                 passed_over = f" {champion.name.capitalize()} was in use. {champion.misfit}"
             champion = self._rival(known[reigns[-1].version], rows, spec)
-        elif (
-            champion
-            and not champion.misfit
-            and champion.in_place_of in fitting
-            # And nobody chose it.
-            and reigns[-1].how == TRAINED
-        ):
-            passed_over = (
-                f" {champion.name.capitalize()} was in use while the table lacked columns."
-            )
-            champion = self._rival(known[champion.in_place_of], rows, spec)
+        elif champion:
+            last = history[-1] if history else None
+            if not last or last.version != champion.version or last.how not in BY_ITSELF:
+                # Somebody chose it.
+                champion = replace(champion, in_place_of=None)
+            earlier = champion.in_place_of
+            while earlier in known and (
+                earlier not in fitting or recipe_of(read_card(known[earlier])) != recipe
+            ):
+                earlier = read_card(known[earlier]).get("in_place_of")
+            if earlier in known:
+                passed_over = (
+                    f" {champion.name.capitalize()} was in use while the table lacked what version "
+                    f"{earlier} reads."
+                )
+                champion = self._rival(known[earlier], rows, spec)
         out_of_use = [self._rival(known[each], rows, spec) for each in rejected(reigns)]
         return champion, out_of_use, passed_over
 

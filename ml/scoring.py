@@ -88,7 +88,10 @@ def find_unseen(rows: DataFrame, model: DeployedModel) -> tuple[str, ...]:
         unseen = ~value.isin(sorted(values))
         aggregates += [
             F.count_if(unseen).alias(f"count_{i}"),
-            F.min(F.when(unseen, value)).alias(f"value_{i}"),
+            # A blank is named where nothing else is to name.
+            F.coalesce(F.min(F.when(unseen & (value != NONE), value)), F.lit(NONE)).alias(
+                f"value_{i}"
+            ),
         ]
     found = rows.agg(F.count(F.lit(1)).alias("rows"), *aggregates).first()
     return tuple(

@@ -1,6 +1,7 @@
 """Numbers, sums and counted nouns as people read them, and lists as they write them."""
 
 import csv
+import math
 from decimal import ROUND_HALF_UP, Decimal
 
 
@@ -17,6 +18,22 @@ def digits(value: float, count: int) -> str:
 def rounded(value: float, decimals: int) -> str:
     """A number with so many decimals; a tie is rounded up, as the charts do in a browser."""
     return f"{Decimal(float(value)).quantize(Decimal(1).scaleb(-decimals), ROUND_HALF_UP) + 0:,}"
+
+
+def percentage(share: float) -> str:
+    """A share in a column, with one decimal, or more where they say something: 4.3%, 99.97%."""
+    shown = f"{share:.1%}"
+    is_all_but = shown == "100.0%" and share < 1
+    if is_all_but or (shown == "0.0%" and share > 0):
+        return f"{nearly_all(share) if is_all_but else digits(100 * share, 1)}%"
+    return shown
+
+
+def nearly_all(share: float) -> str:
+    """A share just below 1 as a percentage whose last digit tells what is left: 99.6, 99.97."""
+    left = max(100 * (1 - share), 1e-6)
+    decimals = -math.floor(math.log10(float(f"{left:.1g}")))
+    return f"{100 - left:.{max(1, decimals)}f}"
 
 
 def plural(count: float, one: str, many: str = "") -> str:

@@ -434,7 +434,7 @@ def _check_names(given: str, names: list[str] | tuple[str, ...]) -> None:
 
 
 def _find_separator(file: io.TextIOWrapper, header: str, *, is_tab: bool) -> str:
-    """The separator by which the first records have as many fields as the header, and the most.
+    """The separator by which most of the first records have as many fields as the header.
 
     Without one, that by which the header has the most. is_tab: the file's name says so.
     """
@@ -443,12 +443,12 @@ def _find_separator(file: io.TextIOWrapper, header: str, *, is_tab: bool) -> str
         file.seek(0)
         try:
             records = csv.reader(file, delimiter=each, strict=True)
-            counts = {len(fields) for fields in islice(records, SAMPLE) if fields}
+            counts = [len(fields) for fields in islice(records, SAMPLE) if fields]
         except csv.Error:
-            counts = set()
-        is_even = len(counts) == 1 and counts != {1}
-        width = max(counts) if is_even else len(next(csv.reader([header], delimiter=each)))
-        ranks[each] = is_even, is_even and is_tab and each == "\t", width
+            counts = []
+        width = counts[0] if counts else len(next(csv.reader([header], delimiter=each)))
+        is_even = width > 1 and 2 * counts.count(width) > len(counts)
+        ranks[each] = is_even, is_even and is_tab and each == "\t", is_even and each != ",", width
     return max(ranks, key=ranks.get)
 
 

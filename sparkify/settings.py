@@ -238,12 +238,12 @@ class Settings:
         """
         try:
             project = yaml.load((PROJECT / "dbt_project.yml").read_text(), PlainYaml)
-        except yaml.YAMLError as error:
+            given = dict(project["vars"])
+            # Those under a package's name are of that package.
+            own = dict(given.pop(project["name"], {}))
+        except (yaml.YAMLError, ValueError, TypeError, LookupError) as error:
             reason = " ".join(str(error).split())
-            raise BadInput(f"dbt_project.yml cannot be read: {reason}") from error
-        given = dict(project["vars"])
-        # Those under a package's name are of that package.
-        own = given.pop(project["name"], None) or {}
+            raise BadInput(f"dbt_project.yml, or vars in it, cannot be read: {reason}") from error
         return given | own | self.overrides
 
     @property

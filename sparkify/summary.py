@@ -8,11 +8,11 @@ from pyspark.sql import functions as F
 from rich.text import Text
 
 from sparkify.datasets import user_share
-from sparkify.formatting import money, plural, share_in_words
+from sparkify.formatting import money, percentage, plural, share_in_words
 from sparkify.ledger import LEDGER, RUN_ID
 from sparkify.report.words import point
 from sparkify.settings import Settings
-from sparkify.terminal import console, line, styled, table, warn
+from sparkify.terminal import is_quiet, line, styled, table, warn
 
 UNPROVEN = (
     "The model is unproven: the 95 % interval of its gain over the base rate is not above 0, so "
@@ -76,7 +76,7 @@ def show_data(settings: Settings, data: dict) -> None:
     why = ", ".join(f"{count:,} {reason}" for reason, count in data["rejected"].items())
     tests, expectations = data["dbt_tests_passed"], data["expectations_passed"]
     share, warned = share_in_words(data["user_share"]), data.get("checks_warned", 0)
-    if warned and console.quiet:
+    if warned and is_quiet():
         warn(f"{plural(warned, 'data check')} warned: `{settings.command} checks` names them")
     table(
         "Data",
@@ -207,7 +207,7 @@ def show_training(result, registered) -> None:
         [
             (
                 row["policy"],
-                f"{row['share_contacted']:.1%}",
+                percentage(row["share_contacted"]),
                 interval(row.rename({"profit": "value"})),
             )
             for _, row in result.policies.iterrows()
@@ -236,7 +236,7 @@ def show_most_at_risk(spark: SparkSession, settings: Settings, *, count: int = 1
         [
             (
                 row["user_id"],
-                f"{row['probability']:.1%}",
+                percentage(row["probability"]),
                 [reason for reason in row[2:5] if reason],
             )
             for row in rows

@@ -78,6 +78,11 @@ def emit(data: str) -> None:
     sys.stdout.write(data)
 
 
+def is_quiet() -> bool:
+    """Whether nothing is printed but what `emit` and `warn` do."""
+    return console.quiet
+
+
 @contextmanager
 def quietly(is_asked: bool) -> Iterator[None]:
     """If so, print nothing for a while but what `emit` and `warn` do."""

@@ -5,6 +5,7 @@ from pyspark.sql import functions as F
 
 from sparkify.datasets import FEATURES, feature_table
 from sparkify.errors import BadInput
+from sparkify.formatting import percentage
 from sparkify.identity import cleaned_id, stored_id
 from sparkify.registered import champion_of, require_model
 from sparkify.settings import Settings
@@ -59,8 +60,8 @@ def explain_user(settings: Settings, user: str) -> None:
     )
     if stored and abs(stored.probability - explained["probability"]) > SAME:
         line(
-            f"The contact list has {stored.probability:.1%}, by version {stored.model_version}: "
-            f"`{settings.command} score` makes it anew."
+            f"The contact list has {percentage(stored.probability)}, by version "
+            f"{stored.model_version}: `{settings.command} score` makes it anew."
         )
 
 
@@ -71,9 +72,9 @@ def show_explanation(found: pd.DataFrame, *, user: str, model) -> None:
     for reason in first["reasons"]:
         line(f"User {user}: {reason}", wrap=False)
     table(
-        f"User {user} as of {first['as_of_date']}: {first['probability']:.1%}; "
-        + (f"the average is {average:.1%}, " if average is not None else "")
-        + f"a typical user has {first['typical_probability']:.1%}",
+        f"User {user} as of {first['as_of_date']}: {percentage(first['probability'])}; "
+        + (f"the average is {percentage(average)}, " if average is not None else "")
+        + f"a typical user has {percentage(first['typical_probability'])}",
         {"": "left", "log-odds": "right", "because": "left"},
         [
             (row.family, f"{row.contribution:+.3f}", list(row.details)[:4])

@@ -88,9 +88,10 @@ def scores_of(
     from ml.errors import NotTrainable
     from ml.evaluation import Gain
     from ml.exposure import find_too_short
-    from ml.preprocessing import Columns
+    from ml.preprocessing import Columns, read_written
     from ml.promotion import is_proven
     from ml.scoring import find_unseen, score
+    from ml.versions import columns_read
 
     champion, reason = registry(settings, model).champion()
     if champion is None:
@@ -113,8 +114,10 @@ def scores_of(
     )
     # Older cards do not have it.
     if reference := champion.metadata.get("reference"):
-        columns = Columns(champion.features)
-        notes += find_shifted(Reference(**reference), own.rows, columns, user=own.spec.id)
+        read = set(columns_read(champion.metadata))
+        features = tuple(each for each in champion.features if each.name in read)
+        rows = read_written(own.rows, features)
+        notes += find_shifted(Reference(**reference), rows, Columns(features), user=own.spec.id)
     if not is_proven(Gain(**champion.metadata["skill"])):
         notes += (UNPROVEN,)
     return scores, notes

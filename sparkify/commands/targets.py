@@ -5,7 +5,7 @@ from pathlib import Path
 from sparkify import ledger
 from sparkify.contacts import TARGETS, check_offer, targets_of_now
 from sparkify.errors import BadInput
-from sparkify.formatting import money, plural
+from sparkify.formatting import money, percentage, plural
 from sparkify.registered import require_model, why_of_another
 from sparkify.scores import why_no_scores, why_stale
 from sparkify.session import open_session
@@ -52,7 +52,7 @@ def list_targets(settings: Settings, *, top: int | None, everybody: bool, out: P
             [
                 (
                     row.user_id,
-                    f"{row.probability:.1%}",
+                    percentage(row.probability),
                     f"{row.expected_value:,.2f}",
                     [reason for reason in (row.reason_1, row.reason_2, row.reason_3) if reason],
                 )

@@ -2,12 +2,11 @@
 
 import ast
 import datetime as dt
-import math
 from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from sparkify.formatting import digits, rounded
+from sparkify.formatting import digits, nearly_all, rounded
 from sparkify.formatting import money as money
 from sparkify.formatting import noun as noun
 from sparkify.formatting import number as number
@@ -62,9 +61,7 @@ def percent(share: float) -> str:
         return "an unknown share"
     if 0.995 <= share < 1:
         # What is left to all of them says something too.
-        left = max(100 * (1 - share), 1e-6)
-        said = 100 - left
-        return f"{said:.{1 if left >= 0.05 else -math.floor(math.log10(left))}f}\u00a0%"
+        return f"{nearly_all(share)}\u00a0%"
     is_small = 0 < share < 0.0005
     said = digits(100 * share, 1) if is_small else rounded(100 * share, int(0 < share < 0.0995))
     # A line does not end between the number and its sign.

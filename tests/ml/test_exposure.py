@@ -35,6 +35,9 @@ def test_rows_seen_too_briefly_are_left_out_and_counted(rows):
     assert told.startswith("5 of 20 rows have a `days` below 14 or none: the model learned from no")
     assert find_too_short(long_enough(rows, SPEC), SPEC) == ()
     assert find_too_short(rows.drop("days"), SPEC) == ()
+    # What cannot be read is as good as none.
+    (told,) = find_too_short(rows.withColumn("days", F.lit("NA")).limit(1), SPEC)
+    assert told.startswith("1 of 1 rows has a `days` below 14 or none")
     every = TableSpec(id="id", label="left", exposure="days")
     assert find_too_short(rows, every) == ()
     assert long_enough(rows, every).count() == 20 and find_notes(rows, every) == ()

@@ -74,13 +74,13 @@ def test_origins_without_enough_churners_before_them_are_left_out_by_name(weekly
     assert found.kept == (MONDAYS[6],)
     assert len(found.left_out) == 2
     assert "2018-11-12 is left out" in found.left_out[1]
-    assert "of 0 users, with 0 rows, it was known" in found.left_out[1]
+    assert "known before it to have churned: 0, in rows: 0;" in found.left_out[1]
 
 
 def test_a_history_with_no_date_to_predict_from_is_not_trainable(weekly):
-    with pytest.raises(NotTrainable, match="10 users, with 10 rows.* 10 users with 11 rows are"):
+    with pytest.raises(NotTrainable, match="churned: 10, in rows: 10; 10 users in 11 rows are"):
         origins(weekly, min_churners=11)
-    with pytest.raises(NotTrainable, match="10 users, with 10 rows.* 11 users with 10 rows are"):
+    with pytest.raises(NotTrainable, match="churned: 10, in rows: 10; 11 users in 10 rows are"):
         origins(weekly, min_users=11)
 
 
@@ -96,10 +96,10 @@ def test_dates_that_all_ended_alike_judge_no_model(weekly, label, who):
 
 def test_too_few_churners_for_the_folds_are_not_trainable():
     check_folds(6, folds=3)
-    with pytest.raises(NotTrainable, match="5 users churned.*at least 6"):
+    with pytest.raises(NotTrainable, match="who churned .*: 5; 3 folds need at least 6"):
         check_folds(5, folds=3)
     check_outer_folds(25, 15, folds=5)
-    with pytest.raises(NotTrainable, match="0 users stayed"):
+    with pytest.raises(NotTrainable, match="who stayed .*: 0;"):
         check_outer_folds(25, 1, folds=5)
 
 

@@ -174,10 +174,24 @@ def test_when_the_columns_are_back_the_recipe_that_read_them_is(registry, make_r
     back = log(0.6, seed=2)
     assert back.alias == "champion"
     assert "version 1 on the same 60 rows" in back.decision
-    assert back.decision.endswith("Version 2 was in use while the table lacked columns.")
-    # Who chose it by hand means it.
+    told = "Version 2 was in use while the table lacked what version 1 reads."
+    assert back.decision.endswith(told)
+
+
+def test_a_recipe_without_the_columns_is_no_reason_to_have_them_back(
+    registry, make_result, log, rows
+):
+    """Nor is it after the one that lacks them was chosen by hand, however many come after it."""
+    log(0.6)
+    without = rows.drop("thumbs_down")
+    columns = find_columns(without, ignore=("user_id", LABEL))
+    poor = make_result(0.5, seed=1, columns=columns)
+    registry.log(poor, without, SPEC, OPTIONS)
+    excluding = replace(SPEC, exclude=("thumbs_down",))
+    assert "version 1" not in registry.log(poor, rows, excluding, OPTIONS).decision
     registry.promote(2)
-    assert "version 2" in log(0.6, seed=3).decision
+    registry.log(make_result(0.5, seed=4, columns=columns), without, SPEC, OPTIONS)
+    assert "version 1" not in log(0.6, seed=3).decision
 
 
 def test_a_champion_that_lacks_a_column_that_no_code_makes_is_replaced(registry, log, rows):

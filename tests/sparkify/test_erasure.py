@@ -556,6 +556,7 @@ def test_no_byte_of_the_user_is_left_and_the_others_are_as_they_were(spark, befo
     assert re.search("no rule fits: .*contacts.xlsx", erased) and (home / "contacts.xlsx").exists()
 
 
+@pytest.mark.slow
 def test_no_build_brings_the_user_back(spark, make, before, erased, home):
     make("--full-refresh", "--exclude", "path:models/marts/retention")
     assert files_with(home, GONE) == []

@@ -72,6 +72,7 @@ def test_one_more_day_rewrites_what_it_changes_alone(spark, settings, simulated_
     assert read in statement and "/* within" not in statement
 
 
+@pytest.mark.slow
 def test_more_files_than_one_statement_may_name_are_replaced_in_several(
     spark, settings, simulated_days, tmp_path
 ):
@@ -92,6 +93,7 @@ def test_more_files_than_one_statement_may_name_are_replaced_in_several(
         assert found == defined(spark, table)
 
 
+@pytest.mark.slow
 def test_a_killed_run_leaves_whole_tables_and_the_next_one_repairs_them(
     spark, settings, simulated_days, tmp_path
 ):

@@ -290,6 +290,7 @@ def test_a_csv_file_is_read_cell_by_cell(spark, settings, tmp_path, separator):
         ("t.csv", "id;churn, 30d\n1;0,5\n2;0,7\n", ";"),
         ("t.csv", "id,tags;notes,churn\n1,a;b;c,yes\n2,,no\n", ","),
         ("t.csv", "id,a|b\n1,2\n", ","),
+        ("t.csv", "id;plays, likes, skips, shares;churn\n1;5,3,2,1;0\n2;4,3,2,1;1\n", ";"),
         ("t.tsv", "id\ta,b,c\tchurn\n1\t5\tyes\n", "\t"),
         ("t.TAB", "id\ta;b;c\n1\tx;y;z\n", "\t"),
     ],
@@ -299,6 +300,12 @@ def test_a_separator_is_told_by_the_first_records_not_by_the_header_alone(
 ):
     (tmp_path / name).write_text(lines)
     assert own_table.find_source(str(tmp_path / name)).separator == separator
+
+
+def test_a_line_that_lacks_a_field_makes_no_other_separator(tmp_path):
+    (tmp_path / "t.csv").write_text("id;Umsatz, netto;churn\n1;5,5;0\n2;7,1;1\n3;6,2\n")
+    with pytest.raises(BadInput, match="line 4 .* 2 fields and the header has 3"):
+        own_table.find_source(str(tmp_path / "t.csv"))
 
 
 @pytest.mark.long

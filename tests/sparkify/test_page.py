@@ -15,7 +15,7 @@ import pytest
 from sparkify.commands import status
 from sparkify.commands.checks import show_standing
 from sparkify.features import axis_of, label_of
-from sparkify.formatting import share_in_words
+from sparkify.formatting import percentage, share_in_words
 from sparkify.report import exploring, figures, words
 from sparkify.report.card import render_card
 from sparkify.report.data import ReportData, changes
@@ -475,6 +475,9 @@ def test_what_is_little_is_written_out_and_is_not_zero():
     shares = (0, 0.00004, 0.0004, 0.0125, 0.125, 0.9949, 0.9955, 0.9967, 0.99997, 1 - 1e-12, 1)
     said = ("0", "0.004", "0.04", "1.3", "13", "99", "99.6", "99.7", "99.997", "99.999999", "100")
     assert [words.percent(share) for share in shares] == [f"{each}\u00a0%" for each in said]
+    shares = (0, 0.00004, 0.0006, 0.5, 0.9994, 0.9997, 0.99999, 1)
+    said = ("0.0", "0.004", "0.1", "50.0", "99.9", "99.97", "99.999", "100.0")
+    assert [percentage(share) for share in shares] == [f"{each}%" for each in said]
     assert share_in_words(0.0000004) == "0.00004 % of the users of the log"
     (tiny,) = figures.run_up(run_up().assign(stays=0.00004))
     assert tiny.title.endswith("those who stay: 0.00004")

@@ -36,6 +36,7 @@ def counted(spark, schema: str) -> tuple[int, dict[str, int]]:
     return accepted, {row.rejection_reason: row["count"] for row in rejected.count().collect()}
 
 
+@pytest.mark.slow
 def test_a_real_log_that_nobody_leaves_leads_to_a_page_that_says_so(
     spark, settings, real_data, monkeypatch
 ):

@@ -348,6 +348,8 @@ def test_every_mart_is_listed_with_its_grain_and_the_contact_list_is_a_file(
     targets = spark.table("sparkify.fct_retention_targets").orderBy("priority").limit(12).toPandas()
     written = pd.read_csv(out, dtype={"user_id": str})
     assert written["user_id"].tolist() == targets["user_id"].tolist()
+    (is_proven,) = spark.table("sparkify_ml.churn_scores").select("is_proven").distinct().first()
+    assert set(written["is_proven"]) == {is_proven}
     assert f"12 of {spark.table('sparkify.fct_user_features').count()} active users" in shown
     worth = spark.table("sparkify.fct_retention_targets").where("is_worth_contacting").count()
     few = CliRunner().invoke(cli, ["targets", "--csv", str(out)])
@@ -821,7 +823,7 @@ def test_every_file_of_a_home_is_in_the_inventory(finished_run):
     assert [str(f) for f in files if f not in own and personal_files.rule_of(f, home) is None] == []
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_scores_are_made_by_what_their_want_names(finished_run, spark, tmp_path, monkeypatch):
     """In a home without a model, then without a list, then with vars that made another list."""
     monkeypatch.setenv("SPARKIFY_HOME", str(tmp_path))

@@ -124,6 +124,7 @@ def test_what_is_refused_before_a_build_names_it_and_is_not_refused_after_it(oth
     assert refusal(*train).endswith("are needed: give a longer history or more users.")
 
 
+@pytest.mark.slow
 def test_tables_of_other_definitions_are_built_anew_by_what_is_named(spark, other):
     """Snapshots of another build, vars of another, and a table that was written by hand."""
     spark.sql("update other.fct_sessions set error_count = error_count")

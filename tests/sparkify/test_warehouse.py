@@ -102,6 +102,7 @@ def test_a_place_has_one_name(tmp_path):
     assert real("s3a://lake/a%20b/") == real("s3a://lake/a b") != real("s3a://lake/ab")
 
 
+@pytest.mark.slow
 def test_tables_lie_in_the_folder_named_and_a_changed_one_is_refused(tmp_path):
     home = tmp_path / "home"
 

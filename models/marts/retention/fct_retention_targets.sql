@@ -19,6 +19,7 @@ present as (
         scores.reason_1,
         scores.reason_2,
         scores.reason_3,
+        scores.is_proven,
         features.is_paid,
         -- Who was never seen to pay is worth what a free user is.
         if(
