@@ -115,14 +115,12 @@ def find_shifted(
         return ()
     found = find_drift(reference, scoring, Columns(numbers), user=user)
     names = found.loc[found["is_drifted"] & (found["psi"] >= LARGE), "column"]
+    if names.empty:
+        return ()
     told = ", ".join(f"`{name}`" for name in names)
     return (
-        (
-            f"{told}: far from what the model learned from; see whether values are missing, or in "
-            "other units.",
-        )
-        if told
-        else ()
+        f"{told}: far from what the model learned from; see whether values are missing, or in "
+        "other units.",
     )
 
 

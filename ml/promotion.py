@@ -62,11 +62,10 @@ class Champion:
     horizon_days the days after it that a label looks at.
     in_place_of: the version that it, or an earlier one of its recipe, took over from only because
     the table lacked columns. predict: what its pipeline says of rows, given as user and time, in
-    their order; nan of a row
-    that the table lacks. hashes: of what it reads of these rows now, in the same way. misfit: why
-    it cannot score the present table, as a sentence, or None; lacks_columns: a table of one's own
-    means what it does, and lacks what it reads. is_of_other_code: other code has made the features
-    since it learned from them.
+    their order; nan of a row that the table lacks. hashes: of what it reads of these rows now, in
+    the same way. misfit: why it cannot score the present table, as a sentence, or None;
+    lacks_columns: a table of one's own means what it does, and lacks what it reads.
+    is_of_other_code: other code has made the features since it learned from them.
     """
 
     version: int

@@ -317,7 +317,9 @@ class Registry:
 
         And, as a sentence, why it does not meet the version in use, where it meets another one. Of
         the history only versions count that fit the table: what others were tried between, and
-        what was chosen by hand among them, says nothing here.
+        what was chosen by hand among them, says nothing here. In place of a champion that nobody
+        chose and that took over only for want of columns it meets the version of its own recipe
+        that it took over from, if that one fits.
         """
         current, fit = self._by_alias(client, CHAMPION), {"keys": spec.keys}
         champion = self._rival(current, rows, spec) if current else None

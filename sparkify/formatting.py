@@ -23,9 +23,10 @@ def rounded(value: float, decimals: int) -> str:
 def percentage(share: float) -> str:
     """A share in a column, with one decimal, or more where they say something: 4.3%, 99.97%."""
     shown = f"{share:.1%}"
-    is_all_but = shown == "100.0%" and share < 1
-    if is_all_but or (shown == "0.0%" and share > 0):
-        return f"{nearly_all(share) if is_all_but else digits(100 * share, 1)}%"
+    if shown == "0.0%" and share > 0:
+        return f"{digits(100 * share, 1)}%"
+    if shown == "100.0%" and share < 1:
+        return f"{nearly_all(share)}%"
     return shown
 
 
