@@ -11,6 +11,16 @@ with lines as (
     where {{ sources.json }}
 ),
 
+-- Files put one behind the other leave their marks of the order of bytes, and a log that a crash
+-- cut off is filled up with NUL.
+bare as (
+    select
+        *,
+        {{ trimmed('line', of_pages=true) | indent(4) }} as bare_line
+    from lines
+    where line != ''
+),
+
 -- A line of an array over several lines ends with a comma, and its first and last line may have a
 -- bracket; an array on one line is as many rows.
 without_commas as (
@@ -20,11 +30,10 @@ without_commas as (
         line,
         case
             when not is_valid_utf8(line) or {{ has_lone_surrogate('line') }} then '?'
-            when endswith(line, ',') then rtrim(left(line, length(line) - 1))
-            else line
+            when endswith(bare_line, ',') then rtrim(left(bare_line, length(bare_line) - 1))
+            else bare_line
         end as text
-    from lines
-    where line != ''
+    from bare
 ),
 
 texts as (

@@ -81,6 +81,9 @@ ACCEPTED = [
     # Two events that differ in what neither can have.
     line(itemInSession=75, page="Home", artist="a\nb", song="c"),
     line(itemInSession=75, page="Home", artist="a", song="b\nc"),
+    # Files put one behind the other, and what a crash cut off.
+    "\ufeff" + line(itemInSession=76),
+    "\0" * 9 + line(itemInSession=77) + "\u00a0",
     line(itemInSession=67, userId="29")[:-1] + ', "userId": "30"}' + line(itemInSession=68),
 ]
 # What the lines above hold beyond one each: an array, and objects one behind the other.
@@ -197,7 +200,7 @@ def test_the_same_event_in_other_types_is_one_event(spark, staged):
         (11, 1),
         (50, 4),
         *((item, 1) for item in range(51, 76)),
-        (75, 1),
+        *((item, 1) for item in (75, 76, 77)),
     ]
     assert sum(row.copy_count for row in rows) == ACCEPTED_ROWS
 
