@@ -471,6 +471,7 @@ def test_an_id_that_is_no_word_is_sought_in_no_part_of_a_line(user):
     assert User("36", ("36",)).is_word and User("erase-me_7.x~", ()).is_word
 
 
+@pytest.mark.slow
 def test_what_is_masked_in_a_broken_line_stays_so_when_it_is_read_again(
     spark, home, monkeypatch, tmp_path
 ):

@@ -782,7 +782,7 @@ def test_who_is_not_logged_in_does_not_hide_that_the_others_are_rejected(setting
         transform.build(settings, "--select", "path:models/staging", events=str(tmp_path))
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_the_names_of_many_files_have_room(spark, staged, tmp_path):
     """Where names do not say what files are, each is listed; a view has no room for so many."""
     pd.DataFrame(events(1)).to_parquet(tmp_path / "part-0")

@@ -76,7 +76,7 @@ def test_another_definition_makes_its_tables_anew_and_a_comment_none(spark, walk
         walk.run("--select", "fct_user_snapshots")
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_a_feature_is_added_as_it_is_written_down_how(spark, begun):
     """By the words of CONTRIBUTING, in two files; the third is the oracle."""
     guide = (PROJECT / "CONTRIBUTING.md").read_text()
